@@ -1,0 +1,1 @@
+//! Larder benchmarks and the competitors they are measured against.

@@ -1,0 +1,3 @@
+//! The Larder node: the engine behind a RESP port, with an HTTP API.
+
+fn main() {}

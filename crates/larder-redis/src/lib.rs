@@ -1,0 +1,1 @@
+//! Larder's remote tier on one Redis or Valkey server.

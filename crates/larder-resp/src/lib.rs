@@ -1,0 +1,1 @@
+//! RESP2 and RESP3 over byte buffers: requests in, replies out, with limits.

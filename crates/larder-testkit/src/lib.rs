@@ -1,0 +1,1 @@
+//! Conformance suites, simulation, fault tools and spawners of real servers for Larder.

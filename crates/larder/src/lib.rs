@@ -1,0 +1,1 @@
+//! Larder: a coherent, multi-tier distributed cache.

@@ -1,0 +1,3 @@
+//! Larder's own build and test commands.
+
+fn main() {}
