@@ -1,0 +1,187 @@
+//! How the parts of a key become bytes.
+
+use super::{Key, WireKey};
+
+/// Collects the parts of a key, joined by `:`.
+///
+/// In text parts `%`, spaces and control characters become `%XX`, and so does `:` unless the
+/// whole key is one string; an empty part becomes `%e`. The result can be read back in exactly
+/// one way.
+pub struct KeyWriter<'a> {
+    out: &'a mut WireKey,
+    parts: usize,
+    nested: bool,
+}
+
+impl<'a> KeyWriter<'a> {
+    pub(super) fn new(out: &'a mut WireKey) -> KeyWriter<'a> {
+        KeyWriter {
+            out,
+            parts: 0,
+            nested: false,
+        }
+    }
+
+    /// Appends the parts of `key`.
+    pub fn part<K: Key + ?Sized>(&mut self, key: &K) {
+        key.write(self);
+    }
+
+    /// Appends the parts of several keys, whose strings must not contain an unescaped `:`.
+    pub fn parts(&mut self, keys: &[&dyn Key]) {
+        let outer = std::mem::replace(&mut self.nested, true);
+        for key in keys {
+            key.write(self);
+        }
+        self.nested = outer;
+    }
+
+    /// Appends a text part.
+    pub fn text(&mut self, text: &str) {
+        self.separate();
+        if text.is_empty() {
+            self.out.extend_from_slice(b"%e");
+        }
+        for &byte in text.as_bytes() {
+            let escape = matches!(byte, 0..=b' ' | b'%' | 0x7f) || (byte == b':' && self.nested);
+            if escape {
+                const HEX: &[u8; 16] = b"0123456789ABCDEF";
+                let hex = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+                self.out.extend_from_slice(&[b'%', hex[0], hex[1]]);
+            } else {
+                self.out.push(byte);
+            }
+        }
+    }
+
+    /// Appends a number in decimal.
+    pub fn number(&mut self, magnitude: u128, negative: bool) {
+        self.separate();
+        if negative {
+            self.out.push(b'-');
+        }
+        let mut digits = [0; 39];
+        let mut at = digits.len();
+        let mut rest = magnitude;
+        // Division of a u64 is several times cheaper than that of a u128, and nearly every id
+        // fits.
+        while rest > u128::from(u64::MAX) {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        let mut rest = rest as u64;
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.out.extend_from_slice(&digits[at..]);
+    }
+
+    /// Appends bytes as they are. Only for keys that consist of nothing else: two raw parts, or
+    /// a raw part beside others, could be read in more than one way.
+    pub(super) fn raw(&mut self, bytes: &[u8]) {
+        self.separate();
+        self.out.extend_from_slice(bytes);
+    }
+
+    fn separate(&mut self) {
+        if self.parts > 0 {
+            self.out.push(b':');
+        }
+        self.parts += 1;
+    }
+}
+
+macro_rules! unsigned {
+    ($($t:ty)*) => {$(
+        impl Key for $t {
+            fn write(&self, out: &mut KeyWriter<'_>) {
+                out.number(u128::from(*self), false);
+            }
+        }
+    )*};
+}
+
+macro_rules! signed {
+    ($($t:ty)*) => {$(
+        impl Key for $t {
+            fn write(&self, out: &mut KeyWriter<'_>) {
+                out.number(self.unsigned_abs().into(), *self < 0);
+            }
+        }
+    )*};
+}
+
+unsigned!(u8 u16 u32 u64 u128);
+signed!(i8 i16 i32 i64 i128);
+
+impl Key for usize {
+    fn write(&self, out: &mut KeyWriter<'_>) {
+        out.number(*self as u128, false);
+    }
+}
+
+impl Key for str {
+    fn write(&self, out: &mut KeyWriter<'_>) {
+        out.text(self);
+    }
+}
+
+impl Key for String {
+    fn write(&self, out: &mut KeyWriter<'_>) {
+        out.text(self);
+    }
+}
+
+impl Key for char {
+    fn write(&self, out: &mut KeyWriter<'_>) {
+        out.text(self.encode_utf8(&mut [0; 4]));
+    }
+}
+
+impl Key for bool {
+    fn write(&self, out: &mut KeyWriter<'_>) {
+        out.text(if *self { "true" } else { "false" });
+    }
+}
+
+impl<K: Key + ?Sized> Key for &K {
+    fn write(&self, out: &mut KeyWriter<'_>) {
+        (**self).write(out);
+    }
+}
+
+impl<K: Key + ?Sized> Key for std::sync::Arc<K> {
+    fn write(&self, out: &mut KeyWriter<'_>) {
+        (**self).write(out);
+    }
+}
+
+#[cfg(feature = "uuid")]
+impl Key for uuid::Uuid {
+    fn write(&self, out: &mut KeyWriter<'_>) {
+        out.text(
+            self.hyphenated()
+                .encode_lower(&mut uuid::Uuid::encode_buffer()),
+        );
+    }
+}
+
+macro_rules! tuple {
+    ($($name:ident $at:tt),+) => {
+        impl<$($name: Key),+> Key for ($($name,)+) {
+            fn write(&self, out: &mut KeyWriter<'_>) {
+                out.parts(&[$(&self.$at as &dyn Key),+]);
+            }
+        }
+    };
+}
+
+tuple!(A 0, B 1);
+tuple!(A 0, B 1, C 2);
+tuple!(A 0, B 1, C 2, D 3);

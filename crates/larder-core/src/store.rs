@@ -1,0 +1,300 @@
+//! A place that keeps records: the joint between the engine and its remote tier.
+//!
+//! [`Store`] is what every tier can do. [`Leases`] and [`Keyspace`] are capabilities: a tier
+//! that has them says so. The contract of each method is checked by one conformance suite, which
+//! every implementation mounts.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use crate::codec::CodecId;
+use crate::error::Result;
+use crate::record::{Kind, Life, Record};
+use crate::runtime::{BoxFuture, Timestamp};
+use crate::space::Space;
+use crate::version::Version;
+
+pub use crate::envelope::Damage;
+
+/// The result of a store operation: there already (a store in this process), or on its way.
+/// Dropping it before it is done leaves open whether the operation took place.
+pub enum Pending<'a, T> {
+    /// Done without waiting; `None` once taken.
+    Ready(Option<Result<T>>),
+    /// Under way.
+    Waiting(BoxFuture<'a, Result<T>>),
+}
+
+impl<'a, T> Pending<'a, T> {
+    /// Done.
+    pub fn ready(result: Result<T>) -> Pending<'a, T> {
+        Pending::Ready(Some(result))
+    }
+
+    /// Under way.
+    pub fn waiting(future: impl Future<Output = Result<T>> + Send + 'a) -> Pending<'a, T> {
+        Pending::Waiting(Box::pin(future))
+    }
+}
+
+// The ready value is moved out, never pinned; the boxed future is pinned by its box.
+impl<T> Unpin for Pending<'_, T> {}
+
+impl<T> Future for Pending<'_, T> {
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        match self.get_mut() {
+            Pending::Ready(result) => {
+                Poll::Ready(result.take().expect("polled again after it had completed"))
+            }
+            Pending::Waiting(future) => future.as_mut().poll(cx),
+        }
+    }
+}
+
+/// What a read found under a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// Nothing that can be used: no record, a tombstone, a lease, or one that has expired.
+    Absent,
+    /// A value or a negative entry, fresh or stale.
+    Found(Record),
+    /// Bytes that are not a sound record of this key. To be treated as absent and counted.
+    Damaged(Damage),
+}
+
+impl Lookup {
+    /// The record, if there is a sound one.
+    pub fn into_record(self) -> Option<Record> {
+        match self {
+            Lookup::Found(record) => Some(record),
+            Lookup::Absent | Lookup::Damaged(_) => None,
+        }
+    }
+}
+
+/// A record to be written; the store adds version and times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Put {
+    /// [`Kind::Value`] or [`Kind::Negative`].
+    pub kind: Kind,
+    /// How long it lives.
+    pub life: Life,
+    /// The node that writes it.
+    pub origin: u32,
+    /// How long the loader took, in milliseconds.
+    pub load_cost_ms: u32,
+    /// How the value is encoded.
+    pub codec: CodecId,
+    /// The schema of the value.
+    pub schema: u32,
+    /// The encoded value.
+    pub value: Bytes,
+}
+
+/// One change of one key. Every change gives the key a new version and revokes its lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Stores a record, whatever was there.
+    Put(Put),
+    /// Removes the record, so that nothing of it is ever returned again. Where copies of a
+    /// record travel on their own, a tombstone stays for `tombstone_ms` (0 for none).
+    Remove {
+        /// Milliseconds for which the version outlives the value.
+        tombstone_ms: u64,
+    },
+    /// Marks the value stale: fail-safe may still use it. Revokes the lease of an absent key too.
+    Expire,
+    /// Gives the live value another life. Nothing happens to an absent key.
+    Touch(Life),
+}
+
+/// What must be true of a key for a batch to take place. Tombstones, leases and expired records
+/// count as absent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Expect {
+    /// There is no live record.
+    Absent,
+    /// There is a live record.
+    Present,
+    /// The live record has this version; [`Version::ZERO`] means that there is none.
+    Version(Version),
+}
+
+/// Changes that take place together or not at all, in order. Keys are stored keys
+/// ([`Space::stored`]).
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// All must hold.
+    pub checks: SmallVec<[(Bytes, Expect); 1]>,
+    /// Done one after the other if they do.
+    pub writes: SmallVec<[(Bytes, Write); 1]>,
+}
+
+impl Batch {
+    /// One change without a condition.
+    pub fn one(key: Bytes, write: Write) -> Batch {
+        let mut batch = Batch::default();
+        batch.writes.push((key, write));
+        batch
+    }
+
+    /// Adds a condition.
+    #[must_use]
+    pub fn check(mut self, key: Bytes, expect: Expect) -> Batch {
+        self.checks.push((key, expect));
+        self
+    }
+
+    /// Adds a change.
+    #[must_use]
+    pub fn write(mut self, key: Bytes, write: Write) -> Batch {
+        self.writes.push((key, write));
+        self
+    }
+}
+
+/// What became of one write of a batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// The key's new version.
+    pub version: Version,
+    /// Whether a live record was there before this write.
+    pub existed: bool,
+}
+
+/// The result of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// All writes took place; one outcome for each, in order.
+    Done(SmallVec<[Outcome; 1]>),
+    /// Nothing took place: the check with this index did not hold.
+    Refused(usize),
+}
+
+/// Keeps records and changes them atomically.
+pub trait Store: Send + Sync + 'static {
+    /// Reads one key. One round trip.
+    fn get<'a>(&'a self, key: &'a Bytes) -> Pending<'a, Lookup>;
+
+    /// Reads many keys, in order; not a snapshot across keys. One round trip per shard.
+    fn get_many<'a>(&'a self, keys: &'a [Bytes]) -> Pending<'a, Vec<Lookup>>;
+
+    /// Changes keys together. One round trip. When it fails, or is dropped, it is open whether
+    /// it took place; it never takes place in part on one shard.
+    fn commit(&self, batch: Batch) -> Pending<'_, Committed>;
+
+    /// The store's clock: never behind it by more than the clock's own resolution, so that what
+    /// looks alive by this time is alive there.
+    fn now(&self) -> Timestamp;
+
+    /// The capabilities of this store and a line for people that says what it is, without
+    /// secrets.
+    fn describe(&self) -> Description<'_>;
+}
+
+/// What a store can do beyond [`Store`].
+#[derive(Clone)]
+pub struct Description<'a> {
+    /// For people: `redis://cache:6379/0`, `embedded store`.
+    pub name: String,
+    /// Fenced fills.
+    pub leases: Option<&'a dyn Leases>,
+    /// Listing and clearing.
+    pub keyspace: Option<&'a dyn Keyspace>,
+}
+
+/// A random, non-zero number that names one load of one key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct LeaseToken(u64);
+
+impl LeaseToken {
+    /// A token from a random number; below 2^53, so that scripts hold it exactly.
+    pub fn from_random(random: u64) -> LeaseToken {
+        LeaseToken((random >> 11).max(1))
+    }
+
+    /// The number.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// The answer to a request for a lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lease {
+    /// There is a fresh record; no lease was given.
+    Hit(Record),
+    /// The lease is given. A stale value, if one is left, is for fail-safe.
+    Granted {
+        /// A value that is no longer fresh.
+        stale: Option<Record>,
+    },
+    /// Somebody else holds it for this much longer, unless renewed.
+    Taken {
+        /// What remains of the other lease.
+        remaining: Duration,
+        /// A value that is no longer fresh.
+        stale: Option<Record>,
+    },
+}
+
+/// The answer to a fill.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fill {
+    /// Stored with this version; the lease has ended.
+    Stored(Version),
+    /// Not stored: the key changed since the lease was given.
+    Revoked,
+    /// Not stored: the store no longer knows of a lease for this key. Absence refuses.
+    Lost,
+}
+
+/// Fenced fills: a value is stored only while the lease taken before its load stands
+/// (Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013, §3.2.1).
+pub trait Leases: Send + Sync {
+    /// Asks for the lease of a key for `ttl`. One round trip. A dropped or failed request may
+    /// leave a lease behind; it ends by itself.
+    fn lease<'a>(&'a self, key: &'a Bytes, token: LeaseToken, ttl: Duration) -> Pending<'a, Lease>;
+
+    /// Makes a lease last `ttl` from now. `false`: it is revoked or lost; it does not come back.
+    fn renew<'a>(&'a self, key: &'a Bytes, token: LeaseToken, ttl: Duration) -> Pending<'a, bool>;
+
+    /// Stores the loaded record if `token` still stands.
+    fn fill<'a>(&'a self, key: &'a Bytes, token: LeaseToken, put: Put) -> Pending<'a, Fill>;
+
+    /// Gives the lease back without a value. Nothing happens if it is not held.
+    fn release<'a>(&'a self, key: &'a Bytes, token: LeaseToken) -> Pending<'a, ()>;
+}
+
+/// One step of a scan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Where to go on; 0 when done.
+    pub next: u64,
+    /// User keys of the space with a live record.
+    pub keys: Vec<Bytes>,
+}
+
+/// Listing and clearing a part of the store.
+pub trait Keyspace: Send + Sync {
+    /// One step through the live keys of `space`, from cursor 0 until it is 0 again. A key that
+    /// is live all the while is returned at least once. `count` is a hint.
+    fn scan<'a>(&'a self, space: &'a Space, cursor: u64, count: usize) -> Pending<'a, Page>;
+
+    /// How many live keys `space` holds.
+    fn count<'a>(&'a self, space: &'a Space) -> Pending<'a, u64>;
+
+    /// Some live key of `space`, if there is one.
+    fn random_key<'a>(&'a self, space: &'a Space) -> Pending<'a, Option<Bytes>>;
+
+    /// Removes every record of `space` that is there when it is called, leases included: a fill
+    /// whose load began before the call is refused. Gives the number of records removed.
+    fn clear<'a>(&'a self, space: &'a Space) -> Pending<'a, u64>;
+}
