@@ -69,8 +69,17 @@ impl Space {
         self.stored(&self.prefix)
     }
 
+    /// Whether `stored` is a key of this space.
+    pub fn contains(&self, stored: &[u8]) -> bool {
+        self.start_of_user_key(stored).is_some()
+    }
+
     /// The user key behind `stored`, if it belongs to this space.
     pub fn user_key(&self, stored: &Bytes) -> Option<Bytes> {
+        self.start_of_user_key(stored).map(|at| stored.slice(at..))
+    }
+
+    fn start_of_user_key(&self, stored: &[u8]) -> Option<usize> {
         let (database, at) = match stored.first() {
             Some(&RESERVED) => match stored.get(1) {
                 Some(&RESERVED) => (0, 1),
@@ -79,8 +88,7 @@ impl Space {
             },
             _ => (0, 0),
         };
-        let key = stored.slice(at..);
-        (database == self.database && key.starts_with(&self.prefix)).then_some(key)
+        (database == self.database && stored[at..].starts_with(&self.prefix)).then_some(at)
     }
 }
 

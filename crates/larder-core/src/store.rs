@@ -200,10 +200,10 @@ pub trait Store: Send + Sync + 'static {
 }
 
 /// What a store can do beyond [`Store`].
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct Description<'a> {
     /// For people: `redis://cache:6379/0`, `embedded store`.
-    pub name: String,
+    pub name: &'a str,
     /// Fenced fills.
     pub leases: Option<&'a dyn Leases>,
     /// Listing and clearing.

@@ -1,0 +1,143 @@
+//! The embedded store: everything a remote tier can do, in this process.
+//!
+//! It keeps the same contract as the Redis tier (versions, atomic batches, leases, scans) and is
+//! held to it by the same conformance suite, so a node runs without any server, and tests and
+//! the simulation run on the real thing.
+//!
+//! Keys are spread over a fixed number of shards, each a small table under its own lock. A batch
+//! locks the shards that it touches, in order. The fixed spread makes a scan simple and exact: a
+//! key never changes its shard, so a walk over the shards meets every key that stays.
+
+mod commit;
+mod keyspace;
+mod lease;
+mod shard;
+mod sweep;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use larder_core::key::KeyHasher;
+use larder_core::runtime::{Mono, Runtime, Timestamp};
+use larder_core::store::{Batch, Committed, Description, Lookup, Pending, Store};
+use parking_lot::Mutex;
+
+use shard::Shard;
+
+/// Enough that each shard stays small (a scan step and a sweep step lock one at a time) and that
+/// threads seldom meet; an empty store costs about half a MiB.
+const SHARDS: usize = 4096;
+
+/// A store in this process.
+///
+/// Its clock is the wall clock of its start moved by the monotonic clock: a stepped wall clock
+/// neither kills nor revives entries.
+#[derive(Clone)]
+pub struct Embedded {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    runtime: Arc<dyn Runtime>,
+    started: (Timestamp, Mono),
+    hasher: KeyHasher,
+    shards: Box<[Mutex<Shard>]>,
+    expired: AtomicU64,
+}
+
+/// Counts of an embedded store at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EmbeddedStats {
+    /// Records held, expired ones that nobody has met yet included.
+    pub records: u64,
+    /// Records held that have an end of life.
+    pub expiring: u64,
+    /// Bytes held: keys, values, and what each record costs beside them.
+    pub bytes: u64,
+    /// Records removed because their life had ended.
+    pub expired: u64,
+}
+
+impl Embedded {
+    /// An empty store. A background task releases the memory of expired records; it ends when
+    /// the last clone is dropped.
+    pub fn new(runtime: Arc<dyn Runtime>) -> Embedded {
+        let inner = Arc::new(Inner {
+            started: (runtime.wall(), runtime.now()),
+            hasher: KeyHasher::new(runtime.random()),
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            expired: AtomicU64::new(0),
+            runtime,
+        });
+        sweep::start(&inner);
+        Embedded { inner }
+    }
+
+    /// Counts; walks all shards without stopping writers for long.
+    pub fn stats(&self) -> EmbeddedStats {
+        let mut stats = EmbeddedStats {
+            expired: self.inner.expired.load(Ordering::Relaxed),
+            ..EmbeddedStats::default()
+        };
+        for shard in &self.inner.shards {
+            let shard = shard.lock();
+            stats.records += shard.len() as u64;
+            stats.expiring += shard.expiring() as u64;
+            stats.bytes += shard.bytes() as u64;
+        }
+        stats
+    }
+}
+
+impl Inner {
+    fn now(&self) -> Timestamp {
+        let (wall, mono) = self.started;
+        wall.after(self.runtime.now().since(mono))
+    }
+
+    fn shard_of(&self, hash: u64) -> usize {
+        // The table inside a shard uses the low and the topmost bits.
+        (hash >> 32) as usize % SHARDS
+    }
+
+    fn lookup(&self, key: &[u8], now: Timestamp) -> Lookup {
+        let hash = self.hasher.hash(key);
+        let shard = self.shards[self.shard_of(hash)].lock();
+        match shard.live(hash, key, now) {
+            Some(slot) => Lookup::Found(slot.record()),
+            None => Lookup::Absent,
+        }
+    }
+}
+
+impl Store for Embedded {
+    fn get<'a>(&'a self, key: &'a Bytes) -> Pending<'a, Lookup> {
+        Pending::ready(Ok(self.inner.lookup(key, self.inner.now())))
+    }
+
+    fn get_many<'a>(&'a self, keys: &'a [Bytes]) -> Pending<'a, Vec<Lookup>> {
+        let now = self.inner.now();
+        Pending::ready(Ok(keys
+            .iter()
+            .map(|key| self.inner.lookup(key, now))
+            .collect()))
+    }
+
+    fn commit(&self, batch: Batch) -> Pending<'_, Committed> {
+        Pending::ready(Ok(self.inner.commit(batch)))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.inner.now()
+    }
+
+    fn describe(&self) -> Description<'_> {
+        Description {
+            name: "embedded store",
+            leases: Some(self),
+            keyspace: Some(self),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Batches on the embedded store: all checks, then all writes, under the locks of all shards
+//! that they touch.
+
+use bytes::Bytes;
+use larder_core::record::{Kind, Record};
+use larder_core::runtime::Timestamp;
+use larder_core::store::{Batch, Committed, Expect, Outcome, Put, Write};
+use larder_core::version::Version;
+use parking_lot::MutexGuard;
+use smallvec::SmallVec;
+
+use super::Inner;
+use super::shard::Shard;
+
+/// The shards of one batch, locked in ascending order, so that two batches never wait for each
+/// other.
+struct Locked<'a> {
+    guards: SmallVec<[(usize, MutexGuard<'a, Shard>); 1]>,
+}
+
+impl<'a> Locked<'a> {
+    fn all(inner: &'a Inner, batch: &Batch) -> Locked<'a> {
+        let shard = |key: &Bytes| inner.shard_of(inner.hasher.hash(key));
+        let checks = batch.checks.iter().map(|(key, _)| shard(key));
+        let writes = batch.writes.iter().map(|(key, _)| shard(key));
+        let mut shards: SmallVec<[usize; 8]> = checks.chain(writes).collect();
+        shards.sort_unstable();
+        shards.dedup();
+        let lock = |at: usize| (at, inner.shards[at].lock());
+        Locked {
+            guards: shards.into_iter().map(lock).collect(),
+        }
+    }
+
+    fn shard(&mut self, at: usize) -> &mut Shard {
+        let found = self.guards.binary_search_by_key(&at, |(shard, _)| *shard);
+        &mut self.guards[found.expect("every shard of the batch is locked")].1
+    }
+}
+
+impl Inner {
+    pub(super) fn commit(&self, batch: Batch) -> Committed {
+        let now = self.now();
+        let mut locked = Locked::all(self, &batch);
+        for (at, (key, expect)) in batch.checks.iter().enumerate() {
+            let hash = self.hasher.hash(key);
+            let live = locked.shard(self.shard_of(hash)).live(hash, key, now);
+            let holds = match expect {
+                Expect::Absent => live.is_none(),
+                Expect::Present => live.is_some(),
+                Expect::Version(version) => {
+                    live.map_or(Version::ZERO, |slot| slot.version) == *version
+                }
+            };
+            if !holds {
+                return Committed::Refused(at);
+            }
+        }
+        let outcome = |(key, write): (Bytes, Write)| {
+            let hash = self.hasher.hash(&key);
+            locked
+                .shard(self.shard_of(hash))
+                .apply(hash, &key, write, now)
+        };
+        Committed::Done(batch.writes.into_iter().map(outcome).collect())
+    }
+}
+
+impl Shard {
+    fn apply(&mut self, hash: u64, key: &[u8], write: Write, now: Timestamp) -> Outcome {
+        let live = self.live(hash, key, now);
+        let existed = live.is_some();
+        let (stored, kept) = match live {
+            Some(slot) => (slot.version, slot.ends()),
+            None => (Version::ZERO, (None, None)),
+        };
+        let version = self.next_version(now, stored);
+        match write {
+            Write::Put(put) => {
+                self.revoke(key);
+                self.store(hash, key, put, version, now, kept);
+            }
+            // One copy in one process: nothing travels that a tombstone could stop, and a load
+            // in flight is refused because its lease is gone.
+            Write::Remove { .. } => {
+                self.revoke(key);
+                self.remove(hash, key);
+            }
+            Write::Expire => {
+                self.revoke(key);
+                if existed {
+                    self.alter(hash, key, version, |slot| slot.marked_stale = true);
+                } else {
+                    self.remove(hash, key);
+                }
+            }
+            Write::Touch(life) if existed => {
+                self.revoke(key);
+                let ends = life.resolve(now, kept);
+                self.alter(hash, key, version, |slot| slot.set_ends(ends));
+            }
+            Write::Touch(_) => {}
+        }
+        Outcome { version, existed }
+    }
+
+    pub(super) fn store(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        put: Put,
+        version: Version,
+        now: Timestamp,
+        kept: (Option<Timestamp>, Option<Timestamp>),
+    ) {
+        let (fresh_until, expires_at) = put.life.resolve(now, kept);
+        if expires_at.is_some_and(|end| end <= now) {
+            self.remove(hash, key);
+            return;
+        }
+        let record = Record {
+            kind: if put.kind == Kind::Negative {
+                Kind::Negative
+            } else {
+                Kind::Value
+            },
+            version,
+            marked_stale: false,
+            origin: put.origin,
+            load_cost_ms: put.load_cost_ms,
+            created: now,
+            fresh_until,
+            expires_at,
+            codec: put.codec,
+            schema: put.schema,
+            value: put.value,
+        };
+        self.put(hash, key, record);
+    }
+}

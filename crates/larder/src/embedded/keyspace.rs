@@ -1,0 +1,102 @@
+//! Scanning, counting and clearing the embedded store.
+
+use bytes::Bytes;
+use larder_core::runtime::Timestamp;
+use larder_core::space::Space;
+use larder_core::store::{Keyspace, Page, Pending};
+
+use super::shard::Slot;
+use super::{Embedded, Inner, SHARDS};
+
+/// How many shards are tried at random before a search begins at one of them.
+const RANDOM_TRIES: usize = 64;
+
+impl Inner {
+    fn keys_of(&self, shard: usize, space: &Space, now: Timestamp, keys: &mut Vec<Bytes>) {
+        let shard = self.shards[shard].lock();
+        keys.extend(shard.iter().filter_map(|slot| user_key(slot, space, now)));
+    }
+
+    fn scan(&self, space: &Space, cursor: u64, count: usize) -> Page {
+        let now = self.now();
+        let mut keys = Vec::new();
+        let mut at = usize::try_from(cursor).unwrap_or(SHARDS);
+        while at < SHARDS && keys.len() < count.max(1) {
+            self.keys_of(at, space, now, &mut keys);
+            at += 1;
+        }
+        Page {
+            next: if at < SHARDS { at as u64 } else { 0 },
+            keys,
+        }
+    }
+
+    fn count(&self, space: &Space) -> u64 {
+        let now = self.now();
+        let live = |slot: &&Slot| slot.is_live(now) && space.contains(slot.key());
+        self.shards
+            .iter()
+            .map(|shard| shard.lock().iter().filter(live).count() as u64)
+            .sum()
+    }
+
+    fn random_key(&self, space: &Space) -> Option<Bytes> {
+        let now = self.now();
+        let mut keys = Vec::new();
+        for _ in 0..RANDOM_TRIES {
+            self.keys_of(
+                self.runtime.random() as usize % SHARDS,
+                space,
+                now,
+                &mut keys,
+            );
+            if !keys.is_empty() {
+                break;
+            }
+        }
+        let start = self.runtime.random() as usize % SHARDS;
+        for step in 0..SHARDS {
+            if !keys.is_empty() {
+                break;
+            }
+            self.keys_of((start + step) % SHARDS, space, now, &mut keys);
+        }
+        let pick = self.runtime.random() as usize % keys.len().max(1);
+        keys.into_iter().nth(pick)
+    }
+
+    fn clear(&self, space: &Space) -> u64 {
+        let mut removed = 0;
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            shard.revoke_if(|lease| space.contains(&lease.key));
+            removed += shard.remove_if(|slot| space.contains(slot.key())) as u64;
+        }
+        removed
+    }
+}
+
+fn user_key(slot: &Slot, space: &Space, now: Timestamp) -> Option<Bytes> {
+    let listed = slot.is_live(now) && space.contains(slot.key());
+    listed
+        .then(|| space.user_key(&Bytes::copy_from_slice(slot.key())))
+        .flatten()
+}
+
+impl Keyspace for Embedded {
+    fn scan<'a>(&'a self, space: &'a Space, cursor: u64, count: usize) -> Pending<'a, Page> {
+        Pending::ready(Ok(self.inner.scan(space, cursor, count)))
+    }
+
+    fn count<'a>(&'a self, space: &'a Space) -> Pending<'a, u64> {
+        Pending::ready(Ok(self.inner.count(space)))
+    }
+
+    fn random_key<'a>(&'a self, space: &'a Space) -> Pending<'a, Option<Bytes>> {
+        Pending::ready(Ok(self.inner.random_key(space)))
+    }
+
+    fn clear<'a>(&'a self, space: &'a Space) -> Pending<'a, u64> {
+        Pending::ready(Ok(self.inner.clear(space)))
+    }
+}

@@ -1,0 +1,120 @@
+//! Leases on the embedded store.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use larder_core::freshness::{Freshness, classify};
+use larder_core::runtime::Timestamp;
+use larder_core::store::{Fill, Lease, LeaseToken, Leases, Pending, Put};
+use larder_core::version::Version;
+
+use super::shard::{LeaseSlot, Shard};
+use super::{Embedded, Inner};
+
+impl Shard {
+    /// Ends the lease of a key: its holder will be refused.
+    pub(super) fn revoke(&mut self, key: &[u8]) {
+        if let Some(at) = self.leases.iter().position(|lease| *lease.key == *key) {
+            self.leases.swap_remove(at);
+        }
+    }
+
+    /// Ends every lease of which `gone` holds.
+    pub(super) fn revoke_if(&mut self, mut gone: impl FnMut(&LeaseSlot) -> bool) {
+        self.leases.retain(|lease| !gone(lease));
+        if self.leases.is_empty() {
+            self.leases = Vec::new();
+        }
+    }
+
+    fn lease_of(&mut self, key: &[u8], now: Timestamp) -> Option<&mut LeaseSlot> {
+        self.leases
+            .iter_mut()
+            .find(|lease| *lease.key == *key && now < lease.until)
+    }
+}
+
+impl Inner {
+    fn with_shard<R>(&self, key: &[u8], act: impl FnOnce(&mut Shard, u64, Timestamp) -> R) -> R {
+        let hash = self.hasher.hash(key);
+        let now = self.now();
+        act(&mut self.shards[self.shard_of(hash)].lock(), hash, now)
+    }
+
+    fn lease(&self, key: &[u8], token: LeaseToken, ttl: Duration) -> Lease {
+        self.with_shard(key, |shard, hash, now| {
+            let record = shard.live(hash, key, now).map(|slot| slot.record());
+            let stale = match record {
+                Some(record) if classify(&record, now) == Freshness::Fresh => {
+                    return Lease::Hit(record);
+                }
+                other => other,
+            };
+            if let Some(other) = shard.lease_of(key, now) {
+                return Lease::Taken {
+                    remaining: other.until.since(now),
+                    stale,
+                };
+            }
+            shard.revoke(key);
+            let lease = LeaseSlot {
+                key: key.into(),
+                token: token.get(),
+                until: now.after(ttl),
+            };
+            shard.leases.push(lease);
+            Lease::Granted { stale }
+        })
+    }
+
+    fn fill(&self, key: &[u8], token: LeaseToken, put: Put) -> Fill {
+        self.with_shard(key, |shard, hash, now| {
+            match shard.lease_of(key, now) {
+                None => return Fill::Lost,
+                Some(lease) if lease.token != token.get() => return Fill::Revoked,
+                Some(_) => shard.revoke(key),
+            }
+            let stored = shard
+                .live(hash, key, now)
+                .map_or(Version::ZERO, |slot| slot.version);
+            let version = shard.next_version(now, stored);
+            shard.store(hash, key, put, version, now, (None, None));
+            Fill::Stored(version)
+        })
+    }
+}
+
+impl Leases for Embedded {
+    fn lease<'a>(&'a self, key: &'a Bytes, token: LeaseToken, ttl: Duration) -> Pending<'a, Lease> {
+        Pending::ready(Ok(self.inner.lease(key, token, ttl)))
+    }
+
+    fn renew<'a>(&'a self, key: &'a Bytes, token: LeaseToken, ttl: Duration) -> Pending<'a, bool> {
+        Pending::ready(Ok(self.inner.with_shard(
+            key,
+            |shard, _, now| match shard.lease_of(key, now) {
+                Some(lease) if lease.token == token.get() => {
+                    lease.until = now.after(ttl);
+                    true
+                }
+                _ => false,
+            },
+        )))
+    }
+
+    fn fill<'a>(&'a self, key: &'a Bytes, token: LeaseToken, put: Put) -> Pending<'a, Fill> {
+        Pending::ready(Ok(self.inner.fill(key, token, put)))
+    }
+
+    fn release<'a>(&'a self, key: &'a Bytes, token: LeaseToken) -> Pending<'a, ()> {
+        self.inner.with_shard(key, |shard, _, now| {
+            if shard
+                .lease_of(key, now)
+                .is_some_and(|lease| lease.token == token.get())
+            {
+                shard.revoke(key);
+            }
+        });
+        Pending::ready(Ok(()))
+    }
+}

@@ -1,0 +1,217 @@
+//! One shard of the embedded store: a table of records and the leases of its keys.
+
+use std::mem;
+
+use bytes::Bytes;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use larder_core::Version;
+use larder_core::codec::CodecId;
+use larder_core::record::{Kind, Record};
+use larder_core::runtime::Timestamp;
+
+/// What a record costs beside the bytes of key and value: the slot, its part of the table, and
+/// the two allocations.
+const SLOT_COST: usize = mem::size_of::<Slot>() * 8 / 7 + 32;
+
+/// A table is given back when it is this many times larger than its content needs.
+const SHRINK_FACTOR: usize = 4;
+
+#[derive(Default)]
+pub(super) struct Shard {
+    slots: HashTable<Slot>,
+    /// Leases are few and short: beside the records, they cost nothing where there are none.
+    pub(super) leases: Vec<LeaseSlot>,
+    high_water: Version,
+    bytes: usize,
+    expiring: usize,
+}
+
+pub(super) struct LeaseSlot {
+    pub(super) key: Box<[u8]>,
+    pub(super) token: u64,
+    pub(super) until: Timestamp,
+}
+
+pub(super) struct Slot {
+    hash: u64,
+    key: Box<[u8]>,
+    pub(super) value: Bytes,
+    pub(super) version: Version,
+    pub(super) created: Timestamp,
+    /// 0 is for ever.
+    fresh_until: u64,
+    /// 0 is never.
+    expires_at: u64,
+    pub(super) origin: u32,
+    pub(super) load_cost_ms: u32,
+    pub(super) schema: u32,
+    pub(super) codec: CodecId,
+    pub(super) negative: bool,
+    pub(super) marked_stale: bool,
+}
+
+impl Slot {
+    pub(super) fn is_live(&self, now: Timestamp) -> bool {
+        self.expires_at == 0 || now.0 < self.expires_at
+    }
+
+    pub(super) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    pub(super) fn ends(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        let end = |ms: u64| (ms != 0).then_some(Timestamp(ms));
+        (end(self.fresh_until), end(self.expires_at))
+    }
+
+    pub(super) fn record(&self) -> Record {
+        let (fresh_until, expires_at) = self.ends();
+        Record {
+            kind: if self.negative {
+                Kind::Negative
+            } else {
+                Kind::Value
+            },
+            version: self.version,
+            marked_stale: self.marked_stale,
+            origin: self.origin,
+            load_cost_ms: self.load_cost_ms,
+            created: self.created,
+            fresh_until,
+            expires_at,
+            codec: self.codec,
+            schema: self.schema,
+            value: self.value.clone(),
+        }
+    }
+
+    fn cost(&self) -> usize {
+        self.key.len() + self.value.len() + SLOT_COST
+    }
+}
+
+/// The ends of a life as a slot keeps them. An end at 0 would read as "none"; 1 is as long gone.
+fn end(at: Option<Timestamp>) -> u64 {
+    at.map_or(0, |at| at.0.max(1))
+}
+
+impl Shard {
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn expiring(&self) -> usize {
+        self.expiring
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter()
+    }
+
+    /// The version for a change at `now` of a key that has `stored`.
+    pub(super) fn next_version(&mut self, now: Timestamp, stored: Version) -> Version {
+        self.high_water = Version::next(now.0.saturating_mul(1_000), self.high_water, stored);
+        self.high_water
+    }
+
+    /// The record of a key, if its life has not ended.
+    pub(super) fn live(&self, hash: u64, key: &[u8], now: Timestamp) -> Option<&Slot> {
+        self.slots
+            .find(hash, |slot| *slot.key == *key)
+            .filter(|slot| slot.is_live(now))
+    }
+
+    /// Stores a record in place of whatever is there.
+    pub(super) fn put(&mut self, hash: u64, key: &[u8], record: Record) {
+        let slot = Slot {
+            hash,
+            key: key.into(),
+            // A copy of its own: a slice of a network buffer would keep the whole buffer.
+            value: Bytes::copy_from_slice(&record.value),
+            version: record.version,
+            created: record.created,
+            fresh_until: end(record.fresh_until),
+            expires_at: end(record.expires_at),
+            origin: record.origin,
+            load_cost_ms: record.load_cost_ms,
+            schema: record.schema,
+            codec: record.codec,
+            negative: record.kind == Kind::Negative,
+            marked_stale: record.marked_stale,
+        };
+        self.bytes += slot.cost();
+        self.expiring += usize::from(slot.expires_at != 0);
+        match self
+            .slots
+            .entry(hash, |old| *old.key == *key, |slot| slot.hash)
+        {
+            Entry::Occupied(mut entry) => {
+                let old = mem::replace(entry.get_mut(), slot);
+                self.forget(&old);
+            }
+            Entry::Vacant(entry) => {
+                entry.insert(slot);
+            }
+        }
+    }
+
+    /// Changes a live record in place; the bytes of key and value stay as they are.
+    pub(super) fn alter(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        version: Version,
+        change: impl FnOnce(&mut Slot),
+    ) {
+        if let Some(slot) = self.slots.find_mut(hash, |slot| *slot.key == *key) {
+            self.expiring -= usize::from(slot.expires_at != 0);
+            slot.version = version;
+            change(slot);
+            self.expiring += usize::from(slot.expires_at != 0);
+        }
+    }
+
+    pub(super) fn remove(&mut self, hash: u64, key: &[u8]) {
+        if let Ok(entry) = self.slots.find_entry(hash, |slot| *slot.key == *key) {
+            let (slot, _) = entry.remove();
+            self.forget(&slot);
+        }
+    }
+
+    /// Removes the records that `gone` says, and the memory that they held; gives their number.
+    pub(super) fn remove_if(&mut self, mut gone: impl FnMut(&Slot) -> bool) -> usize {
+        let before = self.slots.len();
+        let (mut bytes, mut expiring) = (0, 0);
+        self.slots.retain(|slot| {
+            let stays = !gone(slot);
+            if !stays {
+                bytes += slot.cost();
+                expiring += usize::from(slot.expires_at != 0);
+            }
+            stays
+        });
+        self.bytes -= bytes;
+        self.expiring -= expiring;
+        if self.slots.capacity() > SHRINK_FACTOR * self.slots.len().max(4) {
+            self.slots.shrink_to_fit(|slot| slot.hash);
+        }
+        before - self.slots.len()
+    }
+
+    fn forget(&mut self, slot: &Slot) {
+        self.bytes -= slot.cost();
+        self.expiring -= usize::from(slot.expires_at != 0);
+    }
+}
+
+impl Slot {
+    pub(super) fn set_ends(&mut self, ends: (Option<Timestamp>, Option<Timestamp>)) {
+        self.fresh_until = end(ends.0);
+        self.expires_at = end(ends.1);
+    }
+}

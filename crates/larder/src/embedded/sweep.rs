@@ -1,0 +1,44 @@
+//! Releases the memory of expired records in the background, a few shards at a time.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::{Inner, SHARDS};
+
+/// Between two steps.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Shards per step; a whole round takes about five seconds.
+const STEP: usize = SHARDS / 100;
+
+pub(super) fn start(inner: &Arc<Inner>) {
+    let weak = Arc::downgrade(inner);
+    let runtime = inner.runtime.clone();
+    inner.runtime.spawn(Box::pin(async move {
+        let mut at = 0;
+        loop {
+            runtime.sleep(PAUSE).await;
+            let Some(inner) = Weak::upgrade(&weak) else {
+                return;
+            };
+            for _ in 0..STEP {
+                inner.sweep(at);
+                at = (at + 1) % SHARDS;
+            }
+        }
+    }));
+}
+
+impl Inner {
+    fn sweep(&self, shard: usize) {
+        let now = self.now();
+        let mut shard = self.shards[shard].lock();
+        if !shard.leases.is_empty() {
+            shard.revoke_if(|lease| lease.until <= now);
+        }
+        if shard.expiring() > 0 {
+            let expired = shard.remove_if(|slot| !slot.is_live(now));
+            self.expired.fetch_add(expired as u64, Ordering::Relaxed);
+        }
+    }
+}
