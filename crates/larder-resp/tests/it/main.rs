@@ -1,0 +1,6 @@
+//! Properties that hold for every stream and every way of cutting it, through the public API.
+
+mod glob;
+mod pieces;
+mod reply;
+mod request;
