@@ -1,0 +1,57 @@
+//! The settings of a node as its parts use them: checked, typed, with defaults.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+/// Everything that can be set.
+pub(crate) struct Settings {
+    pub(crate) resp: RespSettings,
+    pub(crate) http_addr: SocketAddr,
+    pub(crate) ttl: TtlSettings,
+    /// `false`: nothing is stored and every read is a miss.
+    pub(crate) enabled: bool,
+}
+
+/// The RESP port.
+pub(crate) struct RespSettings {
+    pub(crate) addr: SocketAddr,
+    /// What `HELLO` and `INFO` say we are; clients switch features by it.
+    pub(crate) identity: Identity,
+    /// Required of the default user when set.
+    pub(crate) password: Option<SecretString>,
+    pub(crate) max_clients: usize,
+    /// Largest key or value, in bytes.
+    pub(crate) max_value: usize,
+    /// Most arguments of one command.
+    pub(crate) max_args: usize,
+    /// A connection that has sent nothing for so long is closed; `None` never.
+    pub(crate) idle_timeout: Option<Duration>,
+    /// A command that has begun to arrive must be complete after this, plus a second for each
+    /// MiB of it.
+    pub(crate) frame_timeout: Duration,
+    /// A client that has this many bytes of replies unread is disconnected.
+    pub(crate) max_output: usize,
+}
+
+/// `server` and `version` of `HELLO`, `redis_version` of `INFO`.
+pub(crate) struct Identity {
+    pub(crate) server: String,
+    pub(crate) version: String,
+}
+
+/// Lives that plain writes get.
+pub(crate) struct TtlSettings {
+    /// For keys that no named cache covers; `None` keeps them for ever, as Redis does.
+    pub(crate) default: Option<Duration>,
+    pub(crate) named: Vec<NamedTtl>,
+}
+
+/// A named cache: the keys that it covers and their life.
+pub(crate) struct NamedTtl {
+    pub(crate) name: String,
+    /// A glob over the whole key.
+    pub(crate) pattern: Vec<u8>,
+    pub(crate) ttl: Duration,
+}
