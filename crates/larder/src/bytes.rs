@@ -161,11 +161,11 @@ impl Database {
         &self,
         writes: impl IntoIterator<Item = (Bytes, Write)>,
     ) -> Result<SmallVec<[Outcome; 1]>> {
-        let mut batch = Batch::default();
-        batch.writes = writes
-            .into_iter()
-            .map(|(key, write)| (self.space.stored(&key), write))
-            .collect();
+        let stored = |(key, write): (Bytes, Write)| (self.space.stored(&key), write);
+        let batch = Batch {
+            writes: writes.into_iter().map(stored).collect(),
+            ..Batch::default()
+        };
         match self.cache.store.commit(batch).await? {
             Committed::Done(outcomes) => Ok(outcomes),
             Committed::Refused(_) => unreachable!("a batch without checks is never refused"),
