@@ -1,1 +1,3 @@
 //! Conformance suites, simulation, fault tools and spawners of real servers for Larder.
+
+pub mod servers;

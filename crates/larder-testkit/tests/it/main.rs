@@ -1,0 +1,3 @@
+//! The integration tests of the test kit: its tools against real processes.
+
+mod servers;
