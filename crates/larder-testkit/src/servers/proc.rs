@@ -21,6 +21,8 @@ const LOG_TAIL_LINES: usize = 30;
 pub struct Daemon {
     name: String,
     child: Child,
+    /// Known once the process has ended and was waited for; its id may then be somebody else's.
+    ended: Option<ExitStatus>,
     log: PathBuf,
 }
 
@@ -45,6 +47,7 @@ impl Daemon {
         Ok(Self {
             name,
             child,
+            ended: None,
             log: log.to_path_buf(),
         })
     }
@@ -59,12 +62,11 @@ impl Daemon {
         limit: Duration,
         is_ready: impl Fn(&str) -> bool,
     ) -> io::Result<()> {
-        let mut ended = None;
         let waited = wait::until(limit, "readiness", || {
-            ended = self.child.try_wait().ok().flatten();
-            ended.is_some() || is_ready(&self.log())
+            let has_ended = !self.is_running();
+            has_ended || is_ready(&self.log())
         });
-        let problem = match (ended, waited) {
+        let problem = match (self.ended, waited) {
             (None, Ok(())) => return Ok(()),
             (Some(status), _) => format!("ended before it was ready: {status}"),
             (None, Err(timed_out)) => timed_out.to_string(),
@@ -89,25 +91,24 @@ impl Daemon {
 
     /// Returns whether the process has not ended; a stopped one has not.
     pub fn is_running(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+        if self.ended.is_none() {
+            self.ended = self.child.try_wait().ok().flatten();
+        }
+        self.ended.is_none()
     }
 
     /// Kills the process as `kill -9` does, and waits until it is gone.
     pub fn kill(&mut self) {
         // Both fail only if the process has ended already, which is what is wanted.
         let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.ended = self.child.wait().ok();
     }
 
     /// Asks the process to end (SIGTERM) and returns how it did, or `None` if not within `limit`.
     pub fn terminate(&mut self, limit: Duration) -> Option<ExitStatus> {
         self.send(Signal::TERM);
-        let mut status = None;
-        let _ = wait::until(limit, "the end", || {
-            status = self.child.try_wait().ok().flatten();
-            status.is_some()
-        });
-        status
+        let _ = wait::until(limit, "the end", || !self.is_running());
+        self.ended
     }
 
     /// Freezes the process (SIGSTOP): its sockets stay open and nobody answers.
@@ -137,8 +138,8 @@ impl Daemon {
 
     fn send(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            // The child is not reaped before `wait`, so the id cannot belong to another process.
+        // While the child has not been waited for, its id cannot belong to another process.
+        if let Some(pid) = pid.filter(|_| self.ended.is_none()) {
             let _ = kill_process(pid, signal);
         }
     }

@@ -7,6 +7,7 @@
 use std::env;
 use std::error::Error;
 use std::fmt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -138,7 +139,8 @@ fn decide<T>(found: Result<T, Missing>, is_required: bool) -> Option<T> {
         Ok(tool) => Some(tool),
         Err(missing) if is_required => panic!("{missing}"),
         Err(missing) => {
-            println!("skipped: {missing}");
+            // Not `eprintln!`: the test harness would keep the line of a passing test to itself.
+            let _ = writeln!(std::io::stderr(), "skipped: {missing}");
             None
         }
     }

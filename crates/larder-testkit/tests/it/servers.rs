@@ -15,7 +15,7 @@ fn redis(options: RedisOptions) -> Option<RedisServer> {
 }
 
 fn sh(script: &str, log: &Path) -> Daemon {
-    Daemon::spawn(Command::new("sh").args(["-c", script]), log).unwrap()
+    Daemon::spawn(Command::new("sh").args(["-c", script]), log).expect("a shell can be started")
 }
 
 #[test]
