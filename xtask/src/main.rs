@@ -39,8 +39,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
-        ["test"] => test::run(test::Extent::Everything),
-        ["test", "--quick"] => test::run(test::Extent::Quick),
+        ["test"] => return test::run(test::Extent::Everything),
+        ["test", "--quick"] => return test::run(test::Extent::Quick),
         ["setup"] => setup::run().map(|_| ()),
         ["tidy"] => tidy::run(),
         [] | ["help" | "--help" | "-h"] => {

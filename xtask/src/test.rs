@@ -7,6 +7,7 @@ mod examples;
 mod tally;
 
 use std::path::Path;
+use std::process::ExitCode;
 
 use crate::clock::Stopwatch;
 use crate::setup::{self, Readiness};
@@ -49,8 +50,8 @@ const QUICK: [Step; 4] = [
     ("tests", tests),
 ];
 
-/// Runs the steps of `extent`; the error names the step that failed.
-pub(crate) fn run(extent: Extent) -> Result<(), String> {
+/// Runs the steps of `extent` and says how they ended; the sum of the tests is the last line.
+pub(crate) fn run(extent: Extent) -> ExitCode {
     let root = workspace::root();
     let mut run = Run {
         root,
@@ -69,7 +70,11 @@ pub(crate) fn run(extent: Extent) -> Result<(), String> {
     if run.tally.seen() {
         println!("{}", run.tally);
     }
-    outcome.map_err(|_| String::from("stopped at the first step that failed"))
+    if outcome.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn run_steps(run: &mut Run, steps: &[Step]) -> Result<(), String> {

@@ -160,7 +160,7 @@ impl RedisServer {
 
     /// Starts the server again on the same ports and folder, killing it first if it runs.
     ///
-    /// It comes back empty, unless persistence was turned on by [`RedisOptions::arg`].
+    /// It comes back empty, unless persistence was turned on by [`RedisOptions::args`].
     ///
     /// # Panics
     ///
