@@ -47,9 +47,8 @@ impl Multibulk {
             match self.count(bytes, limits)? {
                 None => return Ok(Step::Incomplete),
                 Some(0) => {
-                    return Ok(Step::Empty {
-                        len: std::mem::take(self).position,
-                    });
+                    let len = std::mem::take(&mut self.position);
+                    return Ok(Step::Empty { len });
                 }
                 Some(count) => self.owed = count,
             }
@@ -72,13 +71,10 @@ impl Multibulk {
             self.argument = None;
             self.owed -= 1;
         }
-        let Self {
-            position, spans, ..
-        } = std::mem::take(self);
-        Ok(Step::Complete {
-            len: position,
-            spans,
-        })
+        // The other fields are back at their beginnings by now.
+        let len = std::mem::take(&mut self.position);
+        let spans = std::mem::take(&mut self.spans);
+        Ok(Step::Complete { len, spans })
     }
 
     /// Returns how many bytes are known to be lacking, given how many are there.

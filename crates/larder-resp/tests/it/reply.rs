@@ -104,10 +104,9 @@ fn encode(replies: &[Reply], protocol: Protocol) -> Vec<u8> {
 proptest! {
     #[test]
     fn replies_survive_every_cut(replies in vec(reply(), 1..4), cuts in cuts()) {
-        let forms: [(Protocol, fn(&Reply) -> Reply); 2] =
-            [(Protocol::Resp2, in_resp2), (Protocol::Resp3, in_resp3)];
-        for (protocol, form) in forms {
-            let expected: Vec<Reply> = replies.iter().map(form).collect();
+        let in_resp2: Vec<Reply> = replies.iter().map(in_resp2).collect();
+        let in_resp3: Vec<Reply> = replies.iter().map(in_resp3).collect();
+        for (protocol, expected) in [(Protocol::Resp2, in_resp2), (Protocol::Resp3, in_resp3)] {
             let stream = encode(&replies, protocol);
             for cuts in [cuts.clone(), everywhere(&stream)] {
                 let (decoded, error) = decode(ReplyLimits::default(), &pieces(&stream, &cuts));

@@ -52,7 +52,8 @@ fn both_forms_decode_and_may_alternate() {
         ("*2\r\n$3\r\nGET\r\n$3\r\nab", &[]),
         ("PING", &[]),
         (
-            "*8\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n$1\r\ne\r\n$1\r\nf\r\n$1\r\ng\r\n$1\r\nh\r\n",
+            "*8\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n\
+             $1\r\ne\r\n$1\r\nf\r\n$1\r\ng\r\n$1\r\nh\r\n",
             &["a|b|c|d|e|f|g|h"],
         ),
     ];
