@@ -98,13 +98,15 @@ fn install(missing: &[&Need]) -> Result<(), String> {
         return Ok(());
     };
     println!("installing {}", packages.join(" "));
-    let outcome = shell::run(command.args(["-c", INSTALL, "install"]).args(packages));
+    // The command line would show the whole script; apt has said already what went wrong.
+    let outcome = shell::run(command.args(["-c", INSTALL, "install"]).args(packages))
+        .map_err(|_| String::from("the packages could not be installed (see above)"));
     match outcome {
         Err(message) if !is_ci() => {
-            println!("warning: {}", message.lines().last().unwrap_or_default());
+            println!("warning: {message}");
             Ok(())
         }
-        other => other.map_err(|_| String::from("the packages could not be installed (see above)")),
+        other => other,
     }
 }
 

@@ -124,7 +124,7 @@ fn tests(run: &mut Run) -> Result<(), String> {
     let tally = &mut run.tally;
     let success = shell::tee(&mut command, |line| tally.read(line))?;
     if run.tally.failed > 0 {
-        return Err(format!("{} tests failed", run.tally.failed));
+        return Err(format!("tests failed: {}", run.tally.failed));
     }
     if !success {
         return Err(String::from(

@@ -1,6 +1,7 @@
 //! The sum of the tests, read from the summary lines that cargo's test harness prints.
 //!
-//! Only summaries count, never the lines of single tests: a test may print what looks like one.
+//! Only complete summaries count, not the lines of single tests, which are harder to tell from what
+//! a test prints by itself.
 
 use std::fmt;
 
@@ -21,9 +22,11 @@ impl Tally {
         };
         // `ok. 3 passed; 0 failed; 1 ignored; …`: the word before the first count ends in a dot.
         let counts = counts.split_once(". ").map_or(counts, |(_, counts)| counts);
-        self.passed += count(counts, "passed");
-        self.failed += count(counts, "failed");
-        self.summaries += 1;
+        if let (Some(passed), Some(failed)) = (count(counts, "passed"), count(counts, "failed")) {
+            self.passed += passed;
+            self.failed += failed;
+            self.summaries += 1;
+        }
     }
 
     /// Returns whether any test binary reported, be it with no tests.
@@ -38,12 +41,11 @@ impl fmt::Display for Tally {
     }
 }
 
-fn count(counts: &str, word: &str) -> u64 {
+fn count(counts: &str, word: &str) -> Option<u64> {
     let part = counts
         .split(';')
         .find_map(|part| part.trim().strip_suffix(word));
     part.and_then(|number| number.trim().parse().ok())
-        .unwrap_or(0)
 }
 
 /// Drops terminal colour codes, which cargo prints when it is told to.
@@ -70,6 +72,7 @@ mod tests {
         assert!(!tally.seen());
         tally.read("running 3 tests");
         tally.read("test a ... ok");
+        tally.read("test result: ok. not a summary");
         tally.read("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out");
         tally.read("test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured");
         assert_eq!(tally.to_string(), "7 passed, 2 failed");
