@@ -46,7 +46,10 @@ pub(crate) struct Target {
 
 /// Returns the folder that holds the workspace's `Cargo.toml`.
 pub(crate) fn root() -> PathBuf {
-    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Cargo says it at run time too, which is right even if two checkouts share a target folder.
+    let xtask =
+        std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let xtask = Path::new(&xtask);
     xtask.parent().unwrap_or(xtask).to_path_buf()
 }
 

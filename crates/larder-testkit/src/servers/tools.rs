@@ -165,10 +165,21 @@ fn is_complete(dir: &Path) -> bool {
 
 /// Returns the root of the workspace, whose `target` folder holds the clients.
 fn root() -> PathBuf {
-    let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    root.pop();
-    root.pop();
-    root
+    // Cargo says at run time where the package of the running test is, which is right even if two
+    // checkouts share a target folder. Without cargo, the place of compilation has to do.
+    let at_run_time = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let here = at_run_time.as_deref().and_then(workspace_above);
+    let there = || workspace_above(Path::new(env!("CARGO_MANIFEST_DIR")));
+    here.or_else(there).unwrap_or_default()
+}
+
+/// Returns the nearest folder above `package` that is a workspace.
+fn workspace_above(package: &Path) -> Option<PathBuf> {
+    let is_workspace = |dir: &&Path| dir.join("Cargo.lock").is_file();
+    package
+        .ancestors()
+        .find(is_workspace)
+        .map(Path::to_path_buf)
 }
 
 #[cfg(test)]
