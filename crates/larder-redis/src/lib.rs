@@ -1,1 +1,42 @@
 //! Larder's remote tier on one Redis or Valkey server.
+//!
+//! [`Redis`] says where the server is and how much may be asked of it; nothing is opened before
+//! the first command, so a dead server never delays a start. From it comes one of two stores:
+//!
+//! * [`RedisStore`], the enveloped layout: records with versions, leases and checksums, changed
+//!   by scripts that run on the server (`docs/wire-format.md`);
+//! * [`PlainStore`], the plain layout: values as they are, for programs in other languages that
+//!   read and write the same keys. It knows no leases and keeps nothing stale.
+//!
+//! Redis 6.2 or later, or any Valkey. An ACL user needs `GET MGET GETRANGE SET SETRANGE UNLINK
+//! PEXPIRE PEXPIREAT PERSIST PTTL HGET HSET HDEL TIME EVAL EVALSHA` for records, `SCAN RANDOMKEY`
+//! for listing and clearing, and for the plain layout `STRLEN EXISTS`.
+//!
+//! Reading order: [`config`](Redis) parses; `connect` opens, `line` is one open connection,
+//! `link` keeps one alive for all commands, `pool` a few more for slow ones; `tier` is what the
+//! stores share; `store`, `browse` and `plain` are the stores.
+
+#![forbid(unsafe_code)]
+
+mod config;
+mod secret;
+
+mod connect;
+mod fault;
+mod line;
+mod link;
+mod pool;
+
+mod clock;
+mod keys;
+mod reply;
+mod scripts;
+mod tier;
+
+mod browse;
+mod plain;
+mod store;
+
+pub use config::Redis;
+pub use plain::PlainStore;
+pub use store::RedisStore;

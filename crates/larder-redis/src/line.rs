@@ -1,0 +1,126 @@
+//! One open connection.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use larder_core::error::Result;
+use larder_core::runtime::Mono;
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, Pipeline, Value};
+use tokio::task::{AbortHandle, JoinHandle};
+
+use crate::clock::Clock;
+use crate::config::Redis;
+use crate::{connect, fault};
+
+/// How long a connection may stay silent while commands wait before it is given up. A peer that
+/// vanished without a word (power, firewall) is noticed by this and by nothing else for minutes.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// What opens connections: settings, the server's name for messages, its clock.
+pub(crate) struct Dialer {
+    pub(crate) redis: Redis,
+    pub(crate) server: String,
+    pub(crate) clock: Arc<Clock>,
+}
+
+/// What is asked: one command, or several in one go.
+#[derive(Clone, Copy)]
+pub(crate) enum Request<'a> {
+    /// One answer.
+    One(&'a Cmd),
+    /// An array of all answers, error answers among them.
+    Many(&'a Pipeline),
+}
+
+/// An open connection, shared by any number of commands; closed when dropped.
+pub(crate) struct Line {
+    connection: MultiplexedConnection,
+    driver: AbortHandle,
+    dialer: Arc<Dialer>,
+    /// When the oldest command was sent that is still without an answer although its time is
+    /// over; 0 if the server has spoken since.
+    silent_since: AtomicU64,
+}
+
+impl Line {
+    /// Opens a connection. The task that comes with it ends when the connection does.
+    pub(crate) async fn open(dialer: &Arc<Dialer>) -> Result<(Line, JoinHandle<()>)> {
+        let limits = &dialer.redis.limits;
+        let opened = connect::open(
+            &dialer.redis.address,
+            &dialer.server,
+            &dialer.clock,
+            limits.connect_timeout,
+            limits.max_in_flight,
+        )
+        .await?;
+        let task = tokio::spawn(opened.driver);
+        let line = Line {
+            connection: opened.connection,
+            driver: task.abort_handle(),
+            dialer: Arc::clone(dialer),
+            silent_since: AtomicU64::new(0),
+        };
+        Ok((line, task))
+    }
+
+    /// Sends `request` and waits for its answer, at most for the response timeout. An error
+    /// answer of the server is a value here; see [`fault::checked`]. When the future is dropped,
+    /// or fails, it is open whether the server has done it.
+    pub(crate) async fn ask(&self, request: Request<'_>) -> Result<Value> {
+        let server = &self.dialer.server;
+        let limit = self.dialer.redis.limits.response_timeout;
+        let sent = self.dialer.clock.sending();
+        let mut connection = self.connection.clone();
+        let asking = async {
+            match request {
+                Request::One(command) => connection.send_packed_command(command).await,
+                Request::Many(pipeline) => connection
+                    .send_packed_commands(pipeline, 0, pipeline.len())
+                    .await
+                    .map(Value::Array),
+            }
+        };
+        match tokio::time::timeout(limit, asking).await {
+            Ok(Ok(value)) => {
+                // A read first: the line of all commands must not be written by each of them.
+                if self.silent_since.load(Ordering::Relaxed) != 0 {
+                    self.silent_since.store(0, Ordering::Relaxed);
+                }
+                Ok(value)
+            }
+            Ok(Err(error)) => Err(fault::from_client(server, &error)),
+            Err(_) => {
+                self.note_silence(sent, limit);
+                let ms = limit.as_millis();
+                Err(fault::timeout(server, format!("no answer within {ms} ms")))
+            }
+        }
+    }
+
+    /// Whether the connection has ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.driver.is_finished()
+    }
+
+    fn note_silence(&self, sent: Mono, limit: Duration) {
+        let first = self.silent_since.compare_exchange(
+            0,
+            sent.0.max(1),
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+        let since = Mono(first.err().unwrap_or(sent.0));
+        if self.dialer.clock.sending().since(since) >= SILENCE.max(limit * 4) {
+            self.driver.abort();
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}

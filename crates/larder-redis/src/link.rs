@@ -1,0 +1,179 @@
+//! One connection for all commands, kept alive in the background.
+//!
+//! The first command opens it. From then on a task watches it and opens another when it breaks:
+//! at once, and then with growing pauses. While the server cannot be reached commands fail at
+//! once with the reason of the last attempt, so that a dead server costs its callers nothing.
+
+mod backoff;
+
+use std::sync::{Arc, Weak};
+
+use larder_core::error::{Error, Result};
+use larder_core::runtime::Runtime;
+use redis::{Cmd, Pipeline, Value};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
+
+use crate::fault;
+use crate::line::{Dialer, Line, Request};
+
+/// The connection of a store.
+pub(crate) struct Link {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    dialer: Arc<Dialer>,
+    runtime: Arc<dyn Runtime>,
+    state: watch::Sender<State>,
+    turns: Semaphore,
+}
+
+#[derive(Clone)]
+enum State {
+    /// Nobody has asked for anything yet.
+    Idle,
+    /// The first attempt, or the first since a connection broke: commands wait for its end.
+    Connecting,
+    /// Commands are sent.
+    Up(Arc<Line>),
+    /// Commands fail with this; attempts go on.
+    Down(Error),
+}
+
+impl Link {
+    pub(crate) fn new(dialer: Arc<Dialer>, runtime: Arc<dyn Runtime>) -> Link {
+        Link {
+            shared: Arc::new(Shared {
+                turns: Semaphore::new(dialer.redis.limits.max_in_flight),
+                dialer,
+                runtime,
+                state: watch::Sender::new(State::Idle),
+            }),
+        }
+    }
+
+    /// Sends one command. An error answer is a value.
+    pub(crate) async fn command(&self, command: &Cmd) -> Result<Value> {
+        self.ask(Request::One(command)).await
+    }
+
+    /// Sends several commands in one go: an array of their answers. An error answer is a value.
+    pub(crate) async fn pipeline(&self, commands: &Pipeline) -> Result<Value> {
+        self.ask(Request::Many(commands)).await
+    }
+
+    async fn ask(&self, request: Request<'_>) -> Result<Value> {
+        let line = self.line().await?;
+        let _turn = self.turn().await?;
+        line.ask(request).await
+    }
+
+    /// The open connection; waits for an attempt under way, and at most as long as one may take.
+    async fn line(&self) -> Result<Arc<Line>> {
+        if let State::Up(line) = &*self.shared.state.borrow() {
+            return Ok(Arc::clone(line));
+        }
+        self.start();
+        let limit = self.shared.dialer.redis.limits.connect_timeout;
+        let mut state = self.shared.state.subscribe();
+        let decided = state.wait_for(|state| matches!(state, State::Up(_) | State::Down(_)));
+        match tokio::time::timeout(limit, decided).await {
+            Ok(Ok(state)) => match &*state {
+                State::Up(line) => Ok(Arc::clone(line)),
+                State::Down(error) => Err(error.clone()),
+                State::Idle | State::Connecting => Err(self.not_yet()),
+            },
+            Ok(Err(_)) | Err(_) => Err(self.not_yet()),
+        }
+    }
+
+    fn not_yet(&self) -> Error {
+        fault::unavailable(&self.shared.dialer.server, "there is no connection yet")
+    }
+
+    fn start(&self) {
+        let started = self.shared.state.send_if_modified(|state| {
+            let idle = matches!(state, State::Idle);
+            if idle {
+                *state = State::Connecting;
+            }
+            idle
+        });
+        if started {
+            tokio::spawn(keep_up(Arc::downgrade(&self.shared)));
+        }
+    }
+
+    async fn turn(&self) -> Result<SemaphorePermit<'_>> {
+        if let Ok(turn) = self.shared.turns.try_acquire() {
+            return Ok(turn);
+        }
+        let limits = &self.shared.dialer.redis.limits;
+        let waiting = tokio::time::timeout(limits.response_timeout, self.shared.turns.acquire());
+        match waiting.await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(fault::overloaded(
+                &self.shared.dialer.server,
+                format!(
+                    "{} commands are under way, the most that is allowed (max_in_flight)",
+                    limits.max_in_flight
+                ),
+            )),
+        }
+    }
+}
+
+/// Opens connections until the store is dropped.
+async fn keep_up(shared: Weak<Shared>) {
+    let _reset = ResetToIdle(Weak::clone(&shared));
+    let mut failures = 0;
+    while let Some(link) = shared.upgrade() {
+        match Line::open(&link.dialer).await {
+            Ok((line, task)) => {
+                failures = 0;
+                link.go_up(line);
+                drop(link);
+                // Ends with the connection, or with the last holder of the line.
+                let _ = task.await;
+                let Some(link) = shared.upgrade() else {
+                    return;
+                };
+                tracing::warn!(server = %link.dialer.server, "connection to Redis lost");
+                link.state.send_replace(State::Connecting);
+            }
+            Err(error) => {
+                link.go_down(error, failures);
+                let pause = backoff::pause(failures, link.runtime.random());
+                failures += 1;
+                drop(link);
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn go_up(&self, line: Line) {
+        tracing::info!(server = %self.dialer.server, "connected to Redis");
+        self.state.send_replace(State::Up(Arc::new(line)));
+    }
+
+    fn go_down(&self, error: Error, failures: u32) {
+        if failures == 0 {
+            tracing::warn!(%error, "no connection to Redis; trying again until there is one");
+        }
+        self.state.send_replace(State::Down(error));
+    }
+}
+
+/// When the tokio runtime that the task lived on ends before the store does, the next command
+/// starts a new task where it runs.
+struct ResetToIdle(Weak<Shared>);
+
+impl Drop for ResetToIdle {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.state.send_replace(State::Idle);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Batches of the plain layout: one script call, or several for many unconditional writes.
+
+use bytes::Bytes;
+use larder_core::error::Result;
+use larder_core::limits::MAX_KEYS_PER_SCRIPT;
+use larder_core::record::Kind;
+use larder_core::store::{Batch, Committed, Expect, Outcome, Write};
+use larder_core::version::Version;
+use redis::Cmd;
+use smallvec::SmallVec;
+
+use super::{PlainStore, version};
+use crate::scripts::PLAIN_COMMIT;
+use crate::store::commit::{MAX_CONDITIONAL, expect, too_many};
+use crate::store::encode;
+
+type Checks = [(Bytes, Expect)];
+type Writes = [(Bytes, Write)];
+
+impl PlainStore {
+    pub(super) async fn commit_batch(&self, batch: Batch) -> Result<Committed> {
+        let keys = batch.checks.len() + batch.writes.len();
+        if !batch.checks.is_empty() {
+            if keys > MAX_CONDITIONAL {
+                return Err(too_many(keys));
+            }
+            return self.commit_part(&batch.checks, &batch.writes).await;
+        }
+        let mut done = SmallVec::new();
+        for part in batch.writes.chunks(MAX_KEYS_PER_SCRIPT) {
+            if let Committed::Done(outcomes) = self.commit_part(&[], part).await? {
+                done.extend(outcomes);
+            }
+        }
+        Ok(Committed::Done(done))
+    }
+
+    async fn commit_part(&self, checks: &Checks, writes: &Writes) -> Result<Committed> {
+        let call = self.call(checks, writes);
+        let mut reply = self.tier.run(&PLAIN_COMMIT, &call).await?;
+        if let Ok(check) = usize::try_from(reply.int()?) {
+            return Ok(Committed::Refused(check));
+        }
+        let mut done = SmallVec::with_capacity(writes.len());
+        for (_, write) in writes {
+            done.push(Outcome {
+                version: version_after(write),
+                existed: reply.int()? == 1,
+            });
+        }
+        Ok(Committed::Done(done))
+    }
+
+    fn call(&self, checks: &Checks, writes: &Writes) -> Cmd {
+        let mut call = PLAIN_COMMIT.call(checks.len() + writes.len());
+        let checked = checks.iter().map(|(key, _)| key);
+        for key in checked.chain(writes.iter().map(|(key, _)| key)) {
+            call.arg(&self.tier.keys.wire(key)[..]);
+        }
+        call.arg(checks.len());
+        for (_, check) in checks {
+            expect(&mut call, *check);
+        }
+        for (_, write) in writes {
+            self::write(&mut call, write);
+        }
+        call
+    }
+}
+
+fn version_after(write: &Write) -> Version {
+    match write {
+        Write::Put(put) if put.kind != Kind::Negative => version(&put.value),
+        // Not known here: the value stays as it is.
+        Write::Touch(_) => Version::ZERO,
+        Write::Put(_) | Write::Remove { .. } | Write::Expire => Version::ZERO,
+    }
+}
+
+fn write(call: &mut Cmd, write: &Write) {
+    match write {
+        Write::Put(put) if put.kind != Kind::Negative => {
+            call.arg("P");
+            encode::fresh(call, put.life.fresh);
+            call.arg(&put.value[..]);
+        }
+        Write::Put(_) | Write::Remove { .. } | Write::Expire => {
+            call.arg("R");
+        }
+        Write::Touch(life) => {
+            call.arg("T");
+            encode::fresh(call, life.fresh);
+        }
+    }
+}

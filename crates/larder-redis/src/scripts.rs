@@ -1,0 +1,83 @@
+//! The scripts that run on the server.
+//!
+//! A call names a script by its hash; a server that does not have it (first use, restart, `SCRIPT
+//! FLUSH`) says so before it does anything, and the call is repeated with the text.
+
+use std::sync::LazyLock;
+
+use redis::{Arg, Cmd};
+
+/// A script's text with its hash.
+pub(crate) struct Script {
+    text: String,
+    hash: String,
+}
+
+macro_rules! script {
+    ($(#[$doc:meta])* $name:ident, $($file:literal),+) => {
+        $(#[$doc])*
+        pub(crate) static $name: LazyLock<Script> =
+            LazyLock::new(|| Script::new(concat!($(include_str!(concat!("scripts/", $file))),+)));
+    };
+}
+
+script!(
+    /// Checks and writes.
+    COMMIT, "common.lua", "commit.lua"
+);
+script!(
+    /// Asks for a lease.
+    LEASE, "common.lua", "lease.lua"
+);
+script!(
+    /// Prolongs a lease.
+    RENEW, "common.lua", "renew.lua"
+);
+script!(
+    /// Stores under a lease.
+    FILL, "common.lua", "fill.lua"
+);
+script!(
+    /// Gives a lease back.
+    RELEASE, "common.lua", "release.lua"
+);
+script!(
+    /// Removes whatever Larder wrote.
+    CLEAR, "common.lua", "clear.lua"
+);
+script!(
+    /// Reads plain values.
+    PLAIN_GET, "plain_get.lua"
+);
+script!(
+    /// Checks and writes plain values.
+    PLAIN_COMMIT, "plain_commit.lua"
+);
+
+impl Script {
+    fn new(text: &str) -> Script {
+        Script {
+            hash: redis::Script::new(text).get_hash().to_owned(),
+            text: text.to_owned(),
+        }
+    }
+
+    /// A call by hash; the caller adds `keys` keys and then the arguments.
+    pub(crate) fn call(&self, keys: usize) -> Cmd {
+        let mut call = redis::cmd("EVALSHA");
+        call.arg(&self.hash).arg(keys);
+        call
+    }
+
+    /// The same call with the text.
+    pub(crate) fn with_text(&self, call: &Cmd) -> Cmd {
+        let mut full = redis::cmd("EVAL");
+        full.arg(&self.text);
+        for arg in call.args_iter().skip(2) {
+            if let Arg::Simple(bytes) = arg {
+                full.arg(bytes);
+            }
+        }
+        full
+    }
+}

@@ -1,0 +1,96 @@
+-- Checks, then writes, all of them or none.
+-- KEYS: shard, then the key of each check, then the key of each write (repeats are fine)
+-- ARGV: checks, frees, then per check: kind version
+--       then per write: P kind mode at stale_for origin cost payload | R tombstone_ms | E
+--                       | T mode at stale_for
+-- Answer: ms, index of the failed check or -1, then per write: version, existed (0 or 1)
+
+-- Every header is read before the first write: a key of another type ends the script while
+-- nothing has happened yet.
+local records = {}
+for i = 2, #KEYS do
+  if records[KEYS[i]] == nil then records[KEYS[i]] = read(KEYS[i]) or false end
+end
+
+local checks, arg = tonumber(ARGV[1]), 3
+for i = 1, checks do
+  local r, expect = records[KEYS[i + 1]], ARGV[arg]
+  local live, holds = is_live(r), nil
+  if expect == 'A' then holds = not live
+  elseif expect == 'P' then holds = live
+  else holds = (live and r.version or 0) == tonumber(ARGV[arg + 1]) end
+  if not holds then return {ms, i - 1} end
+  arg = arg + 2
+end
+
+-- A server that is full refuses the first write of a script if it may need memory, and lets all
+-- of them pass after another one. Invalidations must not fail for want of memory.
+if ARGV[2] == '1' then redis.call('HDEL', KEYS[1], '') end
+
+local put, remove, expire, touch
+
+function put(key, r, version)
+  local fresh, expires = ends(ARGV[arg + 2], ARGV[arg + 3], ARGV[arg + 4], is_live(r) and r)
+  local payload = ARGV[arg + 7]
+  local new = {kind = tonumber(ARGV[arg + 1]), flags = 0, key_id = 0, version = version,
+    origin = tonumber(ARGV[arg + 5]), cost = tonumber(ARGV[arg + 6]), created = us, fresh = fresh,
+    token = 0, lease = 0, generation = 0, expires = expires}
+  arg = arg + 8
+  return store(key, new, payload)
+end
+
+function remove(key, r, version)
+  local tombstone = tonumber(ARGV[arg + 1])
+  arg = arg + 2
+  redis.call('UNLINK', key)
+  if tombstone == 0 then return nil end
+  local expires = math.min(ms + tombstone, NUMBERS_END)
+  return store(key, {kind = TOMBSTONE, flags = 0, key_id = 0, version = version, origin = 0,
+    cost = 0, created = us, fresh = 0, token = 0, lease = 0, generation = 0,
+    expires = expires}, '')
+end
+
+function expire(key, r, version)
+  arg = arg + 1
+  if not r then return nil end
+  -- A lease without a value is ended by removing it: a fill finds nothing and is refused.
+  if not is_live(r) and r.kind ~= TOMBSTONE then
+    redis.call('UNLINK', key)
+    return nil
+  end
+  if is_live(r) then mark_stale(r) end
+  r.version = version
+  revoke(r)
+  rewrite(key, r)
+  return r
+end
+
+function touch(key, r, version)
+  local mode, at, stale_for = ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3]
+  arg = arg + 4
+  if not is_live(r) then return r end
+  r.fresh, r.expires = ends(mode, at, stale_for, r)
+  if r.expires ~= 0 and r.expires <= ms then
+    redis.call('UNLINK', key)
+    return nil
+  end
+  r.version = version
+  revoke(r)
+  rewrite(key, r)
+  if r.expires == 0 then redis.call('PERSIST', key)
+  else redis.call('PEXPIREAT', key, string.format('%.0f', r.expires)) end
+  return r
+end
+
+local apply = {P = put, R = remove, E = expire, T = touch}
+local answer = {ms, -1}
+for i = checks + 2, #KEYS do
+  local key = KEYS[i]
+  local r = records[key]
+  local version = next_version(KEYS[1], r)
+  answer[#answer + 1] = version
+  answer[#answer + 1] = is_live(r) and 1 or 0
+  records[key] = apply[ARGV[arg]](key, r, version) or false
+end
+keep_high_water()
+return answer

@@ -1,0 +1,112 @@
+-- Shared beginning of every script: the header of a record, the shard's clock, versions.
+-- Offsets and meanings are those of docs/wire-format.md. Numbers stay below 2^53, where Lua's
+-- doubles are exact. Strings of bytes are unpacked before they are compared: Lua compares
+-- strings by the locale.
+local HEADER = '>c2BBI2I2I8I4I4I8I8I8I8I8I8'
+local LENGTH = 72
+local NUMBERS_END = 9007199254740991
+local VALUE, TOMBSTONE, LEASE, NEGATIVE = 0, 1, 2, 3
+
+local time = redis.call('TIME')
+local us = time[1] * 1000000 + time[2]
+local ms = math.floor(us / 1000)
+
+-- The record under a key, or nil where there is none: absent, or bytes of another format.
+-- A key that holds no string ends the script here, before anything is written.
+local function read(key)
+  local bytes = redis.call('GETRANGE', key, 0, LENGTH - 1)
+  if #bytes < LENGTH then return nil end
+  local magic, format, kind, flags, key_id, version, origin, cost, created, fresh, token, lease,
+    generation, expires = struct.unpack(HEADER, bytes)
+  if magic ~= 'C1' or format ~= 1 or kind > NEGATIVE then return nil end
+  return {kind = kind, flags = flags, key_id = key_id, version = version, origin = origin,
+    cost = cost, created = created, fresh = fresh, token = token, lease = lease,
+    generation = generation, expires = expires}
+end
+
+local function pack(r)
+  return struct.pack(HEADER, 'C1', 1, r.kind, r.flags, r.key_id, r.version, r.origin, r.cost,
+    r.created, r.fresh, r.token, r.lease, r.generation, r.expires)
+end
+
+-- A value or negative entry that has not ended by this shard's clock.
+local function is_live(r)
+  return r and (r.kind == VALUE or r.kind == NEGATIVE) and (r.expires == 0 or r.expires > ms)
+end
+
+local function is_stale(r)
+  return r.flags % 2 == 1 or (r.fresh ~= 0 and r.fresh <= ms)
+end
+
+local function mark_stale(r)
+  if r.flags % 2 == 0 then r.flags = r.flags + 1 end
+end
+
+local function revoke(r)
+  r.token = 0
+  r.lease = 0
+end
+
+-- Whether somebody holds a lease now. (Token 0 with time left is a hold: nobody may have one.)
+local function is_leased(r)
+  return r and r.lease > ms
+end
+
+-- The end of the fresh life and of all life; 0 is never. `kept` is the record that is replaced.
+local function ends(mode, at, stale_for, kept)
+  if mode == 'N' then return 0, 0 end
+  if mode == 'K' then
+    if kept then return kept.fresh, kept.expires end
+    return 0, 0
+  end
+  local fresh = tonumber(at)
+  if mode == 'I' then fresh = fresh + ms end
+  fresh = math.max(1, math.min(fresh, NUMBERS_END))
+  return fresh, math.min(fresh + tonumber(stale_for), NUMBERS_END)
+end
+
+-- Versions: above the shard's clock in microseconds, above every version that this shard ever
+-- gave (so that neither eviction nor a clock that steps back lowers one), above the key's own.
+local high_water, high_water_key
+
+local function next_version(shard_key, r)
+  if not high_water then
+    high_water_key = shard_key
+    high_water = tonumber(redis.call('HGET', shard_key, 'high_water') or 0)
+  end
+  local version = math.max(us, high_water + 1)
+  if r and r.version >= version then version = r.version + 1 end
+  high_water = version
+  return version
+end
+
+local function keep_high_water()
+  if high_water then
+    redis.call('HSET', high_water_key, 'high_water', string.format('%.0f', high_water))
+  end
+end
+
+-- Stores a whole record; gives it back, or nil if its life is over already.
+local function store(key, r, payload)
+  if r.expires ~= 0 and r.expires <= ms then
+    redis.call('UNLINK', key)
+    return nil
+  end
+  if r.expires == 0 then
+    redis.call('SET', key, pack(r) .. payload)
+  else
+    redis.call('SET', key, pack(r) .. payload, 'PXAT', string.format('%.0f', r.expires))
+  end
+  return r
+end
+
+-- Rewrites the header in place, whatever the size of the value; keeps the key's own expiry.
+local function rewrite(key, r)
+  redis.call('SETRANGE', key, 0, pack(r))
+end
+
+-- Keeps a key long enough for a lease of `ttl` ms and its last fill.
+local function outlive(key, ttl)
+  local left = redis.call('PTTL', key)
+  if left >= 0 and left < 2 * ttl then redis.call('PEXPIRE', key, 2 * ttl) end
+end

@@ -1,0 +1,134 @@
+//! Batches of the enveloped layout: one script call, or several for many unconditional writes.
+
+use bytes::Bytes;
+use larder_core::error::{Error, ErrorKind, Result};
+use larder_core::limits::MAX_KEYS_PER_SCRIPT;
+use larder_core::store::{Batch, Committed, Expect, Outcome, Write};
+use larder_core::version::Version;
+use redis::Cmd;
+use smallvec::SmallVec;
+
+use super::{RedisStore, encode};
+use crate::reply::Reply;
+use crate::scripts::COMMIT;
+
+/// Most checks and writes of a conditional batch: one call of this size holds the server for
+/// about 6 ms.
+pub(crate) const MAX_CONDITIONAL: usize = 1024;
+
+/// Script calls that are sent without waiting in between.
+const CALLS_PER_PIPELINE: usize = 16;
+
+type Writes = [(Bytes, Write)];
+
+impl RedisStore {
+    pub(super) async fn commit_batch(&self, batch: Batch) -> Result<Committed> {
+        let keys = batch.checks.len() + batch.writes.len();
+        if keys == 0 {
+            return Ok(Committed::Done(SmallVec::new()));
+        }
+        if batch.checks.is_empty() && keys > MAX_KEYS_PER_SCRIPT {
+            return self.commit_many(&batch.writes).await;
+        }
+        if keys > MAX_CONDITIONAL {
+            return Err(too_many(keys));
+        }
+        let call = self.call(&batch.checks, &batch.writes);
+        outcomes(self.tier.run(&COMMIT, &call).await?)
+    }
+
+    async fn commit_many(&self, writes: &Writes) -> Result<Committed> {
+        let mut done = SmallVec::with_capacity(writes.len());
+        for part in writes.chunks(MAX_KEYS_PER_SCRIPT * CALLS_PER_PIPELINE) {
+            let mut calls = redis::pipe();
+            for writes in part.chunks(MAX_KEYS_PER_SCRIPT) {
+                // With the text: a call by hash that is refused would have to be repeated after
+                // the ones behind it, out of order.
+                calls.add_command(COMMIT.with_text(&self.call(&[], writes)));
+            }
+            let sent = self.tier.clock.sending();
+            let mut answers = Reply::of(self.tier.link.pipeline(&calls).await?)?;
+            while answers.left() > 0 {
+                let answer = self.tier.answered(sent, answers.next()?)?;
+                if let Committed::Done(part) = outcomes(answer)? {
+                    done.extend(part);
+                }
+            }
+        }
+        Ok(Committed::Done(done))
+    }
+
+    fn call(&self, checks: &[(Bytes, Expect)], writes: &Writes) -> Cmd {
+        let mut call = COMMIT.call(1 + checks.len() + writes.len());
+        call.arg(&self.tier.keys.shard()[..]);
+        let checked = checks.iter().map(|(key, _)| key);
+        for key in checked.chain(writes.iter().map(|(key, _)| key)) {
+            call.arg(&self.tier.keys.wire(key)[..]);
+        }
+        let needs_memory = writes
+            .iter()
+            .any(|(_, write)| matches!(write, Write::Put(_)));
+        call.arg(checks.len())
+            .arg(u8::from(!needs_memory && !writes.is_empty()));
+        for (_, expect) in checks {
+            self::expect(&mut call, *expect);
+        }
+        for (key, write) in writes {
+            self::write(&mut call, key, write);
+        }
+        call
+    }
+}
+
+pub(crate) fn expect(call: &mut Cmd, expect: Expect) {
+    let (kind, version) = match expect {
+        Expect::Absent => ("A", 0),
+        Expect::Present => ("P", 0),
+        Expect::Version(version) => ("V", version.0),
+    };
+    call.arg(kind).arg(version);
+}
+
+pub(crate) fn too_many(keys: usize) -> Error {
+    Error::new(
+        ErrorKind::Invalid,
+        format!(
+            "a batch with conditions takes up to {MAX_CONDITIONAL} checks and writes, \
+             because it is one script call; this one has {keys}"
+        ),
+    )
+}
+
+fn write(call: &mut Cmd, key: &Bytes, write: &Write) {
+    match write {
+        Write::Put(put) => {
+            call.arg("P");
+            encode::put(call, key, put);
+        }
+        Write::Remove { tombstone_ms } => {
+            call.arg("R").arg(*tombstone_ms);
+        }
+        Write::Expire => {
+            call.arg("E");
+        }
+        Write::Touch(life) => {
+            call.arg("T");
+            encode::life(call, *life);
+        }
+    }
+}
+
+fn outcomes(mut reply: Reply) -> Result<Committed> {
+    let refused = reply.int()?;
+    if let Ok(check) = usize::try_from(refused) {
+        return Ok(Committed::Refused(check));
+    }
+    let mut done = SmallVec::with_capacity(reply.left() / 2);
+    while reply.left() > 0 {
+        done.push(Outcome {
+            version: Version(reply.number()?),
+            existed: reply.int()? == 1,
+        });
+    }
+    Ok(Committed::Done(done))
+}

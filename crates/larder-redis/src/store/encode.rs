@@ -1,0 +1,38 @@
+//! Records and lives as arguments of scripts.
+
+use bytes::Bytes;
+use larder_core::envelope::seal_payload;
+use larder_core::record::{Expiry, Kind, Life};
+use larder_core::store::Put;
+use redis::Cmd;
+
+/// The greatest time that scripts calculate with: Lua's numbers are exact up to here.
+const LAST_TIME: u64 = (1 << 53) - 1;
+
+/// `mode at stale_for`, as `ends` in common.lua reads it.
+pub(crate) fn life(call: &mut Cmd, life: Life) {
+    fresh(call, life.fresh);
+    call.arg(life.stale_for_ms.min(LAST_TIME));
+}
+
+/// `mode at`.
+pub(crate) fn fresh(call: &mut Cmd, fresh: Expiry) {
+    let (mode, at) = match fresh {
+        Expiry::Never => ("N", 0),
+        Expiry::In(ms) => ("I", ms),
+        Expiry::At(at) => ("A", at.0),
+        Expiry::Keep => ("K", 0),
+    };
+    call.arg(mode).arg(at.min(LAST_TIME));
+}
+
+/// `kind mode at stale_for origin cost payload`.
+pub(super) fn put(call: &mut Cmd, key: &Bytes, put: &Put) {
+    call.arg(match put.kind {
+        Kind::Negative => 3,
+        Kind::Value | Kind::Tombstone | Kind::Lease => 0,
+    });
+    life(call, put.life);
+    call.arg(put.origin).arg(put.load_cost_ms);
+    call.arg(&seal_payload(key, put.codec, put.schema, &put.value)[..]);
+}
