@@ -2,9 +2,35 @@
 
 #![forbid(unsafe_code)]
 
+mod builder;
+mod cache;
+mod loaded;
+mod loader;
+mod options;
+mod remote;
+
 pub mod bytes;
+pub mod codec;
 pub mod embedded;
+
+mod engine;
+mod near;
+mod observe;
 mod runtime;
 
-pub use larder_core as core;
+pub use builder::{Builder, DefaultCodec};
+pub use cache::{Cache, Receipt};
+pub use loaded::{Loaded, Source};
+pub use loader::{Cx, LoadError};
+pub use near::Cause;
+pub use observe::{LoadStats, NearStats, RemoteStats, Stats};
+pub use options::{InsertOptions, IntoBytes, IntoDuration, Near, Policy};
+pub use remote::{Layout, Opening, Remote};
 pub use runtime::TokioRuntime;
+
+pub use larder_core as core;
+pub use larder_core::admit::Refusal;
+pub use larder_core::error::{Error, ErrorKind};
+pub use larder_core::key::{Key, KeyWriter, RawKey};
+#[cfg(feature = "redis")]
+pub use larder_redis as redis;

@@ -1,0 +1,471 @@
+//! The cache as users hold it. Every method is a few lines over the engine.
+
+use std::borrow::{Borrow, ToOwned};
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use larder_core::error::{Error, ErrorKind, Result};
+use larder_core::key::Key;
+
+use crate::builder::Builder;
+use crate::engine::{Change, Engine, EngineKey, Load};
+use crate::loaded::Loaded;
+use crate::loader::{Cx, Failure, LoadError, LoadFn, Orders};
+use crate::near::Cause;
+use crate::observe::{NearStats, Stats};
+use crate::options::{InsertOptions, Policy};
+
+/// A cache of values of type `V` under keys of type `K`.
+///
+/// Cheap to clone; clones are the same cache. `Send + Sync`: share it between tasks and threads
+/// as it is.
+///
+/// # Tiers
+///
+/// A read looks into the near cache of this process, then into the remote tier. A change goes to
+/// the remote tier and returns once that has taken it; from then on no read through this cache
+/// gives an older value. Near copies of *other* processes end with their own ttl at the latest.
+///
+/// # Cancellation
+///
+/// Dropping the future of a read has no effect on the cache. A change that was sent is seen
+/// through even when its future is dropped. A load goes on while anyone waits for it.
+pub struct Cache<K, V> {
+    engine: Arc<Engine<V>>,
+    loader: Option<Arc<LoadFn<K, V>>>,
+}
+
+impl<K, V> Clone for Cache<K, V> {
+    fn clone(&self) -> Cache<K, V> {
+        Cache {
+            engine: self.engine.clone(),
+            loader: self.loader.clone(),
+        }
+    }
+}
+
+/// What became of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a receipt tells how much was removed; drop it with `let _ =` if that does not matter"]
+pub struct Receipt {
+    existed: Vec<bool>,
+}
+
+impl Receipt {
+    /// How many of the keys had a value.
+    pub fn existed(&self) -> usize {
+        self.existed.iter().filter(|existed| **existed).count()
+    }
+}
+
+impl<K, V> Cache<K, V> {
+    /// Begins a cache. `name` is `<namespace>:<entity>`, such as `app:users`; all keys begin with
+    /// it.
+    pub fn builder(name: &str) -> Builder<K, V> {
+        Builder::new(name)
+    }
+
+    pub(crate) fn new(engine: Arc<Engine<V>>, loader: Option<Arc<LoadFn<K, V>>>) -> Cache<K, V> {
+        Cache { engine, loader }
+    }
+}
+
+impl<K, V> Cache<K, V>
+where
+    K: Key + Send + 'static,
+    V: Send + Sync + 'static,
+{
+    /// The fresh value of a key, or `None`. A cache with a [loader](Builder::loader) loads what
+    /// it does not find, and then never gives `None`.
+    ///
+    /// A near hit allocates nothing and does no I/O; else one round trip to the remote tier.
+    ///
+    /// # Errors
+    ///
+    /// When the remote tier cannot be asked, or the loader fails and nothing stale may be used
+    /// ([`ErrorKind::Load`]).
+    #[doc(alias = "get_with_ttl")]
+    pub async fn get<Q>(&self, key: &Q) -> Result<Option<Loaded<V>>>
+    where
+        K: Borrow<Q>,
+        Q: Key + ToOwned<Owned = K> + Sync + ?Sized,
+    {
+        let wire = self.engine.key(key)?;
+        if let Some(hit) = self.engine.near_hit(&wire) {
+            return Ok(Some(hit));
+        }
+        match &self.loader {
+            Some(loader) => Box::pin(self.load_through(wire, key.to_owned(), loader)).await,
+            None => Box::pin(self.engine.remote_hit(&wire)).await,
+        }
+    }
+
+    /// The values of many keys, in order. One round trip for all that the near cache does not
+    /// have. A cache with a loader loads the missing ones side by side; the first failure is the
+    /// error of all.
+    #[doc(alias = "pipeline")]
+    pub async fn get_many<'k, Q>(
+        &self,
+        keys: impl IntoIterator<Item = &'k Q>,
+    ) -> Result<Vec<Option<Loaded<V>>>>
+    where
+        K: Borrow<Q>,
+        Q: Key + ToOwned<Owned = K> + Sync + ?Sized + 'k,
+    {
+        let keys: Vec<&Q> = keys.into_iter().collect();
+        let wires: Vec<EngineKey> = keys
+            .iter()
+            .map(|key| self.engine.key(*key))
+            .collect::<Result<_>>()?;
+        let mut found: Vec<_> = wires
+            .iter()
+            .map(|wire| self.engine.near_hit(wire))
+            .collect();
+        let missing: Vec<usize> = (0..found.len()).filter(|&at| found[at].is_none()).collect();
+        if let Some(loader) = &self.loader {
+            let loads = missing
+                .iter()
+                .map(|&at| self.load_through(wires[at].clone(), keys[at].to_owned(), loader));
+            let loaded = Box::pin(futures_util::future::try_join_all(loads)).await?;
+            for (at, value) in missing.into_iter().zip(loaded) {
+                found[at] = value;
+            }
+        } else {
+            let asked: Vec<EngineKey> = missing.iter().map(|&at| wires[at].clone()).collect();
+            let fetched = Box::pin(self.engine.remote_hits(&asked)).await?;
+            for (at, value) in missing.into_iter().zip(fetched) {
+                found[at] = value;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The value of a key, loaded if no tier has it fresh.
+    ///
+    /// # Concurrent calls
+    ///
+    /// In one process, one load per key at a time: callers that come while it runs share its
+    /// outcome, value or error. The load runs in a task of its own; it goes on while anyone
+    /// waits, and is dropped when nobody does. Processes that share a remote tier take turns by
+    /// a lease there. A caller that comes after a change of the key never joins a load that
+    /// began before it.
+    ///
+    /// # What is stored
+    ///
+    /// Only a value with proof that its key has not changed since before the load. Others are
+    /// returned and not stored ([`Stats::refused`] counts them by reason). When the remote tier
+    /// cannot be asked, the value is kept in this process for a second at most.
+    ///
+    /// # Errors
+    ///
+    /// When the loader fails or panics, and no stale value may be used. Trouble of the cache
+    /// itself is no error: then the loader runs.
+    ///
+    /// # Cost
+    ///
+    /// A near hit allocates nothing; a hit in the remote tier is one round trip; a load is three
+    /// (read, lease, fill) and the loader.
+    #[doc(alias("get_with_fallback", "get_with", "fetch"))]
+    pub async fn get_or_load<Q, E, F, Fut>(
+        &self,
+        key: &Q,
+        loader: F,
+    ) -> Result<Loaded<V>, LoadError<E>>
+    where
+        K: Borrow<Q>,
+        Q: Key + ToOwned<Owned = K> + Sync + ?Sized,
+        E: Send + Sync + 'static,
+        F: FnOnce(Cx<K>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<V, E>> + Send + 'static,
+    {
+        let wire = self.engine.key(key)?;
+        if let Some(hit) = self.engine.near_hit(&wire) {
+            return Ok(hit);
+        }
+        Box::pin(self.load(wire, key.to_owned(), loader)).await
+    }
+
+    /// Stores a value in all tiers.
+    ///
+    /// Inserts of one key are ordered by the remote tier; the last one stays. An insert proves
+    /// nothing about the source: of two tasks that each write the source and then insert, the
+    /// slower insert wins, whatever the source says. Prefer
+    /// [`invalidate`](Cache::invalidate) after a change of the source.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Codec`] and [`ErrorKind::TooLarge`]: nothing was stored. Others: it is open
+    /// whether the value was stored; the near cache has forgotten the key.
+    #[doc(alias("set", "put"))]
+    pub async fn insert<Q>(&self, key: &Q, value: V) -> Result<()>
+    where
+        K: Borrow<Q>,
+        Q: Key + Sync + ?Sized,
+    {
+        self.insert_with(key, value, InsertOptions::new()).await
+    }
+
+    /// Stores a value with a life of its own. See [`insert`](Cache::insert).
+    pub async fn insert_with<Q>(&self, key: &Q, value: V, options: InsertOptions) -> Result<()>
+    where
+        K: Borrow<Q>,
+        Q: Key + Sync + ?Sized,
+    {
+        let change = self.insertion(key, value, options)?;
+        Box::pin(self.engine.change(vec![change])).await.map(drop)
+    }
+
+    /// Stores several values. One round trip; on a remote tier they are stored together, in
+    /// groups of at most 64. See [`insert`](Cache::insert).
+    #[doc(alias = "batch")]
+    pub async fn insert_many<Q>(&self, values: impl IntoIterator<Item = (Q, V)>) -> Result<()>
+    where
+        K: Borrow<Q>,
+        Q: Key + Sync,
+    {
+        let changes: Vec<_> = values
+            .into_iter()
+            .map(|(key, value)| self.insertion(&key, value, InsertOptions::new()))
+            .collect::<Result<_>>()?;
+        Box::pin(self.engine.change(changes)).await.map(drop)
+    }
+
+    /// Removes a value from all tiers of this process and from the remote tier, for good: a load
+    /// that is under way is not stored, and fail-safe cannot bring the value back. Once this
+    /// returns, no read through this cache gives a value that was read from the source before
+    /// the call. One round trip.
+    ///
+    /// # Errors
+    ///
+    /// It is open whether the value was removed from the remote tier. Repeat it.
+    #[doc(alias("delete", "remove"))]
+    pub async fn invalidate<Q>(&self, key: &Q) -> Result<Receipt>
+    where
+        K: Borrow<Q>,
+        Q: Key + Sync + ?Sized,
+    {
+        self.change_one(key, Change::Invalidate).await
+    }
+
+    /// Removes several values. One round trip; on a remote tier they are removed together, in
+    /// groups of at most 64. See [`invalidate`](Cache::invalidate).
+    pub async fn invalidate_many<'k, Q>(
+        &self,
+        keys: impl IntoIterator<Item = &'k Q>,
+    ) -> Result<Receipt>
+    where
+        K: Borrow<Q>,
+        Q: Key + Sync + ?Sized + 'k,
+    {
+        let invalidate = |key: &'k Q| Ok((self.engine.key(key)?, Change::Invalidate));
+        let changes = keys
+            .into_iter()
+            .map(invalidate)
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Receipt {
+            existed: Box::pin(self.engine.change(changes)).await?,
+        })
+    }
+
+    /// Ends the fresh life of a value, but keeps it for fail-safe: the next reader loads, and if
+    /// that fails, gets the old value, marked as stale. A load under way is not stored. One round
+    /// trip.
+    pub async fn expire<Q>(&self, key: &Q) -> Result<Receipt>
+    where
+        K: Borrow<Q>,
+        Q: Key + Sync + ?Sized,
+    {
+        self.change_one(key, Change::Expire).await
+    }
+
+    /// Removes every value of this cache. Values read from the source before the call are not
+    /// stored after it. On a remote tier the cost grows with the number of keys there.
+    #[doc(alias = "invalidate_all")]
+    pub async fn clear(&self) -> Result<()> {
+        self.check_open()?;
+        Box::pin(self.engine.clear()).await
+    }
+
+    /// Whether a fresh value is there. Never loads. At most one round trip.
+    #[doc(alias = "has")]
+    pub async fn contains_key<Q>(&self, key: &Q) -> Result<bool>
+    where
+        K: Borrow<Q>,
+        Q: Key + Sync + ?Sized,
+    {
+        let wire = self.engine.key(key)?;
+        Box::pin(self.engine.contains(&wire)).await
+    }
+
+    /// Changes the capacity of the near cache, evicting what no longer fits. Nothing happens to
+    /// a cache without one.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] for a capacity of zero.
+    pub fn resize_near(&self, capacity: u64) -> Result<()> {
+        if capacity == 0 {
+            let message = "the near capacity must be more than zero";
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        self.engine.near.resize(capacity);
+        Ok(())
+    }
+
+    /// Counts since the cache was built, and its present size.
+    #[doc(alias("get_stats", "metrics"))]
+    pub fn stats(&self) -> Stats {
+        let near = &self.engine.near;
+        let (entries, bytes) = near.size();
+        self.engine.counts.stats(NearStats {
+            entries,
+            bytes,
+            capacity: near.capacity(),
+            left: Cause::ALL
+                .into_iter()
+                .map(|cause| (cause, near.left(cause)))
+                .collect(),
+            ..NearStats::default()
+        })
+    }
+
+    /// The settings in force.
+    pub fn policy(&self) -> Policy {
+        let engine = &self.engine;
+        Policy {
+            name: engine.name.as_str().to_owned(),
+            ttl: engine.lives.ttl,
+            stale_for: engine.lives.stale_for,
+            jitter_percent: engine.lives.jitter_percent,
+            near_capacity: engine.near.capacity(),
+            near_ttl: engine.lives.near_ttl,
+            remote: engine
+                .remote
+                .as_ref()
+                .map(|store| store.describe().name.to_owned()),
+            max_value: engine.max_value,
+            lease: engine.lives.lease,
+        }
+    }
+
+    /// Closes the cache, for all its clones: near copies are dropped, and every later call gives
+    /// [`ErrorKind::Closed`]. Loads and changes that are under way end as usual. The remote tier
+    /// keeps its values.
+    pub async fn close(&self) {
+        self.engine.closed.store(true, Ordering::Relaxed);
+        self.engine.flights.detach_all();
+        self.engine.near.clear();
+    }
+
+    fn check_open(&self) -> Result<()> {
+        self.engine.key(&0u8).map(drop)
+    }
+
+    async fn change_one<Q>(&self, key: &Q, change: Change<V>) -> Result<Receipt>
+    where
+        Q: Key + Sync + ?Sized,
+    {
+        let changes = vec![(self.engine.key(key)?, change)];
+        Ok(Receipt {
+            existed: Box::pin(self.engine.change(changes)).await?,
+        })
+    }
+
+    fn insertion<Q>(
+        &self,
+        key: &Q,
+        value: V,
+        options: InsertOptions,
+    ) -> Result<(EngineKey, Change<V>)>
+    where
+        Q: Key + ?Sized,
+    {
+        let wire = self.engine.key(key)?;
+        if options.ttl.is_some_and(|ttl| ttl.is_zero()) {
+            let message = "a ttl of zero stores nothing; use invalidate to remove a value";
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        let incoming = self
+            .engine
+            .incoming(&wire, value, options.ttl, options.stale_for)
+            .map_err(|(_, error)| error)?;
+        Ok((wire, Change::Insert(incoming)))
+    }
+
+    async fn load<E, F, Fut>(
+        &self,
+        wire: EngineKey,
+        key: K,
+        loader: F,
+    ) -> Result<Loaded<V>, LoadError<E>>
+    where
+        E: Send + Sync + 'static,
+        F: FnOnce(Cx<K>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<V, E>> + Send + 'static,
+    {
+        let orders = Arc::new(Orders::default());
+        let cx = Cx::new(key, orders.clone());
+        let start = Box::new(move || -> larder_core::BoxFuture<'static, _> {
+            let loading = loader(cx);
+            Box::pin(async move {
+                loading
+                    .await
+                    .map_err(|error: E| Failure::Loader(Arc::new(error)))
+            })
+        });
+        let mut load = Some(Load { start, orders });
+        loop {
+            match self.engine.fly(&wire, &mut load).await {
+                Ok(landed) => {
+                    return Ok(self
+                        .engine
+                        .loaded(landed.entry, landed.source, landed.stale));
+                }
+                Err(Failure::Panicked(message)) => return Err(LoadError::Panicked(message)),
+                Err(Failure::Loader(error)) => match error.downcast::<E>() {
+                    Ok(error) => return Err(LoadError::Loader(error)),
+                    // Another caller's loader failed with an error of another type: ours has
+                    // not been tried.
+                    Err(_) if load.is_some() => {}
+                    Err(_) => return Err(LoadError::Cache(unfinished())),
+                },
+                Err(Failure::Abandoned) if load.is_some() => {}
+                Err(Failure::Abandoned) => return Err(LoadError::Cache(unfinished())),
+            }
+        }
+    }
+
+    async fn load_through(
+        &self,
+        wire: EngineKey,
+        key: K,
+        loader: &Arc<LoadFn<K, V>>,
+    ) -> Result<Option<Loaded<V>>> {
+        type Cause = Arc<dyn StdError + Send + Sync>;
+        let loader = loader.clone();
+        match self.load(wire, key, move |cx| loader(cx)).await {
+            Ok(loaded) => Ok(Some(loaded)),
+            Err(LoadError::<Cause>::Cache(error)) => Err(error),
+            Err(LoadError::Loader(error)) => {
+                let cause: Cause = (*error).clone();
+                Err(Error::with_source(
+                    ErrorKind::Load,
+                    "the loader failed",
+                    cause,
+                ))
+            }
+            Err(LoadError::Panicked(message)) => Err(Error::new(
+                ErrorKind::Load,
+                format!("the loader panicked: {message}"),
+            )),
+        }
+    }
+}
+
+fn unfinished() -> Error {
+    Error::new(
+        ErrorKind::Closed,
+        "the runtime was shut down before the load had ended",
+    )
+}

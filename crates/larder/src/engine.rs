@@ -1,0 +1,264 @@
+//! The engine of one cache: reading, loading, writing, invalidating.
+//!
+//! It knows values but not the types of keys or of loaders' errors; [`crate::Cache`] adds those.
+//! Three rules hold everywhere below:
+//!
+//! * The near guard's snapshot is taken before a value is read from anywhere.
+//! * A change is announced to the guard before it is sent, and again when its outcome is known.
+//! * A change, once sent, is seen through in a task of its own, whatever becomes of its caller.
+
+mod flight;
+mod load;
+mod read;
+mod write;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use ::bytes::Bytes;
+use larder_core::admit::{Refusal, Snapshot};
+use larder_core::codec::Codec;
+use larder_core::error::{Error, ErrorKind, Result};
+use larder_core::freshness::NearLife;
+use larder_core::key::{Key, KeyHasher, Name, WireKey, wire_key};
+use larder_core::record::{Expiry, Life};
+use larder_core::runtime::{Mono, Runtime};
+use larder_core::space::Space;
+use larder_core::store::Store;
+use larder_core::version::Version;
+use tokio::sync::oneshot;
+
+use crate::loaded::{Loaded, Source};
+use crate::near::{Entry, EntryMeta, Near, NearKey};
+use crate::observe::Counts;
+pub(crate) use flight::{Flights, Load};
+pub(crate) use write::Change;
+
+/// Weighs a value, in bytes.
+pub(crate) type Weigher<V> = Box<dyn Fn(&V) -> usize + Send + Sync>;
+
+pub(crate) struct Engine<V> {
+    pub(crate) name: Name,
+    /// The name and a `:`: what every wire key begins with.
+    pub(crate) prefix: Box<[u8]>,
+    pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) hasher: KeyHasher,
+    pub(crate) near: Arc<Near<V>>,
+    pub(crate) remote: Option<Arc<dyn Store>>,
+    pub(crate) codec: Box<dyn Codec<V>>,
+    pub(crate) schema: u32,
+    pub(crate) weigher: Option<Weigher<V>>,
+    pub(crate) lives: Lives,
+    pub(crate) max_value: usize,
+    pub(crate) flights: Flights<V>,
+    pub(crate) counts: Counts,
+    pub(crate) closed: AtomicBool,
+    pub(crate) last_version: AtomicU64,
+}
+
+/// The times of a cache.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lives {
+    /// `None`: no end.
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) stale_for: Duration,
+    pub(crate) jitter_percent: u8,
+    pub(crate) near_ttl: Duration,
+    pub(crate) lease: Duration,
+    pub(crate) tombstone: Duration,
+}
+
+/// How long a value that could not be proven (the remote tier did not answer) may be used in
+/// this process, counted from the start of its load: the bound on staleness that the near cache
+/// promises, so that a dead remote tier does not send every read to the source.
+pub(crate) const UNPROVEN_LIFE: Duration = Duration::from_secs(1);
+
+/// One key of this cache.
+#[derive(Clone)]
+pub(crate) struct EngineKey {
+    wire: WireKey,
+    prefix: usize,
+    hash: u64,
+}
+
+impl EngineKey {
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    pub(crate) fn near(&self) -> NearKey<'_> {
+        NearKey {
+            hash: self.hash,
+            bytes: &self.wire[self.prefix..],
+        }
+    }
+
+    /// The key in the remote tier. A name never begins with the reserved byte, so that the wire
+    /// key and the stored key are the same.
+    pub(crate) fn stored(&self) -> Bytes {
+        Bytes::copy_from_slice(&self.wire)
+    }
+}
+
+/// A value about to enter the tiers, with its life and its size.
+pub(crate) struct Incoming<V> {
+    pub(crate) value: V,
+    pub(crate) encoded: Option<Bytes>,
+    pub(crate) weight: usize,
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) stale_for: Duration,
+}
+
+impl<V> Incoming<V> {
+    pub(crate) fn life(&self) -> Life {
+        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        match self.ttl {
+            Some(ttl) => Life {
+                fresh: Expiry::In(ms(ttl)),
+                stale_for_ms: ms(self.stale_for),
+            },
+            None => Life::FOREVER,
+        }
+    }
+}
+
+impl<V: Send + Sync + 'static> Engine<V> {
+    /// The key on the wire, or why it cannot be one; and the refusal of a closed cache.
+    pub(crate) fn key<Q: Key + ?Sized>(&self, key: &Q) -> Result<EngineKey> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Error::new(
+                ErrorKind::Closed,
+                format!("the cache {} is closed", self.name),
+            ));
+        }
+        let wire = wire_key(&self.prefix, key)?;
+        let hash = self.hasher.hash(&wire);
+        Ok(EngineKey {
+            wire,
+            prefix: self.prefix.len(),
+            hash,
+        })
+    }
+
+    /// The keys of this cache in the remote tier.
+    pub(crate) fn space(&self) -> Space {
+        Space::prefix(Bytes::copy_from_slice(&self.prefix))
+    }
+
+    /// A version for a cache without a remote tier: its own counter is the shard.
+    pub(crate) fn local_version(&self) -> Version {
+        Version(self.last_version.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Weighs and encodes a value. `fresh` and `stale` replace the cache's own lives.
+    pub(crate) fn incoming(
+        &self,
+        key: &EngineKey,
+        value: V,
+        fresh: Option<Duration>,
+        stale: Option<Duration>,
+    ) -> Result<Incoming<V>, (V, Error)> {
+        let mut encoded = None;
+        let weighed = self.weigher.as_ref().map(|weigher| weigher(&value));
+        if self.remote.is_some() || weighed.is_none() {
+            let mut bytes = Vec::new();
+            match self.codec.encode(&value, &mut bytes) {
+                Ok(()) => encoded = Some(Bytes::from(bytes)),
+                Err(_) if self.remote.is_none() => {}
+                Err(error) => {
+                    let message = format!("a value of {} could not be encoded", self.name);
+                    return Err((
+                        value,
+                        Error::with_source(ErrorKind::Codec, message, error.into()),
+                    ));
+                }
+            }
+        }
+        let size = weighed
+            .or(encoded.as_ref().map(Bytes::len))
+            .unwrap_or(size_of::<V>());
+        if encoded.as_ref().map_or(size, Bytes::len) > self.max_value {
+            let message = format!(
+                "a value of {} has {size} bytes; the limit is {} (max_value)",
+                self.name, self.max_value
+            );
+            return Err((value, Error::new(ErrorKind::TooLarge, message)));
+        }
+        let ttl = fresh.or(self.lives.ttl).map(|ttl| {
+            larder_core::freshness::jitter(ttl, self.lives.jitter_percent, self.runtime.random())
+        });
+        Ok(Incoming {
+            value,
+            encoded,
+            weight: Near::<V>::weight(key.near().bytes, size),
+            ttl,
+            stale_for: stale.unwrap_or(self.lives.stale_for),
+        })
+    }
+
+    /// The near entry of a value whose life begins at `start`.
+    pub(crate) fn entry(
+        &self,
+        key: &EngineKey,
+        incoming: Incoming<V>,
+        version: Version,
+        start: Mono,
+        now: Mono,
+    ) -> Arc<Entry<V>> {
+        let fresh_until = incoming.ttl.map_or(Mono::MAX, |ttl| start.after(ttl));
+        let usable_until = match incoming.ttl {
+            Some(_) => fresh_until.after(incoming.stale_for),
+            None => Mono::MAX,
+        };
+        let life = NearLife {
+            fresh_until: fresh_until.min(start.after(self.lives.near_ttl)),
+            usable_until,
+        };
+        let meta = EntryMeta {
+            version,
+            created: now,
+            life,
+            weight: incoming.weight,
+        };
+        Arc::new(Entry::new(key.near().bytes, incoming.value, meta))
+    }
+
+    /// Offers a value to the near cache; a refusal is counted and otherwise no trouble.
+    pub(crate) fn admit(&self, key: &EngineKey, snapshot: Snapshot, entry: &Arc<Entry<V>>) {
+        let now = self.runtime.now();
+        if let Err(refusal) = self.near.admit(key.hash, snapshot, entry, now) {
+            self.refuse(refusal);
+        }
+    }
+
+    pub(crate) fn refuse(&self, refusal: Refusal) {
+        self.counts.refused(refusal);
+    }
+
+    pub(crate) fn loaded(&self, entry: Arc<Entry<V>>, source: Source, stale: bool) -> Loaded<V> {
+        Loaded::new(entry, source, stale, self.runtime.now())
+    }
+
+    /// Counts an error of the remote tier and passes it on.
+    pub(crate) fn failed(&self, error: Error) -> Error {
+        self.counts.error(error.kind());
+        error
+    }
+
+    /// Runs `work` to its end even if the caller goes away.
+    pub(crate) async fn detached<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let (done, result) = oneshot::channel();
+        self.runtime.spawn(Box::pin(async move {
+            // Nobody to tell if the caller is gone; the work is done all the same.
+            let _ = done.send(work.await);
+        }));
+        result.await.unwrap_or_else(|_| {
+            let message = "the runtime was shut down before the operation had ended";
+            Err(Error::new(ErrorKind::Closed, message))
+        })
+    }
+}

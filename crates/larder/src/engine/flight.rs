@@ -1,0 +1,177 @@
+//! One load per key at a time: the first caller of a key leads, the others follow.
+//!
+//! The load runs in a task of its own, which lives while anyone waits for it. A change of the
+//! key detaches its flight: callers that come later start another, because what the older one
+//! reads may be superseded.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::future::{Either, select};
+use larder_core::runtime::BoxFuture;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::{Engine, EngineKey};
+use crate::loaded::Source;
+use crate::loader::{Failure, Orders, Start};
+use crate::near::Entry;
+use crate::observe::count;
+
+const SHARDS: usize = 64;
+
+/// What a flight ends with.
+pub(crate) type Outcome<V> = Result<Landed<V>, Failure>;
+
+/// A value that a flight brought.
+pub(crate) struct Landed<V> {
+    pub(crate) entry: Arc<Entry<V>>,
+    pub(crate) source: Source,
+    pub(crate) stale: bool,
+}
+
+impl<V> Clone for Landed<V> {
+    fn clone(&self) -> Landed<V> {
+        Landed {
+            entry: self.entry.clone(),
+            ..*self
+        }
+    }
+}
+
+type Announcer<V> = Arc<watch::Sender<Option<Outcome<V>>>>;
+type Shard<V> = Mutex<HashMap<Box<[u8]>, Announcer<V>>>;
+
+pub(crate) struct Flights<V> {
+    shards: Box<[Shard<V>]>,
+}
+
+impl<V> Default for Flights<V> {
+    fn default() -> Flights<V> {
+        Flights {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+        }
+    }
+}
+
+impl<V> Flights<V> {
+    fn shard(&self, key: &EngineKey) -> &Shard<V> {
+        &self.shards[(key.hash() >> 40) as usize % SHARDS]
+    }
+
+    /// Lets nobody else join the flight of a key.
+    pub(crate) fn detach(&self, key: &EngineKey) {
+        self.shard(key).lock().remove(key.near().bytes);
+    }
+
+    /// Lets nobody else join any flight.
+    pub(crate) fn detach_all(&self) {
+        for shard in &self.shards {
+            shard.lock().clear();
+        }
+    }
+
+    /// Takes a flight off the board, unless another one has taken its place.
+    fn remove(&self, key: &EngineKey, flight: &Announcer<V>) {
+        let mut shard = self.shard(key).lock();
+        if shard
+            .get(key.near().bytes)
+            .is_some_and(|other| Arc::ptr_eq(other, flight))
+        {
+            shard.remove(key.near().bytes);
+        }
+    }
+
+    /// Takes a flight off the board if nobody waits for it any more. Callers join under the same
+    /// lock, so nobody can slip in between.
+    fn remove_abandoned(&self, key: &EngineKey, flight: &Announcer<V>) -> bool {
+        let mut shard = self.shard(key).lock();
+        if flight.receiver_count() > 0 {
+            return false;
+        }
+        if shard
+            .get(key.near().bytes)
+            .is_some_and(|other| Arc::ptr_eq(other, flight))
+        {
+            shard.remove(key.near().bytes);
+        }
+        true
+    }
+}
+
+/// A load that has not begun: how to start it, and where it leaves its wishes.
+pub(crate) struct Load<V> {
+    pub(crate) start: Start<V>,
+    pub(crate) orders: Arc<Orders>,
+}
+
+impl<V: Send + Sync + 'static> Engine<V> {
+    /// Joins the flight of the key, or starts one with `load`, and waits for its outcome.
+    /// `load` is taken only if it was needed.
+    pub(crate) async fn fly(
+        self: &Arc<Self>,
+        key: &EngineKey,
+        load: &mut Option<Load<V>>,
+    ) -> Outcome<V> {
+        let mut waiting = match self.board(key, load) {
+            Some(waiting) => waiting,
+            None => return Err(Failure::Abandoned),
+        };
+        let outcome = match waiting.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone(),
+            Err(_) => None,
+        };
+        outcome.unwrap_or(Err(Failure::Abandoned))
+    }
+
+    fn board(
+        self: &Arc<Self>,
+        key: &EngineKey,
+        load: &mut Option<Load<V>>,
+    ) -> Option<watch::Receiver<Option<Outcome<V>>>> {
+        let mut shard = self.flights.shard(key).lock();
+        if let Some(flight) = shard.get(key.near().bytes) {
+            count(&self.counts.load_shared);
+            return Some(flight.subscribe());
+        }
+        let load = load.take()?;
+        let (announcer, waiting) = watch::channel(None);
+        let flight = Arc::new(announcer);
+        shard.insert(key.near().bytes.into(), flight.clone());
+        drop(shard);
+        self.runtime
+            .spawn(self.clone().pilot(key.clone(), load, flight));
+        Some(waiting)
+    }
+
+    /// Sees one flight through, or drops it when nobody waits for it any more.
+    fn pilot(
+        self: Arc<Self>,
+        key: EngineKey,
+        load: Load<V>,
+        flight: Announcer<V>,
+    ) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let mut work: BoxFuture<'_, Outcome<V>> = Box::pin(self.clone().load(&key, load));
+            loop {
+                let abandoned = Box::pin(flight.closed());
+                match select(work, abandoned).await {
+                    Either::Left((outcome, _)) => {
+                        // Off the board first: whoever comes now finds the value in its tier, or
+                        // must load anew.
+                        self.flights.remove(&key, &flight);
+                        flight.send_replace(Some(outcome));
+                        return;
+                    }
+                    Either::Right(((), unfinished)) => {
+                        if self.flights.remove_abandoned(&key, &flight) {
+                            count(&self.counts.load_abandoned);
+                            return;
+                        }
+                        work = unfinished;
+                    }
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,387 @@
+//! One load: ask the remote tier, take its lease, run the loader, and store what can be proven.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::{Either, select};
+use larder_core::admit::{Refusal, Snapshot};
+use larder_core::error::Error;
+use larder_core::freshness::Freshness;
+use larder_core::record::Kind;
+use larder_core::runtime::{BoxFuture, Mono};
+use larder_core::store::{
+    Batch, Committed, Expect, Fill, Lease, LeaseToken, Leases, Put, Store, Write,
+};
+use larder_core::version::Version;
+
+use super::flight::{Landed, Load, Outcome};
+use super::read::Fetched;
+use super::{Engine, EngineKey, Incoming, UNPROVEN_LIFE};
+use crate::loaded::Source;
+use crate::loader::{Failure, Start, panic_message};
+use crate::near::Entry;
+use crate::observe::count;
+
+/// First and longest pause before a process asks again for a lease that another one holds.
+const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(200));
+/// A holder that keeps renewing its lease is waited for this many lease lives; then the value is
+/// loaded unshared, and not stored.
+const PATIENCE: u32 = 10;
+
+/// The right to store a loaded value.
+enum Proof {
+    /// There is no remote tier: the near guard alone decides.
+    Local,
+    /// A lease of the remote tier.
+    Lease(HeldLease),
+    /// A remote tier without leases (the plain layout): stored only if still absent.
+    Absence,
+    /// The remote tier could not be asked.
+    None,
+}
+
+/// What the remote tier said before the load.
+enum Claim<V> {
+    Fresh(Arc<Entry<V>>),
+    Load {
+        proof: Proof,
+        stale: Option<Arc<Entry<V>>>,
+    },
+}
+
+/// A lease that is given back when it is dropped before it was used.
+struct HeldLease {
+    store: Arc<dyn Store>,
+    runtime: Arc<dyn larder_core::Runtime>,
+    key: Bytes,
+    token: LeaseToken,
+    held: bool,
+}
+
+impl Drop for HeldLease {
+    fn drop(&mut self) {
+        if !self.held {
+            return;
+        }
+        let (store, key, token) = (self.store.clone(), self.key.clone(), self.token);
+        self.runtime.spawn(Box::pin(async move {
+            if let Some(leases) = store.describe().leases {
+                // If this fails, the lease ends by itself.
+                let _ = leases.release(&key, token).await;
+            }
+        }));
+    }
+}
+
+impl<V: Send + Sync + 'static> Engine<V> {
+    pub(super) async fn load(self: Arc<Self>, key: &EngineKey, load: Load<V>) -> Outcome<V> {
+        let snapshot = self.near.snapshot(key.hash());
+        // The flight before this one may have landed since the caller looked.
+        if let Some((entry, Freshness::Fresh)) = self.near.get(key.near(), self.runtime.now()) {
+            return Ok(Landed {
+                entry,
+                source: Source::Near,
+                stale: false,
+            });
+        }
+        let (proof, stale) = match self.claim(key).await {
+            Claim::Fresh(entry) => {
+                return Ok(Landed {
+                    entry,
+                    source: Source::Remote,
+                    stale: false,
+                });
+            }
+            Claim::Load { proof, stale } => (proof, stale),
+        };
+        let start = self.runtime.now();
+        match self.run(load.start, &proof).await {
+            Ok(value) => {
+                count(&self.counts.loaded);
+                let order = load.orders.get();
+                let cost = self.runtime.now().since(start);
+                let entry = match self.incoming(key, value, order.ttl, order.stale_for) {
+                    Ok(incoming) if order.skip => self.unstored(key, incoming, Refusal::Skipped),
+                    Ok(incoming) => {
+                        self.keep(key, snapshot, proof, incoming, (start, cost))
+                            .await
+                    }
+                    Err((value, error)) => {
+                        self.failed(error);
+                        let incoming = Incoming {
+                            value,
+                            encoded: None,
+                            weight: 0,
+                            ttl: None,
+                            stale_for: Duration::ZERO,
+                        };
+                        self.unstored(key, incoming, Refusal::TooLarge)
+                    }
+                };
+                Ok(Landed {
+                    entry,
+                    source: Source::Loaded,
+                    stale: false,
+                })
+            }
+            Err(failure) => {
+                count(&self.counts.load_failed);
+                let stale = stale.ok_or(failure)?;
+                count(&self.counts.stale_served);
+                Ok(Landed {
+                    entry: stale,
+                    source: Source::Remote,
+                    stale: true,
+                })
+            }
+        }
+    }
+
+    /// Finds a fresh value in the remote tier, or the right to load one.
+    async fn claim(&self, key: &EngineKey) -> Claim<V> {
+        let near_stale = || match self.near.get(key.near(), self.runtime.now()) {
+            Some((entry, Freshness::Stale)) => Some(entry),
+            _ => None,
+        };
+        let Some(store) = &self.remote else {
+            return Claim::Load {
+                proof: Proof::Local,
+                stale: near_stale(),
+            };
+        };
+        let asked = match self.fetch(&**store, key).await {
+            Ok(Fetched::Fresh(entry)) => return Claim::Fresh(entry),
+            // The remote tier is the judge of what may still be used: a value that it no longer
+            // has was invalidated, whatever a near copy says.
+            Ok(Fetched::Stale(entry)) => Ok(Some(entry)),
+            Ok(Fetched::Absent) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let leased = match (asked, store.describe().leases) {
+            (Ok(stale), None) => {
+                return Claim::Load {
+                    proof: Proof::Absence,
+                    stale,
+                };
+            }
+            (Ok(_), Some(leases)) => self.lease(store, leases, key).await,
+            (Err(error), _) => Err(error),
+        };
+        leased.unwrap_or_else(|error| {
+            tracing::debug!(cache = self.name.as_str(), %error, "loading without a proof");
+            Claim::Load {
+                proof: Proof::None,
+                stale: near_stale(),
+            }
+        })
+    }
+
+    /// Takes the lease of a key, waiting while another process loads it.
+    async fn lease(
+        &self,
+        store: &Arc<dyn Store>,
+        leases: &dyn Leases,
+        key: &EngineKey,
+    ) -> Result<Claim<V>, Error> {
+        let stored = key.stored();
+        let until = self.runtime.now().after(self.lives.lease * PATIENCE);
+        let mut pause = RETRY.0;
+        loop {
+            let snapshot = self.near.snapshot(key.hash());
+            let token = LeaseToken::from_random(self.runtime.random());
+            let answer = leases.lease(&stored, token, self.lives.lease).await;
+            match answer.map_err(|error| self.failed(error))? {
+                Lease::Hit(record) => {
+                    if let Fetched::Fresh(entry) = self.take_record(&**store, key, &record) {
+                        self.admit(key, snapshot, &entry);
+                        return Ok(Claim::Fresh(entry));
+                    }
+                    // Fresh for the store, but nothing that this cache can read (another codec
+                    // or schema). Once it is marked stale, the lease of its key is to be had.
+                    let expect = Expect::Version(record.version);
+                    let batch = Batch::one(stored.clone(), Write::Expire);
+                    let marked = store.commit(batch.check(stored.clone(), expect)).await;
+                    marked.map_err(|error| self.failed(error))?;
+                    if self.runtime.now() >= until {
+                        return Ok(Claim::Load {
+                            proof: Proof::None,
+                            stale: None,
+                        });
+                    }
+                }
+                Lease::Granted { stale } => {
+                    let (store, runtime) = (store.clone(), self.runtime.clone());
+                    let held = HeldLease {
+                        store,
+                        runtime,
+                        key: stored,
+                        token,
+                        held: true,
+                    };
+                    let stale = stale.and_then(|record| self.stale(&held.store, key, &record));
+                    return Ok(Claim::Load {
+                        proof: Proof::Lease(held),
+                        stale,
+                    });
+                }
+                Lease::Taken { remaining, stale } => {
+                    if self.runtime.now() >= until {
+                        let stale = stale.and_then(|record| self.stale(store, key, &record));
+                        return Ok(Claim::Load {
+                            proof: Proof::None,
+                            stale,
+                        });
+                    }
+                    let jitter = Duration::from_millis(self.runtime.random() % 20);
+                    self.runtime.sleep(pause.min(remaining) + jitter).await;
+                    pause = (pause * 2).min(RETRY.1);
+                }
+            }
+        }
+    }
+
+    fn stale(
+        &self,
+        store: &Arc<dyn Store>,
+        key: &EngineKey,
+        record: &larder_core::Record,
+    ) -> Option<Arc<Entry<V>>> {
+        match self.take_record(&**store, key, record) {
+            Fetched::Fresh(entry) | Fetched::Stale(entry) => Some(entry),
+            Fetched::Absent => None,
+        }
+    }
+
+    /// Runs the loader, renewing the lease while it does. A panic becomes a failure.
+    async fn run(&self, start: Start<V>, proof: &Proof) -> Result<V, Failure> {
+        // The call that makes the future is user code as well, so it is inside the guard.
+        let loading = AssertUnwindSafe(async move { start().await }).catch_unwind();
+        let renewing: BoxFuture<'_, ()> = match proof {
+            Proof::Lease(lease) => Box::pin(self.renew(lease)),
+            _ => Box::pin(std::future::pending()),
+        };
+        match select(Box::pin(loading), renewing).await {
+            Either::Left((Ok(result), _)) => result,
+            Either::Left((Err(panic), _)) => Err(Failure::Panicked(panic_message(&*panic))),
+            Either::Right(((), _)) => unreachable!("renewing has no end"),
+        }
+    }
+
+    async fn renew(&self, lease: &HeldLease) {
+        loop {
+            self.runtime.sleep(self.lives.lease / 3).await;
+            let Some(leases) = lease.store.describe().leases else {
+                break;
+            };
+            // An error leaves it open; the next round, or the fill, will tell.
+            if let Ok(false) = leases
+                .renew(&lease.key, lease.token, self.lives.lease)
+                .await
+            {
+                break;
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Stores a loaded value where the proof allows it, the remote tier first.
+    async fn keep(
+        &self,
+        key: &EngineKey,
+        snapshot: Snapshot,
+        proof: Proof,
+        incoming: Incoming<V>,
+        (start, cost): (Mono, Duration),
+    ) -> Arc<Entry<V>> {
+        let stored_from = self.runtime.now();
+        let version = match proof {
+            Proof::Local => Ok(self.local_version()),
+            Proof::Lease(lease) => self.fill(lease, self.put(&incoming, cost)).await,
+            Proof::Absence => self.fill_absent(key, self.put(&incoming, cost)).await,
+            Proof::None => Err(Refusal::Unproven),
+        };
+        match version {
+            Ok(version) => {
+                let now = self.runtime.now();
+                let entry = self.entry(key, incoming, version, stored_from, now);
+                self.admit(key, snapshot, &entry);
+                entry
+            }
+            Err(Refusal::Unproven) => {
+                self.refuse(Refusal::Unproven);
+                let brief = Incoming {
+                    ttl: Some(
+                        incoming
+                            .ttl
+                            .map_or(UNPROVEN_LIFE, |ttl| ttl.min(UNPROVEN_LIFE)),
+                    ),
+                    stale_for: Duration::ZERO,
+                    ..incoming
+                };
+                let entry = self.entry(key, brief, Version(1), start, self.runtime.now());
+                self.admit(key, snapshot, &entry);
+                entry
+            }
+            Err(refusal) => self.unstored(key, incoming, refusal),
+        }
+    }
+
+    async fn fill(&self, mut lease: HeldLease, put: Put) -> Result<Version, Refusal> {
+        let filled = match lease.store.describe().leases {
+            Some(leases) => leases.fill(&lease.key, lease.token, put).await,
+            None => return Err(Refusal::Unproven),
+        };
+        match filled {
+            Ok(answer) => {
+                lease.held = false;
+                match answer {
+                    Fill::Stored(version) => Ok(version),
+                    Fill::Revoked => Err(Refusal::LeaseRevoked),
+                    Fill::Lost => Err(Refusal::LeaseLost),
+                }
+            }
+            Err(error) => {
+                self.failed(error);
+                Err(Refusal::Unproven)
+            }
+        }
+    }
+
+    async fn fill_absent(&self, key: &EngineKey, put: Put) -> Result<Version, Refusal> {
+        let Some(store) = &self.remote else {
+            return Err(Refusal::Unproven);
+        };
+        let stored = key.stored();
+        let batch = Batch::one(stored.clone(), Write::Put(put)).check(stored, Expect::Absent);
+        match store.commit(batch).await {
+            Ok(Committed::Done(outcomes)) => Ok(outcomes[0].version),
+            Ok(Committed::Refused(_)) => Err(Refusal::Superseded),
+            Err(error) => {
+                self.failed(error);
+                Err(Refusal::Unproven)
+            }
+        }
+    }
+
+    pub(super) fn put(&self, incoming: &Incoming<V>, cost: Duration) -> Put {
+        Put {
+            kind: Kind::Value,
+            life: incoming.life(),
+            origin: 0,
+            load_cost_ms: u32::try_from(cost.as_millis()).unwrap_or(u32::MAX),
+            codec: self.codec.id(),
+            schema: self.schema,
+            value: incoming.encoded.clone().unwrap_or_default(),
+        }
+    }
+
+    /// An entry for the caller alone.
+    fn unstored(&self, key: &EngineKey, incoming: Incoming<V>, refusal: Refusal) -> Arc<Entry<V>> {
+        self.refuse(refusal);
+        let now = self.runtime.now();
+        self.entry(key, incoming, Version::ZERO, now, now)
+    }
+}

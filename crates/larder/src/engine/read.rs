@@ -1,0 +1,161 @@
+//! Reading: the near cache, then the remote tier, with promotion through the guard.
+
+use std::sync::Arc;
+
+use ::bytes::Bytes;
+use larder_core::admit::Snapshot;
+use larder_core::error::Result;
+use larder_core::freshness::{Freshness, NearLife, classify};
+use larder_core::record::{Kind, Record};
+use larder_core::store::{Lookup, Store};
+
+use super::{Engine, EngineKey};
+use crate::loaded::{Loaded, Source};
+use crate::near::{Entry, EntryMeta, Near};
+use crate::observe::count;
+
+/// What the remote tier has for a key.
+pub(super) enum Fetched<V> {
+    Fresh(Arc<Entry<V>>),
+    Stale(Arc<Entry<V>>),
+    Absent,
+}
+
+impl<V: Send + Sync + 'static> Engine<V> {
+    /// A fresh value of the near cache. Allocates nothing.
+    pub(crate) fn near_hit(&self, key: &EngineKey) -> Option<Loaded<V>> {
+        let now = self.runtime.now();
+        match self.near.get(key.near(), now) {
+            Some((entry, Freshness::Fresh)) => {
+                self.counts.near_hits.add(1);
+                Some(Loaded::new(entry, Source::Near, false, now))
+            }
+            _ => {
+                self.counts.near_misses.add(1);
+                None
+            }
+        }
+    }
+
+    /// A fresh value of the remote tier, after the near cache had none.
+    pub(crate) async fn remote_hit(&self, key: &EngineKey) -> Result<Option<Loaded<V>>> {
+        let Some(store) = &self.remote else {
+            return Ok(None);
+        };
+        match self.fetch(&**store, key).await? {
+            Fetched::Fresh(entry) => Ok(Some(self.loaded(entry, Source::Remote, false))),
+            Fetched::Stale(_) | Fetched::Absent => Ok(None),
+        }
+    }
+
+    /// Reads one key from the remote tier and promotes a fresh value.
+    pub(super) async fn fetch(&self, store: &dyn Store, key: &EngineKey) -> Result<Fetched<V>> {
+        let snapshot = self.near.snapshot(key.hash());
+        let stored = key.stored();
+        let found = store
+            .get(&stored)
+            .await
+            .map_err(|error| self.failed(error))?;
+        Ok(self.accept(store, key, snapshot, found))
+    }
+
+    /// Reads many keys that the near cache did not have. One round trip.
+    pub(crate) async fn remote_hits(&self, keys: &[EngineKey]) -> Result<Vec<Option<Loaded<V>>>> {
+        let Some(store) = &self.remote else {
+            return Ok(vec![None; keys.len()]);
+        };
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let snapshots: Vec<Snapshot> = keys
+            .iter()
+            .map(|key| self.near.snapshot(key.hash()))
+            .collect();
+        let stored: Vec<Bytes> = keys.iter().map(EngineKey::stored).collect();
+        let found = store
+            .get_many(&stored)
+            .await
+            .map_err(|error| self.failed(error))?;
+        let answer = |((key, snapshot), found)| match self.accept(&**store, key, snapshot, found) {
+            Fetched::Fresh(entry) => Some(self.loaded(entry, Source::Remote, false)),
+            Fetched::Stale(_) | Fetched::Absent => None,
+        };
+        Ok(keys.iter().zip(snapshots).zip(found).map(answer).collect())
+    }
+
+    fn accept(
+        &self,
+        store: &dyn Store,
+        key: &EngineKey,
+        snapshot: Snapshot,
+        found: Lookup,
+    ) -> Fetched<V> {
+        let fetched = match found {
+            Lookup::Absent => Fetched::Absent,
+            Lookup::Damaged(damage) => {
+                self.damaged(damage.as_str());
+                Fetched::Absent
+            }
+            Lookup::Found(record) => self.take_record(store, key, &record),
+        };
+        match &fetched {
+            Fetched::Fresh(entry) => {
+                self.counts.remote_hits.add(1);
+                self.admit(key, snapshot, entry);
+            }
+            Fetched::Stale(_) | Fetched::Absent => self.counts.remote_misses.add(1),
+        }
+        fetched
+    }
+
+    /// Turns a record into an entry of this process.
+    pub(super) fn take_record(
+        &self,
+        store: &dyn Store,
+        key: &EngineKey,
+        record: &Record,
+    ) -> Fetched<V> {
+        let store_now = store.now();
+        let freshness = classify(record, store_now);
+        if freshness == Freshness::Expired || record.kind != Kind::Value {
+            return Fetched::Absent;
+        }
+        if !self.codec.accepts(record.codec) || record.schema != self.schema {
+            self.damaged("other_codec_or_schema");
+            return Fetched::Absent;
+        }
+        let Ok(value) = self.codec.decode(&record.value) else {
+            self.damaged("undecodable");
+            return Fetched::Absent;
+        };
+        let now = self.runtime.now();
+        let size = self
+            .weigher
+            .as_ref()
+            .map_or(record.value.len(), |weigher| weigher(&value));
+        let meta = EntryMeta {
+            version: record.version,
+            created: larder_core::Mono(
+                now.0
+                    .saturating_sub(store_now.since(record.created).as_nanos() as u64),
+            ),
+            life: NearLife::of(record, store_now, now, self.lives.near_ttl),
+            weight: Near::<V>::weight(key.near().bytes, size),
+        };
+        let entry = Arc::new(Entry::new(key.near().bytes, value, meta));
+        if freshness == Freshness::Fresh {
+            Fetched::Fresh(entry)
+        } else {
+            Fetched::Stale(entry)
+        }
+    }
+
+    fn damaged(&self, what: &'static str) {
+        count(&self.counts.damaged);
+        tracing::debug!(
+            cache = self.name.as_str(),
+            what,
+            "a stored value cannot be used"
+        );
+    }
+}

@@ -1,0 +1,154 @@
+//! Writing and invalidating: announced to the near guard, sent to the remote tier, concluded.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder_core::admit::Snapshot;
+use larder_core::error::Result;
+use larder_core::store::{Batch, Committed, Write};
+use larder_core::version::Version;
+
+use super::{Engine, EngineKey, Incoming};
+
+/// One change of one key.
+pub(crate) enum Change<V> {
+    Insert(Incoming<V>),
+    Invalidate,
+    Expire,
+}
+
+impl<V: Send + Sync + 'static> Engine<V> {
+    /// Makes the changes, all in one round trip, and tells for each key whether the remote tier
+    /// had a live value. Sees them through even when the caller goes away.
+    pub(crate) async fn change(
+        self: &Arc<Self>,
+        changes: Vec<(EngineKey, Change<V>)>,
+    ) -> Result<Vec<bool>> {
+        if changes.is_empty() {
+            return Ok(Vec::new());
+        }
+        match self.remote.clone() {
+            None => Ok(self.change_near(changes)),
+            Some(_) => {
+                let engine = self.clone();
+                self.detached(async move { engine.change_remote(changes).await })
+                    .await
+            }
+        }
+    }
+
+    fn change_near(&self, changes: Vec<(EngineKey, Change<V>)>) -> Vec<bool> {
+        let now = self.runtime.now();
+        let change = |(key, change): (EngineKey, Change<V>)| {
+            let existed = self.near.get(key.near(), now).is_some();
+            self.flights.detach(&key);
+            match change {
+                Change::Insert(incoming) => self.insert_near(&key, incoming),
+                Change::Invalidate => self.near.remove(key.near(), self.local_version(), now),
+                Change::Expire => self.near.mark_stale(key.near(), self.local_version(), now),
+            }
+            existed
+        };
+        changes.into_iter().map(change).collect()
+    }
+
+    fn insert_near(&self, key: &EngineKey, incoming: Incoming<V>) {
+        let now = self.runtime.now();
+        // The version is drawn under the stripe's lock: the last to come is the newest.
+        let entry = || self.entry(key, incoming, self.local_version(), now, now);
+        if let Err(refusal) = self.near.replace(key.near(), entry, now) {
+            self.refuse(refusal);
+        }
+    }
+
+    async fn change_remote(&self, changes: Vec<(EngineKey, Change<V>)>) -> Result<Vec<bool>> {
+        let Some(store) = &self.remote else {
+            return Ok(Vec::new());
+        };
+        let mut batch = Batch::default();
+        for (key, change) in &changes {
+            self.flights.detach(key);
+            self.near.begin_change(key.near(), self.runtime.now());
+            batch.writes.push((key.stored(), self.write_of(change)));
+        }
+        let snapshots: Vec<Snapshot> = changes
+            .iter()
+            .map(|(key, _)| self.near.snapshot(key.hash()))
+            .collect();
+        match store.commit(batch).await {
+            Ok(Committed::Done(outcomes)) => {
+                let done = changes.into_iter().zip(snapshots).zip(outcomes);
+                Ok(done
+                    .map(|(((key, change), snapshot), outcome)| {
+                        self.conclude(&key, change, snapshot, outcome.version);
+                        outcome.existed
+                    })
+                    .collect())
+            }
+            Ok(Committed::Refused(_)) => unreachable!("a batch without checks is never refused"),
+            Err(error) => {
+                // It may or may not have taken place: nothing of these keys can be trusted.
+                for (key, _) in &changes {
+                    self.flights.detach(key);
+                    self.near.forget(key.near(), self.runtime.now());
+                }
+                Err(self.failed(error))
+            }
+        }
+    }
+
+    fn write_of(&self, change: &Change<V>) -> Write {
+        match change {
+            Change::Insert(incoming) => Write::Put(self.put(incoming, Duration::ZERO)),
+            Change::Invalidate => Write::Remove {
+                tombstone_ms: u64::try_from(self.lives.tombstone.as_millis()).unwrap_or(u64::MAX),
+            },
+            Change::Expire => Write::Expire,
+        }
+    }
+
+    fn conclude(&self, key: &EngineKey, change: Change<V>, snapshot: Snapshot, version: Version) {
+        let now = self.runtime.now();
+        self.flights.detach(key);
+        match change {
+            Change::Insert(incoming) => {
+                let entry = self.entry(key, incoming, version, now, now);
+                if let Err(refusal) = self.near.conclude(key.near(), snapshot, &entry, now) {
+                    self.refuse(refusal);
+                }
+            }
+            Change::Invalidate => self.near.remove(key.near(), version, now),
+            Change::Expire => self.near.mark_stale(key.near(), version, now),
+        }
+    }
+
+    /// Removes every value of this cache. See [`crate::Cache::clear`].
+    pub(crate) async fn clear(self: &Arc<Self>) -> Result<()> {
+        let engine = self.clone();
+        self.detached(async move {
+            engine.flights.detach_all();
+            engine.near.clear();
+            let Some(store) = &engine.remote else {
+                return Ok(());
+            };
+            let description = store.describe();
+            let cleared = match description.keyspace {
+                Some(keyspace) => keyspace.clear(&engine.space()).await.map(drop),
+                None => Err(larder_core::Error::new(
+                    larder_core::ErrorKind::Refused,
+                    format!("{} cannot be cleared", description.name),
+                )),
+            };
+            // Again: values may have been promoted while the remote tier was being cleared.
+            engine.flights.detach_all();
+            engine.near.clear();
+            cleared.map_err(|error| engine.failed(error))
+        })
+        .await
+    }
+
+    /// Whether a fresh value is there.
+    pub(crate) async fn contains(&self, key: &EngineKey) -> Result<bool> {
+        Ok(self.near_hit(key).is_some() || self.remote_hit(key).await?.is_some())
+    }
+}

@@ -1,0 +1,115 @@
+//! A value as the cache returns it.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder_core::runtime::Mono;
+use larder_core::version::Version;
+
+use crate::near::Entry;
+
+/// Where a value came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[non_exhaustive]
+pub enum Source {
+    /// The near cache of this process.
+    Near,
+    /// The remote tier.
+    Remote,
+    /// The loader.
+    Loaded,
+}
+
+/// A value, and how it came to be here. Dereferences to the value; cheap to clone (the value is
+/// shared, not copied).
+pub struct Loaded<V> {
+    entry: Arc<Entry<V>>,
+    source: Source,
+    stale: bool,
+    age: Duration,
+}
+
+impl<V> Loaded<V> {
+    pub(crate) fn new(entry: Arc<Entry<V>>, source: Source, stale: bool, now: Mono) -> Loaded<V> {
+        let age = now.since(entry.created());
+        Loaded {
+            entry,
+            source,
+            stale,
+            age,
+        }
+    }
+
+    /// The value.
+    pub fn value(&self) -> &V {
+        self.entry.value()
+    }
+
+    /// Where this caller got it from.
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
+    /// How long ago it was loaded or inserted, as far as this process can tell; some
+    /// milliseconds short at most.
+    pub fn age(&self) -> Duration {
+        self.age
+    }
+
+    /// Whether its fresh life is over, and it was returned only because the load failed.
+    pub fn is_stale(&self) -> bool {
+        self.stale
+    }
+
+    /// Its version among all values of its key.
+    pub fn version(&self) -> Version {
+        self.entry.version()
+    }
+
+    /// The value itself: moved out if nobody else holds it, else cloned.
+    pub fn into_value(self) -> V
+    where
+        V: Clone,
+    {
+        match Arc::try_unwrap(self.entry) {
+            Ok(entry) => entry.into_value(),
+            Err(shared) => shared.value().clone(),
+        }
+    }
+}
+
+impl<V> Deref for Loaded<V> {
+    type Target = V;
+
+    fn deref(&self) -> &V {
+        self.value()
+    }
+}
+
+impl<V> Clone for Loaded<V> {
+    fn clone(&self) -> Loaded<V> {
+        Loaded {
+            entry: self.entry.clone(),
+            ..*self
+        }
+    }
+}
+
+impl<V: fmt::Debug> fmt::Debug for Loaded<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded")
+            .field("value", self.value())
+            .field("source", &self.source)
+            .field("stale", &self.stale)
+            .field("age", &self.age)
+            .finish()
+    }
+}
+
+impl<V: PartialEq> PartialEq<V> for Loaded<V> {
+    fn eq(&self, other: &V) -> bool {
+        self.value() == other
+    }
+}

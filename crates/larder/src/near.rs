@@ -1,0 +1,270 @@
+//! The near cache: values of this process, and the guard that keeps superseded ones out.
+//!
+//! The map is quick_cache, keyed by the seeded hash of a key; each entry holds the key itself, so
+//! a hit is checked byte for byte and two keys with one hash merely displace each other. Reads
+//! touch the map alone. Everything that changes it goes through the guard of the key's stripe,
+//! under one lock, so that deciding and storing cannot be torn apart.
+
+mod entry;
+mod evict;
+mod guard;
+mod sweep;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use larder_core::admit::{Refusal, Snapshot};
+use larder_core::freshness::Freshness;
+use larder_core::runtime::{Mono, Runtime};
+use larder_core::version::Version;
+use quick_cache::OptionsBuilder;
+use quick_cache::sync::Cache as QuickCache;
+
+pub(crate) use entry::{Entry, EntryMeta};
+pub use evict::Cause;
+pub(crate) use evict::Reporter;
+use evict::{Evicted, Eviction, IdentityHash, Weight};
+use guard::Guard;
+
+/// An entry may weigh up to this part of the capacity; the map is split into no more pieces than
+/// that allows.
+const LARGEST_PART: u64 = 8;
+/// What an entry weighs at least: quick_cache's own slot, and the entry without key and value.
+const ENTRY_COST: usize = 43 + size_of::<Entry<()>>() + 16;
+
+type Map<V> = QuickCache<u64, Arc<Entry<V>>, Weight, IdentityHash, Eviction<V>>;
+
+pub(crate) struct Near<V> {
+    guard: Guard,
+    map: Option<Map<V>>,
+    capacity: AtomicU64,
+    reporter: Arc<Reporter<V>>,
+}
+
+/// A key as the near cache knows it.
+#[derive(Clone, Copy)]
+pub(crate) struct NearKey<'a> {
+    pub(crate) hash: u64,
+    pub(crate) bytes: &'a [u8],
+}
+
+impl<V: Send + Sync + 'static> Near<V> {
+    /// A near cache of `capacity` bytes; with 0 it only guards, and holds nothing.
+    pub(crate) fn new(capacity: u64, reporter: Reporter<V>) -> Near<V> {
+        let reporter = Arc::new(reporter);
+        let map = (capacity > 0).then(|| {
+            let threads = thread::available_parallelism().map_or(1, usize::from);
+            let shards = (threads * 4).min(LARGEST_PART as usize);
+            let options = OptionsBuilder::new()
+                .shards(shards)
+                .weight_capacity(capacity)
+                .estimated_items_capacity((capacity / 512).clamp(256, 1 << 22) as usize)
+                .build()
+                .expect("capacity, item estimate and shards are all given");
+            let eviction = Eviction::new(reporter.clone());
+            Map::with_options(options, Weight, IdentityHash, eviction)
+        });
+        Near {
+            guard: Guard::default(),
+            map,
+            capacity: AtomicU64::new(capacity),
+            reporter,
+        }
+    }
+
+    /// What an entry with a key and a value of these sizes weighs.
+    pub(crate) fn weight(key: &[u8], value: usize) -> usize {
+        ENTRY_COST + key.len() + value
+    }
+
+    /// The usable entry of a key, and whether it is fresh.
+    pub(crate) fn get(&self, key: NearKey<'_>, now: Mono) -> Option<(Arc<Entry<V>>, Freshness)> {
+        let entry = self.map.as_ref()?.get(&key.hash)?;
+        if entry.key() != key.bytes {
+            return None;
+        }
+        match entry.freshness(now) {
+            Freshness::Expired => None,
+            freshness => Some((entry, freshness)),
+        }
+    }
+
+    /// The proof to take before a value of this key is read from anywhere.
+    pub(crate) fn snapshot(&self, hash: u64) -> Snapshot {
+        self.guard.stripe(hash).snapshot()
+    }
+
+    /// Stores a value that was read after `snapshot` was taken, unless its key changed since.
+    pub(crate) fn admit(
+        &self,
+        hash: u64,
+        snapshot: Snapshot,
+        entry: &Arc<Entry<V>>,
+        now: Mono,
+    ) -> Result<(), Refusal> {
+        let stripe = self.guard.stripe(hash);
+        stripe.admit(snapshot, hash, entry.version(), now)?;
+        let evicted = self.store(hash, entry)?;
+        drop(stripe);
+        // The listener runs here, outside the lock: it may call the cache.
+        drop(evicted);
+        Ok(())
+    }
+
+    /// Announces a change of a key: whatever is being read now will not be admitted. A removed
+    /// copy stays out from here on.
+    pub(crate) fn begin_change(&self, key: NearKey<'_>, now: Mono) {
+        self.guard.stripe(key.hash).change(key.hash, None, now);
+    }
+
+    /// Ends the write of a value that was announced before `snapshot` was taken: forgets every
+    /// older copy, and stores the value unless yet another change has begun since.
+    pub(crate) fn conclude(
+        &self,
+        key: NearKey<'_>,
+        snapshot: Snapshot,
+        entry: &Arc<Entry<V>>,
+        now: Mono,
+    ) -> Result<(), Refusal> {
+        let mut stripe = self.guard.stripe(key.hash);
+        let admitted = stripe.admit(snapshot, key.hash, entry.version(), now);
+        let superseded = Version(entry.version().0.saturating_sub(1));
+        stripe.change(key.hash, Some(superseded), now);
+        let stored = admitted.and_then(|()| self.store(key.hash, entry));
+        let removed = match &stored {
+            Ok(_) => None,
+            Err(_) => self.take(key, |old| old.version() < entry.version()),
+        };
+        drop(stripe);
+        self.report(removed, Cause::Replaced);
+        stored.map(drop)
+    }
+
+    /// Stores the value that `entry` makes under the stripe's lock, as the newest of its key.
+    /// Only for caches in which nothing but this near cache assigns versions.
+    pub(crate) fn replace(
+        &self,
+        key: NearKey<'_>,
+        entry: impl FnOnce() -> Arc<Entry<V>>,
+        now: Mono,
+    ) -> Result<(), Refusal> {
+        let mut stripe = self.guard.stripe(key.hash);
+        stripe.change(key.hash, None, now);
+        let stored = self.store(key.hash, &entry());
+        // A value that is not kept must not leave its predecessor behind.
+        let removed = if stored.is_err() {
+            self.take(key, |_| true)
+        } else {
+            None
+        };
+        drop(stripe);
+        self.report(removed, Cause::Replaced);
+        stored.map(drop)
+    }
+
+    /// Forgets every copy up to `version`, and refuses those that are still being read.
+    pub(crate) fn remove(&self, key: NearKey<'_>, version: Version, now: Mono) {
+        let mut stripe = self.guard.stripe(key.hash);
+        stripe.change(key.hash, Some(version), now);
+        let removed = self.take(key, |old| old.version() <= version);
+        drop(stripe);
+        self.report(removed, Cause::Explicit);
+    }
+
+    /// Forgets a key whatever its version: the outcome of a change is unknown.
+    pub(crate) fn forget(&self, key: NearKey<'_>, now: Mono) {
+        let mut stripe = self.guard.stripe(key.hash);
+        stripe.change(key.hash, None, now);
+        let removed = self.take(key, |_| true);
+        drop(stripe);
+        self.report(removed, Cause::Explicit);
+    }
+
+    /// Keeps a copy for fail-safe only.
+    pub(crate) fn mark_stale(&self, key: NearKey<'_>, version: Version, now: Mono) {
+        let mut stripe = self.guard.stripe(key.hash);
+        stripe.change(key.hash, Some(version), now);
+        let entry = self.map.as_ref().and_then(|map| map.peek(&key.hash));
+        if let Some(entry) = entry.filter(|entry| entry.key() == key.bytes) {
+            entry.mark_stale();
+        }
+    }
+
+    /// Forgets everything, and refuses everything that is being read now.
+    pub(crate) fn clear(&self) {
+        self.guard.change_all();
+        if let Some(map) = &self.map {
+            for (_, entry) in map.drain() {
+                self.reporter.report(entry, Cause::Explicit);
+            }
+        }
+    }
+
+    /// Changes the capacity, evicting what no longer fits.
+    pub(crate) fn resize(&self, capacity: u64) {
+        if let Some(map) = &self.map {
+            self.capacity.store(capacity, Ordering::Relaxed);
+            map.set_capacity(capacity);
+        }
+    }
+
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity.load(Ordering::Relaxed)
+    }
+
+    /// Entries held, and what they weigh in bytes.
+    pub(crate) fn size(&self) -> (u64, u64) {
+        self.map
+            .as_ref()
+            .map_or((0, 0), |map| (map.len() as u64, map.weight()))
+    }
+
+    /// Starts the background task that releases expired entries.
+    pub(crate) fn start_sweep(self: &Arc<Self>, runtime: &Arc<dyn Runtime>) {
+        if self.map.is_some() {
+            sweep::start(self, runtime);
+        }
+    }
+
+    /// Puts an entry into the map in place of an older one. The caller holds the stripe's lock,
+    /// and drops what is returned after it.
+    fn store(&self, hash: u64, entry: &Arc<Entry<V>>) -> Result<Evicted<V>, Refusal> {
+        let Some(map) = &self.map else {
+            return Ok(Evicted::default());
+        };
+        if u64::from(entry.weight()) > map.shard_capacity() {
+            return Err(Refusal::TooLarge);
+        }
+        let replaced = map.peek(&hash).filter(|old| old.key() == entry.key());
+        if replaced
+            .as_ref()
+            .is_some_and(|old| old.version() > entry.version())
+        {
+            return Err(Refusal::Superseded);
+        }
+        let mut evicted = Evicted::default();
+        map.insert_with_lifecycle(hash, entry.clone(), &mut evicted);
+        evicted.mark_replaced(replaced);
+        Ok(evicted)
+    }
+
+    fn report(&self, removed: Option<Arc<Entry<V>>>, cause: Cause) {
+        if let Some(entry) = removed {
+            self.reporter.report(entry, cause);
+        }
+    }
+
+    pub(crate) fn left(&self, cause: Cause) -> u64 {
+        self.reporter.count(cause)
+    }
+
+    fn take(&self, key: NearKey<'_>, gone: impl Fn(&Entry<V>) -> bool) -> Option<Arc<Entry<V>>> {
+        let map = self.map.as_ref()?;
+        let matches = |entry: &Arc<Entry<V>>| entry.key() == key.bytes && gone(entry);
+        map.remove_if(&key.hash, matches).map(|(_, entry)| entry)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! A value in the near cache, with what decides about its use.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use larder_core::freshness::{Freshness, NearLife};
+use larder_core::runtime::Mono;
+use larder_core::version::Version;
+use smallvec::SmallVec;
+
+/// A value that was read or written, shared by the near cache and everyone who holds it.
+pub(crate) struct Entry<V> {
+    key: SmallVec<[u8; 16]>,
+    version: Version,
+    /// The instant at which the value was stored, or loaded.
+    created: Mono,
+    /// An atomic only because `expire` brings it forward.
+    fresh_until: AtomicU64,
+    usable_until: Mono,
+    weight: u32,
+    value: V,
+}
+
+/// Everything about an entry but its key and value.
+#[derive(Clone, Copy)]
+pub(crate) struct EntryMeta {
+    pub(crate) version: Version,
+    pub(crate) created: Mono,
+    pub(crate) life: NearLife,
+    pub(crate) weight: usize,
+}
+
+impl<V> Entry<V> {
+    pub(crate) fn new(key: &[u8], value: V, meta: EntryMeta) -> Entry<V> {
+        Entry {
+            key: SmallVec::from_slice(key),
+            version: meta.version,
+            created: meta.created,
+            fresh_until: AtomicU64::new(meta.life.fresh_until.0),
+            usable_until: meta.life.usable_until,
+            weight: u32::try_from(meta.weight).unwrap_or(u32::MAX),
+            value,
+        }
+    }
+
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    pub(crate) fn version(&self) -> Version {
+        self.version
+    }
+
+    pub(crate) fn created(&self) -> Mono {
+        self.created
+    }
+
+    pub(crate) fn weight(&self) -> u32 {
+        self.weight
+    }
+
+    pub(crate) fn value(&self) -> &V {
+        &self.value
+    }
+
+    pub(crate) fn into_value(self) -> V {
+        self.value
+    }
+
+    pub(crate) fn freshness(&self, now: Mono) -> Freshness {
+        let fresh_until = Mono(self.fresh_until.load(Ordering::Relaxed));
+        NearLife {
+            fresh_until,
+            usable_until: self.usable_until,
+        }
+        .classify(now)
+    }
+
+    /// Ends the fresh life. Ordered against admissions by the stripe's lock, which the caller
+    /// holds.
+    pub(crate) fn mark_stale(&self) {
+        self.fresh_until.store(0, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,34 @@
+//! The stripes of the near guard. See [`larder_core::admit`] for what they decide.
+
+use larder_core::admit::Stripe;
+use parking_lot::{Mutex, MutexGuard};
+
+/// False refusals fall with the number of stripes: one in so many keys shares a stripe with a
+/// key that changes while it is being read.
+const STRIPES: usize = 1024;
+
+pub(super) struct Guard {
+    stripes: Box<[Mutex<Stripe>]>,
+}
+
+impl Default for Guard {
+    fn default() -> Guard {
+        Guard {
+            stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
+        }
+    }
+}
+
+impl Guard {
+    /// The locked stripe of a key.
+    pub(super) fn stripe(&self, hash: u64) -> MutexGuard<'_, Stripe> {
+        self.stripes[(hash >> 16) as usize % STRIPES].lock()
+    }
+
+    /// Records a change of every key.
+    pub(super) fn change_all(&self) {
+        for stripe in &self.stripes {
+            stripe.lock().change_all();
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The counts of one cache.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use larder_core::admit::Refusal;
+use larder_core::error::ErrorKind;
+
+use super::Counter;
+use crate::near::Cause;
+
+/// Counts since the cache was built, and its present size.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// The near cache.
+    pub near: NearStats,
+    /// The remote tier.
+    pub remote: RemoteStats,
+    /// Loaders.
+    pub loads: LoadStats,
+    /// Values that were given to their caller but not stored, by reason.
+    pub refused: Vec<(Refusal, u64)>,
+    /// Errors of the remote tier, by kind.
+    pub errors: Vec<(ErrorKind, u64)>,
+}
+
+/// Counts of the near cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NearStats {
+    /// Reads answered by it.
+    pub hits: u64,
+    /// Reads that it could not answer.
+    pub misses: u64,
+    /// Entries held.
+    pub entries: u64,
+    /// What they weigh, in bytes.
+    pub bytes: u64,
+    /// The most they may weigh.
+    pub capacity: u64,
+    /// Entries that left, by cause.
+    pub left: Vec<(Cause, u64)>,
+}
+
+/// Counts of the remote tier.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RemoteStats {
+    /// Keys found fresh there.
+    pub hits: u64,
+    /// Keys not found there, or not fresh.
+    pub misses: u64,
+    /// Records that could not be used: damaged, foreign, or of another codec or schema.
+    pub damaged: u64,
+}
+
+/// Counts of loads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LoadStats {
+    /// Loaders that gave a value.
+    pub succeeded: u64,
+    /// Loaders that gave an error or panicked.
+    pub failed: u64,
+    /// Loaders that were dropped because nobody waited for them any more.
+    pub abandoned: u64,
+    /// Callers that were served by a load which somebody else had begun.
+    pub shared: u64,
+    /// Stale values returned because a load failed.
+    pub stale_served: u64,
+}
+
+const KINDS: [ErrorKind; 6] = [
+    ErrorKind::Unavailable,
+    ErrorKind::Timeout,
+    ErrorKind::Overloaded,
+    ErrorKind::Codec,
+    ErrorKind::Conflict,
+    ErrorKind::Refused,
+];
+
+#[derive(Default)]
+pub(crate) struct Counts {
+    pub(crate) near_hits: Counter,
+    pub(crate) near_misses: Counter,
+    pub(crate) remote_hits: Counter,
+    pub(crate) remote_misses: Counter,
+    pub(crate) damaged: AtomicU64,
+    pub(crate) loaded: AtomicU64,
+    pub(crate) load_failed: AtomicU64,
+    pub(crate) load_abandoned: AtomicU64,
+    pub(crate) load_shared: AtomicU64,
+    pub(crate) stale_served: AtomicU64,
+    refused: [AtomicU64; Refusal::ALL.len()],
+    errors: [AtomicU64; KINDS.len()],
+}
+
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Counts {
+    pub(crate) fn refused(&self, refusal: Refusal) {
+        if let Some(at) = Refusal::ALL.iter().position(|other| *other == refusal) {
+            count(&self.refused[at]);
+        }
+    }
+
+    pub(crate) fn error(&self, kind: ErrorKind) {
+        if let Some(at) = KINDS.iter().position(|other| *other == kind) {
+            count(&self.errors[at]);
+        }
+    }
+
+    pub(crate) fn stats(&self, near: NearStats) -> Stats {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let refused = Refusal::ALL.into_iter().zip(self.refused.iter().map(get));
+        let errors = KINDS.into_iter().zip(self.errors.iter().map(get));
+        Stats {
+            near: NearStats {
+                hits: self.near_hits.get(),
+                misses: self.near_misses.get(),
+                ..near
+            },
+            remote: RemoteStats {
+                hits: self.remote_hits.get(),
+                misses: self.remote_misses.get(),
+                damaged: get(&self.damaged),
+            },
+            loads: LoadStats {
+                succeeded: get(&self.loaded),
+                failed: get(&self.load_failed),
+                abandoned: get(&self.load_abandoned),
+                shared: get(&self.load_shared),
+                stale_served: get(&self.stale_served),
+            },
+            refused: refused.collect(),
+            errors: errors.collect(),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The settings of a cache, as builders take them.
+
+use std::time::Duration;
+
+use larder_core::units::{parse_bytes, parse_duration};
+
+/// A duration in code or as text (`"90s"`, `"1h"`).
+pub trait IntoDuration {
+    /// The duration, or what is wrong with the text.
+    fn into_duration(self) -> Result<Duration, String>;
+}
+
+impl IntoDuration for Duration {
+    fn into_duration(self) -> Result<Duration, String> {
+        Ok(self)
+    }
+}
+
+impl IntoDuration for &str {
+    fn into_duration(self) -> Result<Duration, String> {
+        parse_duration(self)
+    }
+}
+
+/// A size in code (bytes) or as text (`"64MiB"`).
+pub trait IntoBytes {
+    /// The number of bytes, or what is wrong with the text.
+    fn into_bytes(self) -> Result<u64, String>;
+}
+
+impl IntoBytes for u64 {
+    fn into_bytes(self) -> Result<u64, String> {
+        Ok(self)
+    }
+}
+
+impl IntoBytes for &str {
+    fn into_bytes(self) -> Result<u64, String> {
+        parse_bytes(self)
+    }
+}
+
+/// The near cache of a process.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Near {
+    pub(crate) capacity: Result<u64, String>,
+    pub(crate) ttl: Option<Result<Duration, String>>,
+}
+
+impl Near {
+    /// A near cache that holds so many bytes: keys, values (as long as the weigher says, or as
+    /// their encoded form) and what each entry costs beside them.
+    pub fn bytes(capacity: impl IntoBytes) -> Near {
+        Near {
+            capacity: capacity.into_bytes(),
+            ttl: None,
+        }
+    }
+
+    /// No near copy is fresh for longer than this, however long the value itself is. It never
+    /// outlives what remains of the remote life either.
+    pub fn ttl(mut self, ttl: impl IntoDuration) -> Near {
+        self.ttl = Some(ttl.into_duration());
+        self
+    }
+}
+
+/// How one value is inserted, where it differs from the cache's settings.
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use]
+pub struct InsertOptions {
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) stale_for: Option<Duration>,
+}
+
+impl InsertOptions {
+    /// The cache's settings.
+    pub fn new() -> InsertOptions {
+        InsertOptions::default()
+    }
+
+    /// A fresh life of its own. Zero is refused by
+    /// [`insert_with`](crate::Cache::insert_with): such a value would never be seen.
+    pub fn ttl(mut self, ttl: Duration) -> InsertOptions {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// A stale life of its own.
+    pub fn stale_for(mut self, stale_for: Duration) -> InsertOptions {
+        self.stale_for = Some(stale_for);
+        self
+    }
+}
+
+/// The settings of a cache in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Policy {
+    /// The cache's name.
+    pub name: String,
+    /// Fresh life of a value; `None` is for ever.
+    pub ttl: Option<Duration>,
+    /// Life after that, under fail-safe.
+    pub stale_for: Duration,
+    /// The most by which a life is shortened at random, in percent.
+    pub jitter_percent: u8,
+    /// Capacity of the near cache in bytes; 0 without one.
+    pub near_capacity: u64,
+    /// The longest fresh life of a near copy.
+    pub near_ttl: Duration,
+    /// What it stores into, if it has a remote tier.
+    pub remote: Option<String>,
+    /// The largest value, in bytes.
+    pub max_value: usize,
+    /// How long a lease lasts without being renewed.
+    pub lease: Duration,
+}
