@@ -1,3 +1,4 @@
 //! Conformance suites, simulation, fault tools and spawners of real servers for Larder.
 
+pub mod conformance;
 pub mod servers;

@@ -1,3 +1,4 @@
 //! The integration tests of the test kit: its tools against real processes.
 
+mod conformance;
 mod servers;

@@ -1,0 +1,35 @@
+//! What every [`Store`](larder_core::store::Store) must do, as tests that any of them can mount.
+//!
+//! A claim is an async function over a [`Subject`]; its name says what it claims. One line mounts
+//! all of them, each as a test of its own, so that a failure names the claim:
+//!
+//! ```text
+//! larder_testkit::conformance::store!(embedded, make);        // records, leases, keyspace
+//! larder_testkit::conformance::plain_store!(plain, make);     // what bare values can keep
+//! ```
+//!
+//! `make` is an async function without arguments that gives `Option<Subject>`, each time a fresh
+//! and empty one; `None` skips the test where a server is not installed.
+//!
+//! Time passes only through [`Subject::pass`], virtual or real. With a real server a short life
+//! may end at any moment, so claims use short lives only for what must be over, and long ones for
+//! what must not.
+
+pub mod batches;
+pub mod clearing;
+pub mod concurrency;
+pub mod expectations;
+pub mod fills;
+pub mod keyspace;
+pub mod leases;
+pub mod lives;
+pub mod records;
+pub mod stale;
+pub mod values;
+
+mod claims;
+mod subject;
+
+pub use crate::conformance_plain_store as plain_store;
+pub use crate::conformance_store as store;
+pub use subject::Subject;

@@ -1,0 +1,229 @@
+//! The list of all claims, and the macros that mount them.
+
+/// Calls `$then` with every claim that holds for bare values too, by group.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_bare_claims {
+    ([$($then:tt)+], $make:expr) => {
+        $($then)+! { $make;
+            values:
+                what_was_never_put_is_absent,
+                a_value_comes_back_byte_for_byte,
+                an_empty_value_is_a_value,
+                a_value_of_a_mebibyte_comes_back,
+                keys_are_exact_bytes,
+                keys_that_begin_with_a_zero_byte_are_kept,
+                a_put_replaces,
+                a_removed_value_is_absent_until_it_is_put_again,
+                many_keys_are_answered_in_order,
+                no_keys_give_no_answers,
+                a_thousand_keys_are_written_and_read_at_once,
+                a_store_has_a_name;
+            lives:
+                a_value_ends_with_its_life,
+                a_value_ends_at_its_time,
+                what_remains_is_never_more_than_was_given,
+                a_life_without_end_has_none,
+                a_life_that_is_over_leaves_nothing,
+                a_very_long_life_does_not_overflow,
+                keep_keeps_the_end,
+                keep_without_a_record_never_ends,
+                touch_gives_another_life,
+                touch_can_end_a_life,
+                touch_does_not_create,
+                a_put_has_its_own_end;
+            batches:
+                an_empty_batch_is_done,
+                a_batch_may_only_check,
+                a_refused_batch_changes_nothing,
+                checks_and_writes_are_of_any_keys,
+                checks_do_not_see_the_writes,
+                writes_take_place_in_order,
+                many_writes_take_place_in_order,
+                a_large_conditional_batch_is_all_or_nothing,
+                a_version_holds_until_the_value_changes,
+                a_put_says_its_version;
+            concurrency:
+                no_increment_is_lost,
+                batches_do_not_interleave;
+            keyspace:
+                an_empty_space_lists_nothing,
+                a_scan_gives_every_key,
+                a_prefix_selects,
+                only_what_is_live_is_listed,
+                a_scan_misses_no_key_that_stays,
+                databases_are_apart,
+                keys_that_begin_with_a_zero_byte_are_listed,
+                system_keys_are_never_listed;
+            clearing:
+                clearing_removes_everything,
+                clearing_stays_within_its_space;
+        }
+    };
+}
+
+/// Calls `$then` with every claim that needs versions, stale values or leases, by group.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_record_claims {
+    ([$($then:tt)+], $make:expr) => {
+        $($then)+! { $make;
+            concurrency:
+                one_of_many_gets_the_lease;
+            keyspace:
+                tombstones_and_leases_are_not_listed;
+            clearing:
+                clearing_refuses_loads_begun_before,
+                clearing_leaves_loads_elsewhere,
+                clearing_keeps_the_order;
+            expectations:
+                of_what_was_never_there,
+                of_a_fresh_value,
+                of_a_negative_entry,
+                of_a_stale_value,
+                of_a_value_marked_stale,
+                of_a_removed_value,
+                of_a_tombstone,
+                of_a_lease,
+                of_an_ended_value,
+                of_an_ended_value_under_a_lease,
+                of_a_stale_value_under_a_lease;
+            records:
+                every_field_comes_back,
+                a_negative_entry_comes_back,
+                versions_grow_with_every_change,
+                versions_grow_within_a_batch_and_across_removals,
+                versions_grow_with_fills,
+                a_tombstone_keeps_only_the_version;
+            stale:
+                a_value_outlives_its_fresh_life,
+                a_stale_value_ends_too,
+                expire_marks_and_keeps,
+                expire_does_not_create,
+                touch_does_not_make_an_expired_value_fresh,
+                touch_renews_a_value_that_is_stale_by_time,
+                touch_gives_a_fresh_and_a_stale_life,
+                a_put_is_fresh_again,
+                keep_keeps_the_stale_life;
+            leases:
+                a_fresh_value_is_a_hit,
+                a_negative_entry_is_a_hit,
+                one_at_a_time_gets_the_lease,
+                keys_are_leased_one_by_one,
+                a_lease_is_no_record,
+                a_stale_value_comes_along,
+                a_value_marked_stale_comes_along,
+                what_is_gone_does_not_come_along,
+                a_lease_ends_by_itself,
+                renewing_makes_a_lease_last,
+                only_a_standing_lease_is_renewed,
+                every_change_revokes_the_lease,
+                touch_revokes_the_lease_of_a_value_only,
+                a_released_lease_is_free,
+                only_the_holder_releases;
+            fills:
+                a_fill_stores_and_ends_the_lease,
+                a_negative_fill_is_stored,
+                a_fill_replaces_a_stale_value,
+                a_fill_replaces_a_tombstone,
+                a_lease_outlives_the_value_that_it_replaces,
+                a_fill_may_leave_nothing,
+                a_second_fill_is_refused,
+                a_fill_without_a_lease_is_lost,
+                a_fill_under_anothers_lease_is_revoked,
+                a_fill_after_the_end_of_its_lease_is_refused,
+                a_fill_does_not_outlive_a_removal,
+                a_fill_does_not_outlive_an_expiry,
+                a_fill_does_not_replace_a_newer_value;
+        }
+    };
+}
+
+/// Makes a test of each claim.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_tests {
+    ($make:expr; $($group:ident: $($claim:ident),+;)+) => {
+        $(mod $group {
+            use super::*;
+
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $claim() {
+                let subject: Option<$crate::conformance::Subject> = ($make)().await;
+                if let Some(subject) = subject {
+                    $crate::conformance::$group::$claim(&subject).await;
+                }
+            })+
+        })+
+    };
+}
+
+/// Mounts every claim on the stores that `$make` makes, as module `$name`.
+#[macro_export]
+macro_rules! conformance_store {
+    ($name:ident, $make:expr) => {
+        mod $name {
+            mod bare {
+                use super::super::*;
+                $crate::conformance_bare_claims!([$crate::conformance_tests], $make);
+            }
+            mod record {
+                use super::super::*;
+                $crate::conformance_record_claims!([$crate::conformance_tests], $make);
+            }
+        }
+    };
+}
+
+/// Mounts the claims that hold for bare values.
+#[macro_export]
+macro_rules! conformance_plain_store {
+    ($name:ident, $make:expr) => {
+        mod $name {
+            use super::*;
+            $crate::conformance_bare_claims!([$crate::conformance_tests], $make);
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    macro_rules! names {
+        ($make:expr; $($group:ident: $($claim:ident),+;)+) => {
+            [$($(concat!(stringify!($group), "::", stringify!($claim))),+),+]
+        };
+    }
+
+    #[test]
+    fn every_claim_is_mounted_once() {
+        let bare = conformance_bare_claims!([names], ());
+        let record = conformance_record_claims!([names], ());
+        let mounted: Vec<&str> = bare.into_iter().chain(record).collect();
+        let mut written = BTreeSet::new();
+        for (group, text) in [
+            ("values", include_str!("values.rs")),
+            ("lives", include_str!("lives.rs")),
+            ("batches", include_str!("batches.rs")),
+            ("concurrency", include_str!("concurrency.rs")),
+            ("keyspace", include_str!("keyspace.rs")),
+            ("clearing", include_str!("clearing.rs")),
+            ("expectations", include_str!("expectations.rs")),
+            ("records", include_str!("records.rs")),
+            ("stale", include_str!("stale.rs")),
+            ("leases", include_str!("leases.rs")),
+            ("fills", include_str!("fills.rs")),
+        ] {
+            for line in text.lines() {
+                if let Some(rest) = line.strip_prefix("pub async fn ") {
+                    let name = rest.split('(').next().unwrap();
+                    written.insert(format!("{group}::{name}"));
+                }
+            }
+        }
+        let listed: BTreeSet<String> = mounted.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(listed, written);
+        assert_eq!(listed.len(), mounted.len());
+    }
+}
