@@ -1,10 +1,46 @@
 //! The Larder node: the engine behind a RESP port, with an HTTP API.
+//!
+//! Reading order: [`cli`] says what is to be done, [`config`] makes [`settings`] of file,
+//! environment and flags, [`serve`] runs a [`node`] from its start to its end. [`listener`] and
+//! what is below it speak RESP, [`http`] speaks HTTP; [`metrics`] counts for both.
 
-#[allow(dead_code, reason = "parts that use it follow")]
-mod metrics;
-#[allow(dead_code, reason = "parts that use it follow")]
-mod node;
-#[allow(dead_code, reason = "parts that use it follow")]
+#![forbid(unsafe_code)]
+
+mod cli;
+mod config;
 mod settings;
 
-fn main() {}
+mod banner;
+mod serve;
+
+mod metrics;
+mod node;
+mod store;
+
+mod http;
+
+mod command;
+mod connection;
+mod listener;
+mod session;
+
+use std::env;
+use std::io::Write;
+use std::process::ExitCode;
+
+use cli::Action;
+
+fn main() -> ExitCode {
+    match cli::parse(env::args_os()) {
+        Ok(Action::Serve(args)) => serve::serve(args),
+        Ok(Action::Print(text)) => {
+            // A reader that has seen enough, such as `head`, is no failure.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(line) => {
+            eprintln!("error: {line}");
+            ExitCode::from(serve::USAGE)
+        }
+    }
+}

@@ -29,6 +29,7 @@ pub(crate) use clients::ConnectionGuard;
 pub(crate) use op::Op;
 use rate::Rate;
 use shard::Shards;
+pub(crate) use text::CONTENT_TYPE;
 
 /// The values of the label `kind` of `cache_errors_total`: [`ErrorKind::as_str`] of each kind,
 /// and one for kinds that are newer than this list.

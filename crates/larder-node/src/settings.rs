@@ -12,6 +12,39 @@ pub(crate) struct Settings {
     pub(crate) ttl: TtlSettings,
     /// `false`: nothing is stored and every read is a miss.
     pub(crate) enabled: bool,
+    pub(crate) store: StoreSettings,
+    /// How long a stopping node lets clients finish.
+    pub(crate) shutdown_grace: Duration,
+    pub(crate) log: LogSettings,
+}
+
+/// Where values are kept.
+pub(crate) enum StoreSettings {
+    /// In this process.
+    Memory,
+    /// On a Redis or Valkey server.
+    Redis {
+        url: SecretString,
+        pool_min: usize,
+        pool_max: usize,
+        pool_timeout: Duration,
+    },
+}
+
+/// What is logged, and how.
+pub(crate) struct LogSettings {
+    /// A name that `tracing` knows.
+    pub(crate) level: &'static str,
+    pub(crate) format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    Text,
+    Json,
 }
 
 /// The RESP port.

@@ -1,0 +1,140 @@
+//! The command line: what is to be done, with which flags.
+//!
+//! Flags are not declared here but read from the table of settings, and their values are judged
+//! by the configuration, so that a mistake in a flag reads like one in a file or a variable.
+
+mod help;
+mod problem;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::config::table::{Kind, Setting, TABLE};
+use crate::config::{Flags, NAMED_PATTERN, NAMED_TTL};
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) enum Action {
+    Serve(ServeArgs),
+    /// To be printed.
+    Print(String),
+}
+
+/// How to serve.
+#[derive(Debug, Default)]
+pub(crate) struct ServeArgs {
+    pub(crate) config: Option<PathBuf>,
+    /// Only validate and print the configuration.
+    pub(crate) check: bool,
+    pub(crate) flags: Flags,
+}
+
+/// Reads the arguments, the program's name included. The error is one line.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Action, String> {
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    // `larder --resp :7000` is `larder serve --resp :7000`.
+    let first = arguments.get(1).and_then(|first| first.to_str());
+    let is_flag = |first: &str| first.starts_with('-') && !help::ABOUT_ITSELF.contains(&first);
+    if arguments.len() < 2 || first.is_some_and(is_flag) {
+        arguments.insert(1.min(arguments.len()), "serve".into());
+    }
+    match command().try_get_matches_from(arguments) {
+        Ok(matches) => Ok(action(&matches)),
+        Err(error) => problem::explain(&error),
+    }
+}
+
+fn action(matches: &ArgMatches) -> Action {
+    match matches.subcommand() {
+        Some(("version", _)) => Action::Print(help::version()),
+        Some((_, serve)) => Action::Serve(ServeArgs {
+            config: serve.get_one::<PathBuf>("config").cloned(),
+            check: serve.get_flag("check"),
+            flags: flags(serve),
+        }),
+        None => Action::Serve(ServeArgs::default()),
+    }
+}
+
+/// The flags that were given, in the order of the table.
+fn flags(matches: &ArgMatches) -> Flags {
+    let names = TABLE.iter().map(|setting| setting.flag);
+    let mut flags = Flags::new();
+    for name in names.chain([NAMED_TTL, NAMED_PATTERN]) {
+        let values = matches.get_many::<String>(name).into_iter().flatten();
+        flags.extend(values.map(|value| (name.to_owned(), value.clone())));
+    }
+    flags
+}
+
+fn command() -> Command {
+    Command::new("larder")
+        .bin_name("larder")
+        .about("A coherent cache that Redis clients can talk to")
+        .version(env!("CARGO_PKG_VERSION"))
+        .help_template(help::TEMPLATE)
+        .before_help(help::EXAMPLES)
+        .disable_help_subcommand(true)
+        .subcommand(serve())
+        .subcommand(
+            Command::new("version")
+                .about("Print the version")
+                .help_template(help::TEMPLATE),
+        )
+}
+
+fn serve() -> Command {
+    let config = Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .value_parser(clap::value_parser!(PathBuf))
+        .help("Configuration file [default: larder.toml, if it exists]");
+    let check = Arg::new("check")
+        .long("check")
+        .action(ArgAction::SetTrue)
+        .help("Validate the configuration, print it and exit");
+    let ttl = named(NAMED_TTL, "NAME=TIME", help::NAMED_TTL);
+    let pattern = named(NAMED_PATTERN, "NAME=PATTERN", help::NAMED_PATTERN);
+    Command::new("serve")
+        .about("Run a node (what `larder` alone does)")
+        .help_template(help::TEMPLATE)
+        .before_help(help::EXAMPLES)
+        .after_help(help::PRECEDENCE)
+        .args([config, check])
+        .args(TABLE.iter().map(flag))
+        .args([ttl, pattern])
+}
+
+fn flag(setting: &'static Setting) -> Arg {
+    let value = match setting.kind {
+        Kind::Bool => "BOOL",
+        Kind::Choice(_) | Kind::Word => "WORD",
+        Kind::Addr => "ADDR",
+        Kind::Duration(_) => "TIME",
+        Kind::Size(..) => "SIZE",
+        Kind::Count(..) => "N",
+        Kind::Url => "URL",
+        Kind::Secret => "FILE",
+    };
+    let default = match setting.default {
+        "" => String::new(),
+        default => format!(" [default: {default}]"),
+    };
+    Arg::new(setting.flag)
+        .long(setting.flag)
+        .value_name(value)
+        .allow_hyphen_values(false)
+        .help(format!("{}{default}", setting.doc))
+}
+
+fn named(name: &'static str, value: &'static str, doc: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .value_name(value)
+        .action(ArgAction::Append)
+        .help(doc)
+}

@@ -1,0 +1,32 @@
+//! The texts of the help.
+
+/// Arguments that ask about the program instead of starting it.
+pub(super) const ABOUT_ITSELF: [&str; 4] = ["-h", "--help", "-V", "--version"];
+
+/// Examples first: most people who ask for help want a line to start from.
+pub(super) const TEMPLATE: &str = "\
+{before-help}{about-with-newline}
+{usage-heading} {usage}
+
+{all-args}{after-help}
+";
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  larder serve                                        a node with defaults, on this machine only
+  larder serve --type redis --url redis://cache:6379  a node in front of a Redis server
+  larder serve --config larder.toml --check           validate a configuration and print it";
+
+pub(super) const PRECEDENCE: &str = "\
+Every setting is also a key of the file and a variable: --resp-max-clients is max_clients in
+[resp] and CACHE_RESP_MAX_CLIENTS. Flags win over the environment, which wins over the file.";
+
+pub(super) const NAMED_TTL: &str =
+    "Life of keys NAME:… and …:NAME:…, also as CACHE_TTL_<NAME>; may be repeated";
+
+pub(super) const NAMED_PATTERN: &str =
+    "The keys that NAME covers instead, as a glob such as app:session:*; may be repeated";
+
+pub(super) fn version() -> String {
+    format!("larder {}\n", env!("CARGO_PKG_VERSION"))
+}

@@ -1,0 +1,153 @@
+//! What settings must be to each other.
+
+use secrecy::ExposeSecret;
+
+use super::draft::{Draft, Entry};
+use super::env::{self, Variable};
+use super::mask::mask_url;
+use super::origin::Origin;
+use super::table;
+use super::value::Value;
+
+/// Fills in what follows from other settings.
+pub(crate) fn complete(draft: &mut Draft, variables: &[Variable]) {
+    let has_url = matches!(draft.get("url").value, Value::Url(_));
+    if has_url && draft.get("type").origin == Origin::Default {
+        let value = Value::Choice("redis");
+        let origin = Origin::Follows("url");
+        draft.put("type", Entry { value, origin });
+    }
+    let is_remote = !matches!(draft.get("type").value, Value::Choice("memory"));
+    let stand_in = env::redis_url(variables).filter(|_| is_remote && !has_url);
+    if let (Some((url, origin)), Some(setting)) = (stand_in, table::find("url")) {
+        draft.set(setting, url, origin);
+    }
+}
+
+/// Finds settings that do not fit together.
+pub(crate) fn check(draft: &mut Draft) {
+    let mut errors = Vec::new();
+    errors.extend(kind_of_store(draft));
+    errors.extend(pool(draft));
+    errors.extend(exposure(draft));
+    errors.extend(ports(draft));
+    errors.extend(output(draft));
+    errors.extend(named(draft));
+    draft.errors.extend(errors);
+    let kind = draft.get("type");
+    if let (Value::Choice("memory"), Value::Url(_)) = (&kind.value, &draft.get("url").value) {
+        let warning = format!(
+            "{} – the URL is not used; set type = \"redis\" (CACHE_TYPE=redis) to use it",
+            blame(draft, "type")
+        );
+        draft.warnings.push(warning);
+    }
+}
+
+fn kind_of_store(draft: &Draft) -> Option<String> {
+    let blame = blame(draft, "type");
+    let Value::Choice(kind) = draft.get("type").value else {
+        return None;
+    };
+    match (kind, &draft.get("url").value) {
+        ("memory", _) => None,
+        ("redis", Value::Url(url)) => {
+            let text = url.expose_secret();
+            let problem = crate::store::check_url(text).err()?;
+            let origin = &draft.get("url").origin;
+            let blame = origin.blames("url", &format!("{:?}", mask_url(text)));
+            let accepted = table::find("url").map(|url| url.kind.accepted());
+            let accepted = accepted.unwrap_or_default();
+            Some(format!("{blame} – {problem} – accepted: {accepted}"))
+        }
+        ("redis", _) => Some(format!(
+            "{blame} needs a server – set CACHE_URL, for example CACHE_URL=redis://cache:6379/0"
+        )),
+        _ => Some(format!(
+            "{blame} is not available in this version – accepted: memory, redis"
+        )),
+    }
+}
+
+fn pool(draft: &Draft) -> Option<String> {
+    let size = |path| match draft.get(path).value {
+        Value::Count(count) => count,
+        _ => 0,
+    };
+    let (min, max) = (size("pool.min_size"), size("pool.max_size"));
+    (min > max).then(|| {
+        format!(
+            "{} is more than {} – lower the first or raise the second",
+            blame(draft, "pool.min_size"),
+            blame(draft, "pool.max_size")
+        )
+    })
+}
+
+/// A cache without a password that others can reach is a cache that others read and fill.
+fn exposure(draft: &Draft) -> Option<String> {
+    let Value::Addr(addr) = draft.get("resp.addr").value else {
+        return None;
+    };
+    let has_password = matches!(draft.get("resp.password").value, Value::Secret(_));
+    let is_protected = !matches!(draft.get("resp.protected").value, Value::Bool(false));
+    let is_exposed = !addr.ip().to_canonical().is_loopback();
+    (is_exposed && !has_password && is_protected).then(|| {
+        format!(
+            "{} would let anybody on the network in without a password – set CACHE_RESP_PASSWORD \
+             or --password-file, bind it to loopback with --resp 127.0.0.1:{}, or, where the \
+             network itself is closed, set CACHE_RESP_PROTECTED=false",
+            blame(draft, "resp.addr"),
+            addr.port()
+        )
+    })
+}
+
+fn ports(draft: &Draft) -> Option<String> {
+    let (resp, http) = (&draft.get("resp.addr").value, &draft.get("http.addr").value);
+    match (resp, http) {
+        (Value::Addr(resp), Value::Addr(http)) if resp == http && resp.port() != 0 => {
+            Some(format!(
+                "{} and {} are the same – give each a port of its own",
+                blame(draft, "resp.addr"),
+                blame(draft, "http.addr")
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// A value that fits in must fit out again, or reading it would disconnect the reader.
+fn output(draft: &Draft) -> Option<String> {
+    let size = |path| match draft.get(path).value {
+        Value::Size(bytes) => bytes,
+        _ => 0,
+    };
+    (size("resp.max_output") < size("resp.max_value")).then(|| {
+        format!(
+            "{} is less than {} – a client that reads such a value would be disconnected; raise \
+             the first or lower the second",
+            blame(draft, "resp.max_output"),
+            blame(draft, "resp.max_value")
+        )
+    })
+}
+
+fn named(draft: &Draft) -> Vec<String> {
+    let lacking = draft.named.iter().filter(|(_, named)| named.ttl.is_none());
+    let message = |(name, named): (&String, &super::draft::Named)| {
+        let pattern = named.pattern.as_ref()?;
+        let path = format!("ttl.named.{name}.match");
+        let blame = pattern.origin.blames(&path, &pattern.value.shown());
+        Some(format!(
+            "{blame} has no life – set ttl.named.{name}.ttl, for example \"24h\""
+        ))
+    };
+    lacking.filter_map(message).collect()
+}
+
+/// A setting as its source wrote it.
+fn blame(draft: &Draft, path: &str) -> String {
+    let entry = draft.get(path);
+    entry.origin.blames(path, &entry.value.shown())
+}

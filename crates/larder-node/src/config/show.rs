@@ -1,0 +1,34 @@
+//! The effective configuration, for people: every setting, its value and where that comes from.
+
+use std::fmt::Write;
+
+use super::draft::{Draft, Entry};
+
+/// One line per setting, secrets hidden.
+pub(crate) fn show(draft: &Draft) -> String {
+    let mut lines: Vec<(String, &Entry)> = Vec::new();
+    for (setting, entry) in draft.entries() {
+        lines.push((setting.path.to_owned(), entry));
+        if setting.path == "ttl.default" {
+            lines.extend(named(draft));
+        }
+    }
+    let mut text = String::new();
+    for (path, entry) in lines {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{path} = {} ({})", entry.value.shown(), entry.origin);
+    }
+    text
+}
+
+fn named(draft: &Draft) -> Vec<(String, &Entry)> {
+    let mut lines = Vec::new();
+    for (name, named) in &draft.named {
+        let fields = [("ttl", &named.ttl), ("match", &named.pattern)];
+        for (field, entry) in fields {
+            let entry = entry.as_ref();
+            lines.extend(entry.map(|entry| (format!("ttl.named.{name}.{field}"), entry)));
+        }
+    }
+    lines
+}

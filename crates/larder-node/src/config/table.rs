@@ -1,0 +1,211 @@
+//! All settings, in one table: what the file, the environment, the flags, the help, `--check` and
+//! the reference page know is read from here.
+
+use std::time::Duration;
+
+/// A setting.
+pub(crate) struct Setting {
+    /// Its place in the file: `resp.addr` is `addr` in `[resp]`.
+    pub(crate) path: &'static str,
+    /// Its flag, without the dashes. The flag of a secret names a file that holds it.
+    pub(crate) flag: &'static str,
+    /// As it would be written in the file; empty when there is none.
+    pub(crate) default: &'static str,
+    pub(crate) kind: Kind,
+    /// One line for people.
+    pub(crate) doc: &'static str,
+}
+
+/// What a setting accepts.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    Bool,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// An address to listen on.
+    Addr,
+    Duration(Times),
+    /// Bytes, both ends included.
+    Size(u64, u64),
+    /// A number, both ends included.
+    Count(u64, u64),
+    /// A word without blanks.
+    Word,
+    /// An address of a server, with its password masked wherever it is shown.
+    Url,
+    /// Never shown.
+    Secret,
+}
+
+/// What a duration may be, both ends included.
+#[derive(Clone, Copy)]
+pub(crate) struct Times {
+    pub(crate) min: Duration,
+    pub(crate) max: Duration,
+    /// What a number alone means in a variable or a flag; the file wants a unit.
+    pub(crate) bare: Bare,
+    /// `none` is accepted.
+    pub(crate) optional: bool,
+}
+
+/// The unit of a number alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bare {
+    Seconds,
+    Milliseconds,
+}
+
+impl Setting {
+    /// Its variable: `CACHE_` and its path.
+    pub(crate) fn env(&self) -> String {
+        format!("CACHE_{}", self.path.to_ascii_uppercase().replace('.', "_"))
+    }
+
+    /// Whether it may be kept in a file of its own (`…_file`, `…_FILE`).
+    pub(crate) fn is_secret(&self) -> bool {
+        matches!(self.kind, Kind::Secret | Kind::Url)
+    }
+}
+
+/// The setting with this path.
+pub(crate) fn find(path: &str) -> Option<&'static Setting> {
+    TABLE.iter().find(|setting| setting.path == path)
+}
+
+const DAY: u64 = 86_400;
+
+/// Lives of keys.
+pub(crate) const TTL: Times = Times {
+    min: Duration::from_millis(1),
+    max: Duration::from_secs(3_650 * DAY),
+    bare: Bare::Seconds,
+    optional: false,
+};
+
+const OPTIONAL_TTL: Times = Times {
+    optional: true,
+    ..TTL
+};
+
+const TIMEOUT: Times = Times {
+    min: Duration::from_millis(1),
+    max: Duration::from_secs(3_600),
+    bare: Bare::Milliseconds,
+    optional: false,
+};
+
+const IDLE: Times = Times {
+    min: Duration::from_secs(1),
+    max: Duration::from_secs(30 * DAY),
+    bare: Bare::Milliseconds,
+    optional: true,
+};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+
+const fn setting(
+    path: &'static str,
+    flag: &'static str,
+    default: &'static str,
+    kind: Kind,
+    doc: &'static str,
+) -> Setting {
+    Setting {
+        path,
+        flag,
+        default,
+        kind,
+        doc,
+    }
+}
+
+/// The values of `type`. The last four are understood and refused by this version.
+pub(crate) const TYPES: [&str; 6] = [
+    "memory",
+    "redis",
+    "sentinel",
+    "cluster",
+    "ring",
+    "memcached",
+];
+
+/// What the node can claim to be.
+pub(crate) const IDENTITIES: [&str; 3] = ["redis-7.4", "valkey-8.0", "native"];
+
+#[rustfmt::skip]
+pub(crate) const TABLE: &[Setting] = &[
+    setting("enabled", "enabled", "true", Kind::Bool,
+        "false: store nothing, every read is a miss"),
+    setting("type", "type", "memory", Kind::Choice(&TYPES),
+        "Where values are kept: memory (this process) or redis; redis if only a URL is set"),
+    setting("url", "url", "", Kind::Url,
+        "The server, for example redis://cache:6379/0; REDIS_URL stands in for it"),
+    setting("ttl.default", "ttl-default", "none", Kind::Duration(OPTIONAL_TTL),
+        "Life of keys written without one; none keeps them, as Redis does"),
+    setting("pool.min_size", "pool-min-size", "0", Kind::Count(0, 1_000),
+        "Connections to the server that stay open for slow commands"),
+    setting("pool.max_size", "pool-max-size", "20", Kind::Count(1, 1_000),
+        "Most connections to the server for slow commands"),
+    setting("pool.timeout", "pool-timeout", "5s", Kind::Duration(TIMEOUT),
+        "How long a slow command waits for a free connection"),
+    setting("resp.addr", "resp", "127.0.0.1:6380", Kind::Addr,
+        "Where Redis clients connect"),
+    setting("resp.password", "password-file", "", Kind::Secret,
+        "Password that clients must give; the flag names a file that holds it"),
+    setting("resp.protected", "resp-protected", "true", Kind::Bool,
+        "Refuse to listen beyond this machine without a password"),
+    setting("resp.identity", "resp-identity", "redis-7.4", Kind::Choice(&IDENTITIES),
+        "What HELLO and INFO say: redis-7.4, valkey-8.0 or native; clients choose features by it"),
+    setting("resp.server", "resp-server", "", Kind::Word,
+        "Name of the server in HELLO, instead of the identity's"),
+    setting("resp.version", "resp-version", "", Kind::Word,
+        "Version of the server in HELLO and INFO, instead of the identity's"),
+    setting("resp.max_clients", "resp-max-clients", "10000", Kind::Count(1, 1_000_000),
+        "Most connections at once; more are turned away"),
+    setting("resp.max_value", "resp-max-value", "16MiB", Kind::Size(KIB, 512 * MIB),
+        "Largest key or value"),
+    setting("resp.max_args", "resp-max-args", "65536", Kind::Count(16, 1_048_576),
+        "Most arguments of one command"),
+    setting("resp.idle_timeout", "resp-idle-timeout", "none", Kind::Duration(IDLE),
+        "Close a connection that has sent nothing for so long"),
+    setting("resp.frame_timeout", "resp-frame-timeout", "10s", Kind::Duration(TIMEOUT),
+        "A command that has begun to arrive must be complete by then; 1 s more per MiB"),
+    setting("resp.max_output", "resp-max-output", "64MiB", Kind::Size(64 * KIB, 4_096 * MIB),
+        "Disconnect a client that leaves so many bytes of replies unread"),
+    setting("http.addr", "http", "127.0.0.1:6381", Kind::Addr,
+        "Where health, readiness and metrics are"),
+    setting("shutdown.grace", "shutdown-grace", "10s", Kind::Duration(TIMEOUT),
+        "How long a stopping node lets clients finish"),
+    setting("log.level", "log-level", "info", Kind::Choice(&["error", "warn", "info", "debug", "trace"]),
+        "What is logged on stderr: error, warn, info, debug or trace"),
+    setting("log.format", "log-format", "auto", Kind::Choice(&["auto", "text", "json"]),
+        "text, json, or auto: text on a terminal, JSON elsewhere"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_paths_but_for_the_common_ones() {
+        for setting in TABLE {
+            let derived = setting.path.replace(['.', '_'], "-");
+            let short = ["resp", "http", "password-file"];
+            let fits = setting.flag == derived || short.contains(&setting.flag);
+            assert!(fits, "{} has the flag {}", setting.path, setting.flag);
+            assert!(!setting.doc.is_empty() && !setting.doc.ends_with('.'));
+        }
+    }
+
+    #[test]
+    fn the_names_of_the_requirement_are_there() {
+        let names: Vec<String> = TABLE.iter().map(Setting::env).collect();
+        for name in "CACHE_ENABLED CACHE_TYPE CACHE_URL CACHE_TTL_DEFAULT CACHE_POOL_MIN_SIZE \
+                     CACHE_POOL_MAX_SIZE CACHE_POOL_TIMEOUT CACHE_RESP_ADDR CACHE_RESP_PASSWORD"
+            .split_whitespace()
+        {
+            assert!(names.iter().any(|known| known == name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Opens what the node stores into.
+//!
+//! Opening never waits for a server: a node whose Redis is away starts, says so when asked, and
+//! serves as soon as it is back.
+
+mod nothing;
+
+use std::sync::Arc;
+
+use larder::bytes::ByteCache;
+use larder::embedded::Embedded;
+use larder::redis::Redis;
+use larder_core::{Error, Runtime};
+use secrecy::ExposeSecret;
+
+use crate::settings::{Settings, StoreSettings};
+use nothing::Nothing;
+
+/// A store that is ready for use.
+pub(crate) struct Opened {
+    pub(crate) cache: ByteCache,
+    /// The store, if it is in this process and counts what it holds.
+    pub(crate) embedded: Option<Embedded>,
+    /// The value of the label `tier`.
+    pub(crate) tier: &'static str,
+}
+
+/// Says what is wrong with the address of a server, without repeating it.
+pub(crate) fn check_url(url: &str) -> Result<(), String> {
+    // Such a URL falls apart in the wrong place, and what is said about its parts would show some
+    // of the password.
+    if password_breaks(url) {
+        return Err("in a password, / ? # and @ must be written as %2F, %3F, %23 and %40".into());
+    }
+    Redis::open(url)
+        .map(drop)
+        .map_err(|error| error.message().to_owned())
+}
+
+/// Whether the password holds a character that ends the part of a URL in which it stands.
+fn password_breaks(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let end = rest.find(['/', '?', '#']);
+    end.is_some_and(|end| end > 0 && rest[end..].contains('@'))
+}
+
+/// Opens what `settings` name.
+pub(crate) fn open(settings: &Settings, runtime: Arc<dyn Runtime>) -> Result<Opened, Error> {
+    if !settings.enabled {
+        let cache = ByteCache::new(Arc::new(Nothing::new(runtime.clone())), runtime);
+        return Ok(Opened::new(cache, None, "embedded"));
+    }
+    match &settings.store {
+        StoreSettings::Memory => {
+            let embedded = Embedded::new(runtime.clone());
+            let cache = ByteCache::new(Arc::new(embedded.clone()), runtime);
+            Ok(Opened::new(cache, Some(embedded), "embedded"))
+        }
+        StoreSettings::Redis {
+            url,
+            pool_min,
+            pool_max,
+            pool_timeout,
+        } => {
+            let redis = Redis::open(url.expose_secret())?;
+            let redis = redis.pool(*pool_min, *pool_max, *pool_timeout);
+            let store = redis.store(runtime.clone());
+            let cache = ByteCache::new(Arc::new(store), runtime);
+            Ok(Opened::new(cache, None, "l2"))
+        }
+    }
+}
+
+impl Opened {
+    fn new(cache: ByteCache, embedded: Option<Embedded>, tier: &'static str) -> Opened {
+        Opened {
+            cache,
+            embedded,
+            tier,
+        }
+    }
+}
