@@ -16,10 +16,13 @@ async fn increment(store: &dyn Store) {
     for _ in 0..100_000 {
         let record = fine(store.get(&key).await).into_record();
         let (version, value) = match &record {
-            Some(record) => (record.version, std::str::from_utf8(&record.value).unwrap()),
+            Some(record) => (
+                record.version,
+                std::str::from_utf8(&record.value).expect("text"),
+            ),
             None => (Version::ZERO, "0"),
         };
-        let next = value.parse::<u64>().unwrap() + 1;
+        let next = value.parse::<u64>().expect("a number") + 1;
         let batch = Batch::one(key.clone(), put_long(&next.to_string()))
             .check(key.clone(), Expect::Version(version));
         if let Committed::Done(_) = fine(store.commit(batch).await) {
@@ -42,7 +45,7 @@ pub async fn no_increment_is_lost(subject: &Subject) {
         })
         .collect();
     for task in tasks {
-        task.await.unwrap();
+        task.await.expect("no panic");
     }
     let total = (TASKS * INCREMENTS).to_string();
     subject.assert_value("counter", &total).await;
@@ -64,7 +67,7 @@ pub async fn batches_do_not_interleave(subject: &Subject) {
         })
         .collect();
     for writer in writers {
-        writer.await.unwrap();
+        writer.await.expect("no panic");
     }
     let left = subject.record("left").await.value;
     assert_eq!(subject.record("right").await.value, left);
@@ -85,7 +88,7 @@ pub async fn one_of_many_gets_the_lease(subject: &Subject) {
         .collect();
     let mut granted = 0;
     for asked in asking {
-        granted += u32::from(asked.await.unwrap());
+        granted += u32::from(asked.await.expect("no panic"));
     }
     assert_eq!(granted, 1);
 }

@@ -27,8 +27,8 @@ pub async fn a_fill_stores_and_ends_the_lease(subject: &Subject) {
     assert_eq!(filled, Fill::Stored(record.version));
     assert_eq!((record.origin, record.load_cost_ms), (7, 8));
     assert_eq!((record.codec, record.schema), (CodecId(9), 10));
-    let fresh = record.fresh_until.unwrap();
-    assert_eq!(record.expires_at.unwrap().0, fresh.0 + 5);
+    let fresh = record.fresh_until.expect("an end");
+    assert_eq!(record.expires_at.expect("an end").0, fresh.0 + 5);
     assert!(matches!(subject.lease("k", 2).await, Lease::Hit(_)));
 }
 

@@ -83,7 +83,10 @@ pub async fn touch_gives_a_fresh_and_a_stale_life(subject: &Subject) {
     let outcome = subject.write("k", Write::Touch(life)).await;
     let record = subject.record("k").await;
     assert_eq!(record.version, outcome.version);
-    let (fresh, end) = (record.fresh_until.unwrap(), record.expires_at.unwrap());
+    let (fresh, end) = (
+        record.fresh_until.expect("an end"),
+        record.expires_at.expect("an end"),
+    );
     assert_eq!(end.0, fresh.0 + 77);
 }
 

@@ -30,7 +30,7 @@ pub async fn an_empty_value_is_a_value(subject: &Subject) {
 
 /// Large values come back whole.
 pub async fn a_value_of_a_mebibyte_comes_back(subject: &Subject) {
-    let large: Bytes = (0..1 << 20).map(|at: u32| (at * 31 >> 8) as u8).collect();
+    let large: Bytes = (0..1 << 20).map(|at: u32| ((at * 31) >> 8) as u8).collect();
     let mut put = put_of("", Life::FOREVER);
     put.value = large.clone();
     subject.write("k", Write::Put(put)).await;

@@ -1,4 +1,5 @@
 //! The integration tests of the test kit: its tools against real processes.
 
 mod conformance;
+mod redis;
 mod servers;
