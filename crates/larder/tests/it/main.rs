@@ -1,0 +1,9 @@
+//! The library as its users see it, one topic a file.
+
+mod support;
+
+mod loads;
+mod nodes;
+mod races;
+mod stale;
+mod trouble;

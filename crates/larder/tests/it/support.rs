@@ -1,0 +1,56 @@
+//! What the tests share: a clock that stands still, a store that can be watched and hurt, loaders
+//! that wait for their cue.
+
+mod clock;
+mod loads;
+mod probe;
+
+use std::sync::Arc;
+
+use larder::core::store::Store;
+use larder::{Builder, Cache, Near};
+
+pub(crate) use clock::{Clock, settle};
+pub(crate) use loads::{Oops, Paused, paused, paused_load, spawn_load};
+pub(crate) use probe::{Gate, Op, Probe, Trouble};
+
+/// The cache of most tests.
+pub(crate) type Users = Cache<u64, u64>;
+
+/// One clock, and one store that several caches may share: each of them is a node.
+pub(crate) struct World {
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) store: Arc<Probe>,
+}
+
+impl World {
+    pub(crate) fn new() -> World {
+        let clock = Arc::new(Clock::default());
+        let store = Arc::new(Probe::new(clock.clone()));
+        World { clock, store }
+    }
+
+    /// A cache of an hour without tiers, for the tests that differ.
+    pub(crate) fn bare<V>(&self) -> Builder<u64, V> {
+        Cache::builder("app:users")
+            .ttl("1h")
+            .jitter_percent(0)
+            .runtime(self.clock.clone())
+    }
+
+    pub(crate) fn near_only(&self) -> Builder<u64, u64> {
+        self.bare().near(Near::bytes("1MiB"))
+    }
+
+    pub(crate) fn remote_only(&self) -> Builder<u64, u64> {
+        self.bare().remote(self.remote())
+    }
+
+    pub(crate) fn both(&self) -> Builder<u64, u64> {
+        self.near_only().remote(self.remote())
+    }
+
+    pub(crate) fn remote(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+}

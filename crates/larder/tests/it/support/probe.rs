@@ -1,0 +1,198 @@
+//! An embedded store that counts what it is asked, and can be made to fail or to wait.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use larder::core::error::Result;
+use larder::core::space::Space;
+use larder::core::store::{
+    Batch, Committed, Description, Fill, Keyspace, Lease, LeaseToken, Leases, Lookup, Page,
+    Pending, Put, Store,
+};
+use larder::core::{Runtime, Timestamp};
+use larder::embedded::Embedded;
+use larder::{Error, ErrorKind};
+use tokio::sync::Semaphore;
+
+/// An operation of a store.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Op {
+    Get,
+    GetMany,
+    Commit,
+    Lease,
+    Renew,
+    Fill,
+    Release,
+    Clear,
+}
+
+/// How every operation fails until the store is healed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// It does not take place.
+    Refuses,
+    /// It takes place, but the reply is lost.
+    LosesReplies,
+}
+
+/// Where one reply of a store stops until it is let through.
+pub(crate) struct Gate {
+    arrived: Semaphore,
+    open: Semaphore,
+}
+
+impl Gate {
+    /// Returns once the operation has taken place and its reply waits here.
+    pub(crate) async fn reached(&self) {
+        self.arrived
+            .acquire()
+            .await
+            .expect("gates stay open")
+            .forget();
+    }
+
+    /// Lets the reply through.
+    pub(crate) fn open(&self) {
+        self.open.add_permits(1);
+    }
+
+    async fn pass(&self) {
+        self.arrived.add_permits(1);
+        self.open.acquire().await.expect("gates stay open").forget();
+    }
+}
+
+/// The store.
+pub(crate) struct Probe {
+    inner: Embedded,
+    calls: Mutex<HashMap<Op, u64>>,
+    trouble: Mutex<Option<Trouble>>,
+    gate: Mutex<Option<(Op, Arc<Gate>)>>,
+}
+
+impl Probe {
+    pub(crate) fn new(runtime: Arc<dyn Runtime>) -> Probe {
+        Probe {
+            inner: Embedded::new(runtime),
+            calls: Mutex::default(),
+            trouble: Mutex::default(),
+            gate: Mutex::default(),
+        }
+    }
+
+    /// How often it was asked for this so far.
+    pub(crate) fn calls(&self, op: Op) -> u64 {
+        self.calls.lock().unwrap().get(&op).copied().unwrap_or(0)
+    }
+
+    /// Stops the next reply to `op`.
+    pub(crate) fn gate(&self, op: Op) -> Arc<Gate> {
+        let gate = Arc::new(Gate {
+            arrived: Semaphore::new(0),
+            open: Semaphore::new(0),
+        });
+        *self.gate.lock().unwrap() = Some((op, gate.clone()));
+        gate
+    }
+
+    pub(crate) fn hurt(&self, trouble: Trouble) {
+        *self.trouble.lock().unwrap() = Some(trouble);
+    }
+
+    pub(crate) fn heal(&self) {
+        *self.trouble.lock().unwrap() = None;
+    }
+
+    /// What is stored under a key of the cache `app:users`, behind everybody's back.
+    pub(crate) async fn peek(&self, key: u64) -> Lookup {
+        let stored = Bytes::from(format!("app:users:{key}"));
+        self.inner.get(&stored).await.unwrap()
+    }
+
+    async fn call<'a, T>(
+        &'a self,
+        op: Op,
+        work: impl FnOnce() -> Pending<'a, T> + Send,
+    ) -> Result<T> {
+        *self.calls.lock().unwrap().entry(op).or_default() += 1;
+        let trouble = *self.trouble.lock().unwrap();
+        let failure = || Error::new(ErrorKind::Unavailable, "the test hurts the store");
+        if trouble == Some(Trouble::Refuses) {
+            return Err(failure());
+        }
+        let reply = work().await;
+        let gate = self.gate.lock().unwrap().take_if(|(at, _)| *at == op);
+        if let Some((_, gate)) = gate {
+            gate.pass().await;
+        }
+        match trouble {
+            Some(Trouble::LosesReplies) => Err(failure()),
+            _ => reply,
+        }
+    }
+}
+
+impl Store for Probe {
+    fn get<'a>(&'a self, key: &'a Bytes) -> Pending<'a, Lookup> {
+        Pending::waiting(self.call(Op::Get, || self.inner.get(key)))
+    }
+
+    fn get_many<'a>(&'a self, keys: &'a [Bytes]) -> Pending<'a, Vec<Lookup>> {
+        Pending::waiting(self.call(Op::GetMany, || self.inner.get_many(keys)))
+    }
+
+    fn commit(&self, batch: Batch) -> Pending<'_, Committed> {
+        Pending::waiting(self.call(Op::Commit, || self.inner.commit(batch)))
+    }
+
+    fn now(&self) -> Timestamp {
+        Store::now(&self.inner)
+    }
+
+    fn describe(&self) -> Description<'_> {
+        Description {
+            name: "probed store",
+            leases: Some(self),
+            keyspace: Some(self),
+        }
+    }
+}
+
+impl Leases for Probe {
+    fn lease<'a>(&'a self, key: &'a Bytes, token: LeaseToken, ttl: Duration) -> Pending<'a, Lease> {
+        Pending::waiting(self.call(Op::Lease, move || self.inner.lease(key, token, ttl)))
+    }
+
+    fn renew<'a>(&'a self, key: &'a Bytes, token: LeaseToken, ttl: Duration) -> Pending<'a, bool> {
+        Pending::waiting(self.call(Op::Renew, move || self.inner.renew(key, token, ttl)))
+    }
+
+    fn fill<'a>(&'a self, key: &'a Bytes, token: LeaseToken, put: Put) -> Pending<'a, Fill> {
+        Pending::waiting(self.call(Op::Fill, move || self.inner.fill(key, token, put)))
+    }
+
+    fn release<'a>(&'a self, key: &'a Bytes, token: LeaseToken) -> Pending<'a, ()> {
+        Pending::waiting(self.call(Op::Release, move || self.inner.release(key, token)))
+    }
+}
+
+impl Keyspace for Probe {
+    fn scan<'a>(&'a self, space: &'a Space, cursor: u64, count: usize) -> Pending<'a, Page> {
+        self.inner.scan(space, cursor, count)
+    }
+
+    fn count<'a>(&'a self, space: &'a Space) -> Pending<'a, u64> {
+        self.inner.count(space)
+    }
+
+    fn random_key<'a>(&'a self, space: &'a Space) -> Pending<'a, Option<Bytes>> {
+        self.inner.random_key(space)
+    }
+
+    fn clear<'a>(&'a self, space: &'a Space) -> Pending<'a, u64> {
+        Pending::waiting(self.call(Op::Clear, || self.inner.clear(space)))
+    }
+}
