@@ -6,13 +6,9 @@ use larder_core::units::{show_bytes, show_duration};
 
 use crate::settings::Settings;
 
-/// The lines, with the addresses that were really bound.
-pub(crate) fn banner(
-    settings: &Settings,
-    store: &str,
-    resp: SocketAddr,
-    http: SocketAddr,
-) -> String {
+/// The lines, without the last line feed. The addresses are those that were bound.
+pub(crate) fn banner(settings: &Settings, store: &str) -> String {
+    let (resp, http) = (settings.resp.addr, settings.http_addr);
     let limits = &settings.resp;
     let mut lines = vec![
         format!("larder {}  storing into {store}", env!("CARGO_PKG_VERSION")),

@@ -99,7 +99,7 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
-async fn run(settings: Settings) -> ExitCode {
+async fn run(mut settings: Settings) -> ExitCode {
     let ports = match Ports::bind(&settings).await {
         Ok(ports) => ports,
         Err(error) => {
@@ -107,6 +107,9 @@ async fn run(settings: Settings) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
+    // Port 0 lets the system choose; from here on everybody is told what it chose.
+    settings.resp.addr = ports.resp_addr;
+    settings.http_addr = ports.http_addr;
     let (stop, stopping) = watch::channel(false);
     let runtime = Arc::new(TokioRuntime::current());
     let signals = Signals::listen();
@@ -130,7 +133,7 @@ async fn until_signal(
     stop: watch::Sender<bool>,
     mut signals: Signals,
 ) -> ExitCode {
-    announce(&node, &ports);
+    announce(&node);
     let (close_http, http_closing) = watch::channel(false);
     let mut http = tokio::spawn(http::run(node.clone(), ports.http, http_closing));
     let mut resp = tokio::spawn(listener::run(node.clone(), ports.resp));
@@ -138,11 +141,12 @@ async fn until_signal(
 
     signals.next().await;
     let grace = node.settings.shutdown_grace;
-    eprintln!(
-        "larder: stopping; {} connections have {} to finish; a second signal stops at once",
+    let line = format!(
+        "stopping; {} connections have {} to finish; a second signal stops at once",
         node.metrics.connections(),
         show_duration(grace)
     );
+    logging::say(&node.settings.log, &line);
     // From here on /readyz says no. Nobody has asked for the receiver's end, so this cannot fail.
     let _ = stop.send(true);
     let ended = stop::wait(&mut resp, grace, &mut signals).await;
@@ -151,20 +155,20 @@ async fn until_signal(
         let _ = timeout(HTTP_GRACE, &mut http).await;
     }
     abort([http, resp, ticker]);
-    eprintln!("larder: {}", stop::summary(&node, ended));
+    logging::say(&node.settings.log, &stop::summary(&node, ended));
     match ended {
         Ended::AtOnce => ExitCode::from(FAILED),
         Ended::Drained | Ended::OutOfTime => ExitCode::SUCCESS,
     }
 }
 
-fn announce(node: &Node, ports: &Ports) {
-    let (resp, http) = (ports.resp_addr, ports.http_addr);
+fn announce(node: &Node) {
+    let (resp, http) = (node.settings.resp.addr, node.settings.http_addr);
     let store = node.cache.describe();
     if logging::is_for_programs(&node.settings.log) {
         tracing::info!(%resp, %http, store, version = env!("CARGO_PKG_VERSION"), "listening");
     } else {
-        eprintln!("{}", banner::banner(&node.settings, store, resp, http));
+        eprintln!("{}", banner::banner(&node.settings, store));
     }
 }
 

@@ -187,6 +187,33 @@ pub(crate) const TABLE: &[Setting] = &[
 mod tests {
     use super::*;
 
+    /// The table of the reference page, as it must stand there.
+    fn reference() -> String {
+        let row = |setting: &Setting| {
+            let default = match setting.default {
+                "" => "–".to_owned(),
+                default => format!("`{default}`"),
+            };
+            let (path, env, flag) = (setting.path, setting.env(), setting.flag);
+            let (accepted, doc) = (setting.kind.accepted(), setting.doc);
+            let accepted = accepted.split(", written as").next().unwrap_or_default();
+            format!("| `{path}` | `{env}` | `--{flag}` | {default} | {accepted} | {doc} |\n")
+        };
+        let head = "| Key | Variable | Flag | Default | Accepted | Meaning |\n\
+                    |---|---|---|---|---|---|\n";
+        format!("{head}{}", TABLE.iter().map(row).collect::<String>())
+    }
+
+    #[test]
+    fn the_reference_page_has_exactly_these_settings() {
+        let page = include_str!("../../../../docs/configuration.md");
+        let expected = reference();
+        assert!(
+            page.contains(&expected),
+            "docs/configuration.md needs:\n{expected}"
+        );
+    }
+
     #[test]
     fn flags_are_paths_but_for_the_common_ones() {
         for setting in TABLE {

@@ -25,6 +25,15 @@ pub(super) fn start(settings: &LogSettings) {
     };
 }
 
+/// Says something to people, or to the programs that read in their place.
+pub(super) fn say(settings: &LogSettings, line: &str) {
+    if is_for_programs(settings) {
+        tracing::info!("{line}");
+    } else {
+        eprintln!("larder: {line}");
+    }
+}
+
 /// Whether only programs read what is logged: then the banner is a log line too.
 pub(super) fn is_for_programs(settings: &LogSettings) -> bool {
     settings.format == LogFormat::Json
