@@ -1,0 +1,17 @@
+//! `SETNX key value`: stores a value if there is none.
+//!
+//! ```text
+//! *3 $5 SETNX $3 key $5 value  →  :1 stored  |  :0
+//! ```
+//!
+//! O(1). One round trip to a remote store, two when there is a value.
+
+use super::set::add;
+use super::{Call, Outcome};
+
+pub(super) async fn setnx(call: &mut Call<'_>) -> Outcome {
+    let key = call.key(1)?;
+    let stored = add(call, &key, &call.value(2), call.life_of(&key)).await?;
+    call.reply().integer(stored.into());
+    Ok(())
+}
