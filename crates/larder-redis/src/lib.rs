@@ -10,7 +10,7 @@
 //!
 //! Redis 6.2 or later, or any Valkey. An ACL user needs `GET MGET GETRANGE SET SETRANGE UNLINK
 //! PEXPIRE PEXPIREAT PERSIST PTTL HGET HSET HDEL TIME EVAL EVALSHA` for records, `SCAN RANDOMKEY`
-//! for listing and clearing, and for the plain layout `STRLEN EXISTS`.
+//! for listing and clearing, and for the plain layout `STRLEN EXISTS TYPE`.
 //!
 //! Reading order: [`config`](Redis) parses; `connect` opens, `line` is one open connection,
 //! `link` keeps one alive for all commands, `pool` a few more for slow ones; `tier` is what the

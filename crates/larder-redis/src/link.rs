@@ -142,7 +142,7 @@ async fn keep_up(shared: Weak<Shared>) {
                 link.state.send_replace(State::Connecting);
             }
             Err(error) => {
-                link.go_down(error, failures);
+                link.go_down(error);
                 let pause = backoff::pause(failures, link.runtime.random());
                 failures += 1;
                 drop(link);
@@ -158,8 +158,13 @@ impl Shared {
         self.state.send_replace(State::Up(Arc::new(line)));
     }
 
-    fn go_down(&self, error: Error, failures: u32) {
-        if failures == 0 {
+    fn go_down(&self, error: Error) {
+        // One line for each change of the reason, not for each attempt.
+        let known = match &*self.state.borrow() {
+            State::Down(known) => known.kind() == error.kind(),
+            _ => false,
+        };
+        if !known {
             tracing::warn!(%error, "no connection to Redis; trying again until there is one");
         }
         self.state.send_replace(State::Down(error));

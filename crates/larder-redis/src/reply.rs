@@ -4,10 +4,13 @@ use std::vec;
 
 use bytes::Bytes;
 use larder_core::error::{Error, ErrorKind, Result};
+use larder_core::runtime::Timestamp;
 use redis::Value;
 
 /// The items of an array, taken in order.
 pub(crate) struct Reply {
+    /// The server's time at the answer of a script; zero for other answers.
+    pub(crate) time: Timestamp,
     items: vec::IntoIter<Value>,
 }
 
@@ -15,6 +18,7 @@ impl Reply {
     pub(crate) fn of(value: Value) -> Result<Reply> {
         match value {
             Value::Array(items) => Ok(Reply {
+                time: Timestamp(0),
                 items: items.into_iter(),
             }),
             _ => Err(unexpected("an array")),

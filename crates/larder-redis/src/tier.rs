@@ -73,25 +73,49 @@ impl Tier {
         self.answered(sent, value)
     }
 
+    /// Runs several calls of a script in one go, in order. They carry the text: a call by hash
+    /// that the server does not know would have to be repeated after the ones behind it.
+    pub(crate) async fn run_all(&self, script: &Script, calls: &[Cmd]) -> Result<Vec<Reply>> {
+        let mut pipeline = redis::pipe();
+        for call in calls {
+            pipeline.add_command(script.with_text(call));
+        }
+        let sent = self.clock.sending();
+        let mut answers = Reply::of(self.link.pipeline(&pipeline).await?)?;
+        calls
+            .iter()
+            .map(|_| self.answered(sent, answers.next()?))
+            .collect()
+    }
+
     /// Takes the time from a script's answer to a call sent at `sent`.
-    pub(crate) fn answered(&self, sent: Mono, value: Value) -> Result<Reply> {
+    fn answered(&self, sent: Mono, value: Value) -> Result<Reply> {
         let mut reply = Reply::of(fault::checked(&self.name, value)?)?;
-        let ms = reply.number()?;
-        self.clock.record(sent, Timestamp(ms));
+        reply.time = Timestamp(reply.number()?);
+        self.clock.record(sent, reply.time);
         Ok(reply)
     }
 
-    /// Sends one read, and the question for the time along with it when that is due.
+    /// Sends one read, and the question for the time along with it when that is due. An error
+    /// answer is a value.
     pub(crate) async fn read(&self, command: &Cmd) -> Result<Value> {
         if !self.clock.is_due() {
             return self.link.command(command).await;
         }
-        let mut both = redis::pipe();
-        both.cmd("TIME").add_command(command.clone());
+        self.read_all(std::slice::from_ref(command)).await?.next()
+    }
+
+    /// Sends several reads in one go, and the question for the time. Error answers are values.
+    pub(crate) async fn read_all(&self, commands: &[Cmd]) -> Result<Reply> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("TIME");
+        for command in commands {
+            pipeline.add_command(command.clone());
+        }
         let sent = self.clock.sending();
-        let mut answers = Reply::of(self.link.pipeline(&both).await?)?;
+        let mut answers = Reply::of(self.link.pipeline(&pipeline).await?)?;
         let time = fault::checked(&self.name, answers.next()?)?;
         self.clock.record(sent, Timestamp(reply::time_ms(time)?));
-        answers.next()
+        Ok(answers)
     }
 }

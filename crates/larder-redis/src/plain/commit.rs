@@ -10,8 +10,9 @@ use redis::Cmd;
 use smallvec::SmallVec;
 
 use super::{PlainStore, version};
+use crate::reply::Reply;
 use crate::scripts::PLAIN_COMMIT;
-use crate::store::commit::{MAX_CONDITIONAL, expect, too_many};
+use crate::store::commit::{CALLS_PER_TRIP, MAX_CONDITIONAL, expect, too_many};
 use crate::store::encode;
 
 type Checks = [(Bytes, Expect)];
@@ -26,10 +27,18 @@ impl PlainStore {
             }
             return self.commit_part(&batch.checks, &batch.writes).await;
         }
-        let mut done = SmallVec::new();
-        for part in batch.writes.chunks(MAX_KEYS_PER_SCRIPT) {
-            if let Committed::Done(outcomes) = self.commit_part(&[], part).await? {
-                done.extend(outcomes);
+        if keys <= MAX_KEYS_PER_SCRIPT {
+            return self.commit_part(&[], &batch.writes).await;
+        }
+        let mut done = SmallVec::with_capacity(keys);
+        for part in batch.writes.chunks(MAX_KEYS_PER_SCRIPT * CALLS_PER_TRIP) {
+            let chunks = || part.chunks(MAX_KEYS_PER_SCRIPT);
+            let calls: Vec<Cmd> = chunks().map(|writes| self.call(&[], writes)).collect();
+            let answers = self.tier.run_all(&PLAIN_COMMIT, &calls).await?;
+            for (answer, writes) in answers.into_iter().zip(chunks()) {
+                if let Committed::Done(part) = outcomes(answer, writes)? {
+                    done.extend(part);
+                }
             }
         }
         Ok(Committed::Done(done))
@@ -37,18 +46,7 @@ impl PlainStore {
 
     async fn commit_part(&self, checks: &Checks, writes: &Writes) -> Result<Committed> {
         let call = self.call(checks, writes);
-        let mut reply = self.tier.run(&PLAIN_COMMIT, &call).await?;
-        if let Ok(check) = usize::try_from(reply.int()?) {
-            return Ok(Committed::Refused(check));
-        }
-        let mut done = SmallVec::with_capacity(writes.len());
-        for (_, write) in writes {
-            done.push(Outcome {
-                version: version_after(write),
-                existed: reply.int()? == 1,
-            });
-        }
-        Ok(Committed::Done(done))
+        outcomes(self.tier.run(&PLAIN_COMMIT, &call).await?, writes)
     }
 
     fn call(&self, checks: &Checks, writes: &Writes) -> Cmd {
@@ -68,12 +66,25 @@ impl PlainStore {
     }
 }
 
+fn outcomes(mut reply: Reply, writes: &Writes) -> Result<Committed> {
+    if let Ok(check) = usize::try_from(reply.int()?) {
+        return Ok(Committed::Refused(check));
+    }
+    let mut done = SmallVec::with_capacity(writes.len());
+    for (_, write) in writes {
+        done.push(Outcome {
+            version: version_after(write),
+            existed: reply.int()? == 1,
+        });
+    }
+    Ok(Committed::Done(done))
+}
+
 fn version_after(write: &Write) -> Version {
     match write {
         Write::Put(put) if put.kind != Kind::Negative => version(&put.value),
-        // Not known here: the value stays as it is.
-        Write::Touch(_) => Version::ZERO,
-        Write::Put(_) | Write::Remove { .. } | Write::Expire => Version::ZERO,
+        // A touched value keeps its version, which is not known here.
+        Write::Touch(_) | Write::Put(_) | Write::Remove { .. } | Write::Expire => Version::ZERO,
     }
 }
 

@@ -17,7 +17,7 @@ use crate::scripts::COMMIT;
 pub(crate) const MAX_CONDITIONAL: usize = 1024;
 
 /// Script calls that are sent without waiting in between.
-const CALLS_PER_PIPELINE: usize = 16;
+pub(crate) const CALLS_PER_TRIP: usize = 16;
 
 type Writes = [(Bytes, Write)];
 
@@ -39,17 +39,12 @@ impl RedisStore {
 
     async fn commit_many(&self, writes: &Writes) -> Result<Committed> {
         let mut done = SmallVec::with_capacity(writes.len());
-        for part in writes.chunks(MAX_KEYS_PER_SCRIPT * CALLS_PER_PIPELINE) {
-            let mut calls = redis::pipe();
-            for writes in part.chunks(MAX_KEYS_PER_SCRIPT) {
-                // With the text: a call by hash that is refused would have to be repeated after
-                // the ones behind it, out of order.
-                calls.add_command(COMMIT.with_text(&self.call(&[], writes)));
-            }
-            let sent = self.tier.clock.sending();
-            let mut answers = Reply::of(self.tier.link.pipeline(&calls).await?)?;
-            while answers.left() > 0 {
-                let answer = self.tier.answered(sent, answers.next()?)?;
+        for part in writes.chunks(MAX_KEYS_PER_SCRIPT * CALLS_PER_TRIP) {
+            let calls: Vec<Cmd> = part
+                .chunks(MAX_KEYS_PER_SCRIPT)
+                .map(|writes| self.call(&[], writes))
+                .collect();
+            for answer in self.tier.run_all(&COMMIT, &calls).await? {
                 if let Committed::Done(part) = outcomes(answer)? {
                     done.extend(part);
                 }

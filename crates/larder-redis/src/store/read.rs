@@ -5,6 +5,7 @@ use larder_core::envelope;
 use larder_core::error::Result;
 use larder_core::runtime::Timestamp;
 use larder_core::store::{Damage, Lookup};
+use redis::Cmd;
 
 use super::RedisStore;
 use crate::fault;
@@ -13,6 +14,9 @@ use crate::reply::{self, Reply};
 /// Keys in one `MGET`: a few thousand would hold the server for a millisecond, and everybody
 /// else waits.
 const KEYS_PER_READ: usize = 512;
+
+/// Such commands that are sent without waiting in between: so many answers are held at once.
+const READS_PER_TRIP: usize = 16;
 
 impl RedisStore {
     pub(super) async fn read_one(&self, key: &Bytes) -> Result<Lookup> {
@@ -28,19 +32,30 @@ impl RedisStore {
 
     pub(super) async fn read_many(&self, keys: &[Bytes]) -> Result<Vec<Lookup>> {
         let mut found = Vec::with_capacity(keys.len());
-        for chunk in keys.chunks(KEYS_PER_READ) {
-            let mut get = redis::cmd("MGET");
-            for key in chunk {
-                get.arg(&self.tier.keys.wire(key)[..]);
-            }
-            let value = self.tier.read(&get).await?;
-            let mut values = Reply::of(fault::checked(&self.tier.name, value)?)?;
+        for part in keys.chunks(KEYS_PER_READ * READS_PER_TRIP) {
+            let reads: Vec<Cmd> = part
+                .chunks(KEYS_PER_READ)
+                .map(|keys| self.mget(keys))
+                .collect();
+            let mut answers = self.tier.read_all(&reads).await?;
             let now = self.tier.clock.now();
-            for key in chunk {
-                found.push(lookup(key, values.bytes()?, now));
+            for keys in part.chunks(KEYS_PER_READ) {
+                let values = fault::checked(&self.tier.name, answers.next()?)?;
+                let mut values = Reply::of(values)?;
+                for key in keys {
+                    found.push(lookup(key, values.bytes()?, now));
+                }
             }
         }
         Ok(found)
+    }
+
+    fn mget(&self, keys: &[Bytes]) -> Cmd {
+        let mut get = redis::cmd("MGET");
+        for key in keys {
+            get.arg(&self.tier.keys.wire(key)[..]);
+        }
+        get
     }
 }
 

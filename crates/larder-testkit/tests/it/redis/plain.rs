@@ -6,7 +6,8 @@ use larder::TokioRuntime;
 use larder_core::codec::CodecId;
 use larder_core::error::ErrorKind;
 use larder_core::record::{Expiry, Kind, Life};
-use larder_core::store::{Lookup, Put, Store, Write};
+use larder_core::space::Space;
+use larder_core::store::{Keyspace, Lookup, Put, Store, Write};
 use larder_core::version::Version;
 use larder_redis::PlainStore;
 use larder_testkit::servers::{RedisOptions, RedisServer};
@@ -99,4 +100,26 @@ async fn another_type_reads_as_absent_and_is_never_changed() {
         assert!(error.to_string().contains("WRONGTYPE"), "{error}");
     }
     assert_eq!(server.cli(&["LRANGE", "list", "0", "-1"]), "one");
+}
+
+#[tokio::test]
+async fn a_user_with_the_listed_commands_can_do_everything() {
+    let rules = "~app:* resetchannels -@all +get +set +strlen +exists +type +unlink +pexpireat \
+        +persist +pttl +time +eval +evalsha +scan +randomkey";
+    let options = RedisOptions::new().user("app", "secret", rules);
+    let Some(server) = RedisServer::start_or_skip(options) else {
+        return;
+    };
+    let runtime = Arc::new(TokioRuntime::current());
+    let redis = patient(&server).key_prefix("app:");
+    let store = redis.plain_store(runtime, CodecId::RAW);
+    put(&store, "k", "v").await;
+    write(&store, "k", Write::Touch(Life::FOREVER)).await;
+    write(&store, "k", Write::Touch(Life::fresh_for_ms(60_000))).await;
+    let all = Space::default();
+    assert_eq!(store.scan(&all, 0, 100).await.unwrap().keys, ["k"]);
+    assert_eq!(store.random_key(&all).await.unwrap().unwrap(), "k");
+    assert_eq!(store.count(&all).await.unwrap(), 1);
+    assert_eq!(store.clear(&all).await.unwrap(), 1);
+    write(&store, "k", Write::Expire).await;
 }
