@@ -28,6 +28,7 @@ pub mod store;
 
 pub mod error;
 pub mod limits;
+pub mod mutant;
 pub mod units;
 
 pub use codec::{Codec, CodecId};

@@ -148,8 +148,8 @@ where
     /// In one process, one load per key at a time: callers that come while it runs share its
     /// outcome, value or error. The load runs in a task of its own; it goes on while anyone
     /// waits, and is dropped when nobody does. Processes that share a remote tier take turns by
-    /// a lease there. A caller that comes after a change of the key never joins a load that
-    /// began before it.
+    /// a lease there. A caller that comes after a change of the key, made in this process, never
+    /// joins a load that began before it.
     ///
     /// # What is stored
     ///

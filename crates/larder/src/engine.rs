@@ -4,7 +4,8 @@
 //! Three rules hold everywhere below:
 //!
 //! * The near guard's snapshot is taken before a value is read from anywhere.
-//! * A change is announced to the guard before it is sent, and again when its outcome is known.
+//! * A change is concluded (older copies forgotten, reads and loads under way shut out) before
+//!   its caller is told of it, whether it succeeded or its outcome is unknown.
 //! * A change, once sent, is seen through in a task of its own, whatever becomes of its caller.
 
 mod flight;
@@ -149,6 +150,16 @@ impl<V: Send + Sync + 'static> Engine<V> {
     /// A version for a cache without a remote tier: its own counter is the shard.
     pub(crate) fn local_version(&self) -> Version {
         Version(self.last_version.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// The version of a value that `store` has given `version`. Stores without leases cannot
+    /// order their values: there the order in which this process hears of them takes its place,
+    /// and the near guard sees to it that nothing read before a change is heard of after it.
+    pub(crate) fn ordered(&self, store: &dyn Store, version: Version) -> Version {
+        match store.describe().leases {
+            Some(_) => version,
+            None => self.local_version(),
+        }
     }
 
     /// Weighs and encodes a value. `fresh` and `stale` replace the cache's own lives.

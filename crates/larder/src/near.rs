@@ -16,6 +16,7 @@ use std::thread;
 
 use larder_core::admit::{Refusal, Snapshot};
 use larder_core::freshness::Freshness;
+use larder_core::mutant::Mutant;
 use larder_core::runtime::{Mono, Runtime};
 use larder_core::version::Version;
 use quick_cache::OptionsBuilder;
@@ -90,9 +91,21 @@ impl<V: Send + Sync + 'static> Near<V> {
         }
     }
 
+    /// The version of the copy held for a key if that is fresh no more; zero otherwise.
+    pub(crate) fn outlived(&self, key: NearKey<'_>, now: Mono) -> Version {
+        let held = self.map.as_ref().and_then(|map| map.peek(&key.hash));
+        held.filter(|entry| entry.key() == key.bytes && entry.freshness(now) != Freshness::Fresh)
+            .map_or(Version::ZERO, |entry| entry.version())
+    }
+
     /// The proof to take before a value of this key is read from anywhere.
     pub(crate) fn snapshot(&self, hash: u64) -> Snapshot {
         self.guard.stripe(hash).snapshot()
+    }
+
+    /// Whether nothing of this key's stripe has changed since `snapshot` was taken.
+    pub(crate) fn stands(&self, hash: u64, snapshot: Snapshot) -> bool {
+        self.snapshot(hash) == snapshot
     }
 
     /// Stores a value that was read after `snapshot` was taken, unless its key changed since.
@@ -112,14 +125,8 @@ impl<V: Send + Sync + 'static> Near<V> {
         Ok(())
     }
 
-    /// Announces a change of a key: whatever is being read now will not be admitted. A removed
-    /// copy stays out from here on.
-    pub(crate) fn begin_change(&self, key: NearKey<'_>, now: Mono) {
-        self.guard.stripe(key.hash).change(key.hash, None, now);
-    }
-
-    /// Ends the write of a value that was announced before `snapshot` was taken: forgets every
-    /// older copy, and stores the value unless yet another change has begun since.
+    /// Ends the write of a value that was sent after `snapshot` was taken: forgets every older
+    /// copy, and stores the value unless another change has ended since.
     pub(crate) fn conclude(
         &self,
         key: NearKey<'_>,
@@ -165,6 +172,9 @@ impl<V: Send + Sync + 'static> Near<V> {
 
     /// Forgets every copy up to `version`, and refuses those that are still being read.
     pub(crate) fn remove(&self, key: NearKey<'_>, version: Version, now: Mono) {
+        if Mutant::Conclude.is_active() {
+            return;
+        }
         let mut stripe = self.guard.stripe(key.hash);
         stripe.change(key.hash, Some(version), now);
         let removed = self.take(key, |old| old.version() <= version);

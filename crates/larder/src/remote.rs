@@ -18,8 +18,9 @@ pub enum Layout {
     Enveloped,
     /// As they are, so that programs in other languages can read and write them (choose JSON as
     /// the codec). There are no versions and no leases: a load that races a change in another
-    /// process may put the old value back until its ttl ends, nothing stale is kept for
-    /// fail-safe, and a damaged value is noticed only if it does not decode.
+    /// process, or ends while a change in its own is under way, may put the old value back until
+    /// its ttl ends; nothing stale is kept for fail-safe in the remote tier; and a damaged value
+    /// is noticed only if it does not decode.
     Plain,
 }
 

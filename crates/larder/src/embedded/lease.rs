@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use larder_core::freshness::{Freshness, classify};
+use larder_core::mutant::Mutant;
 use larder_core::runtime::Timestamp;
 use larder_core::store::{Fill, Lease, LeaseToken, Leases, Pending, Put};
 use larder_core::version::Version;
@@ -14,6 +15,13 @@ use super::{Embedded, Inner};
 impl Shard {
     /// Ends the lease of a key: its holder will be refused.
     pub(super) fn revoke(&mut self, key: &[u8]) {
+        if Mutant::Revoke.is_active() {
+            return;
+        }
+        self.end_lease(key);
+    }
+
+    fn end_lease(&mut self, key: &[u8]) {
         if let Some(at) = self.leases.iter().position(|lease| *lease.key == *key) {
             self.leases.swap_remove(at);
         }
@@ -56,7 +64,7 @@ impl Inner {
                     stale,
                 };
             }
-            shard.revoke(key);
+            shard.end_lease(key);
             let lease = LeaseSlot {
                 key: key.into(),
                 token: token.get(),
@@ -70,9 +78,10 @@ impl Inner {
     fn fill(&self, key: &[u8], token: LeaseToken, put: Put) -> Fill {
         self.with_shard(key, |shard, hash, now| {
             match shard.lease_of(key, now) {
+                _ if Mutant::AbsenceRefuses.is_active() => {}
                 None => return Fill::Lost,
                 Some(lease) if lease.token != token.get() => return Fill::Revoked,
-                Some(_) => shard.revoke(key),
+                Some(_) => shard.end_lease(key),
             }
             let stored = shard
                 .live(hash, key, now)
@@ -112,7 +121,7 @@ impl Leases for Embedded {
                 .lease_of(key, now)
                 .is_some_and(|lease| lease.token == token.get())
             {
-                shard.revoke(key);
+                shard.end_lease(key);
             }
         });
         Pending::ready(Ok(()))

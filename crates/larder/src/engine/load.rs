@@ -48,7 +48,7 @@ enum Claim<V> {
     Fresh(Arc<Entry<V>>),
     Load {
         proof: Proof,
-        stale: Option<Arc<Entry<V>>>,
+        stale: Option<(Arc<Entry<V>>, Source)>,
     },
 }
 
@@ -129,11 +129,11 @@ impl<V: Send + Sync + 'static> Engine<V> {
             }
             Err(failure) => {
                 count(&self.counts.load_failed);
-                let stale = stale.ok_or(failure)?;
+                let (entry, source) = stale.ok_or(failure)?;
                 count(&self.counts.stale_served);
                 Ok(Landed {
-                    entry: stale,
-                    source: Source::Remote,
+                    entry,
+                    source,
                     stale: true,
                 })
             }
@@ -143,7 +143,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
     /// Finds a fresh value in the remote tier, or the right to load one.
     async fn claim(&self, key: &EngineKey) -> Claim<V> {
         let near_stale = || match self.near.get(key.near(), self.runtime.now()) {
-            Some((entry, Freshness::Stale)) => Some(entry),
+            Some((entry, Freshness::Stale)) => Some((entry, Source::Near)),
             _ => None,
         };
         let Some(store) = &self.remote else {
@@ -156,7 +156,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             Ok(Fetched::Fresh(entry)) => return Claim::Fresh(entry),
             // The remote tier is the judge of what may still be used: a value that it no longer
             // has was invalidated, whatever a near copy says.
-            Ok(Fetched::Stale(entry)) => Ok(Some(entry)),
+            Ok(Fetched::Stale(entry)) => Ok(Some((entry, Source::Remote))),
             Ok(Fetched::Absent) => Ok(None),
             Err(error) => Err(error),
         };
@@ -248,9 +248,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
         store: &Arc<dyn Store>,
         key: &EngineKey,
         record: &larder_core::Record,
-    ) -> Option<Arc<Entry<V>>> {
+    ) -> Option<(Arc<Entry<V>>, Source)> {
         match self.take_record(&**store, key, record) {
-            Fetched::Fresh(entry) | Fetched::Stale(entry) => Some(entry),
+            Fetched::Fresh(entry) | Fetched::Stale(entry) => Some((entry, Source::Remote)),
             Fetched::Absent => None,
         }
     }
@@ -300,6 +300,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let version = match proof {
             Proof::Local => Ok(self.local_version()),
             Proof::Lease(lease) => self.fill(lease, self.put(&incoming, cost)).await,
+            Proof::Absence if !self.near.stands(key.hash, snapshot) => Err(Refusal::Raced),
             Proof::Absence => self.fill_absent(key, self.put(&incoming, cost)).await,
             Proof::None => Err(Refusal::Unproven),
         };
@@ -321,7 +322,11 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     stale_for: Duration::ZERO,
                     ..incoming
                 };
-                let entry = self.entry(key, brief, Version(1), start, self.runtime.now());
+                // Nobody gave it a version. That of a copy which is fresh no more lets it take that
+                // copy's place; it yields to a fresh one, and to all that changed meanwhile.
+                let now = self.runtime.now();
+                let version = self.near.outlived(key.near(), now).max(Version(1));
+                let entry = self.entry(key, brief, version, start, now);
                 self.admit(key, snapshot, &entry);
                 entry
             }
@@ -357,7 +362,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let stored = key.stored();
         let batch = Batch::one(stored.clone(), Write::Put(put)).check(stored, Expect::Absent);
         match store.commit(batch).await {
-            Ok(Committed::Done(outcomes)) => Ok(outcomes[0].version),
+            Ok(Committed::Done(outcomes)) => Ok(self.ordered(&**store, outcomes[0].version)),
             Ok(Committed::Refused(_)) => Err(Refusal::Superseded),
             Err(error) => {
                 self.failed(error);

@@ -134,7 +134,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             .as_ref()
             .map_or(record.value.len(), |weigher| weigher(&value));
         let meta = EntryMeta {
-            version: record.version,
+            version: self.ordered(store, record.version),
             created: larder_core::Mono(
                 now.0
                     .saturating_sub(store_now.since(record.created).as_nanos() as u64),

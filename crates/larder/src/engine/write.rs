@@ -1,4 +1,5 @@
-//! Writing and invalidating: announced to the near guard, sent to the remote tier, concluded.
+//! Writing and invalidating: sent to the remote tier, and concluded in this process before the
+//! caller is told. Whatever was read before the conclusion, and arrives after it, is refused.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,8 +68,6 @@ impl<V: Send + Sync + 'static> Engine<V> {
         };
         let mut batch = Batch::default();
         for (key, change) in &changes {
-            self.flights.detach(key);
-            self.near.begin_change(key.near(), self.runtime.now());
             batch.writes.push((key.stored(), self.write_of(change)));
         }
         let snapshots: Vec<Snapshot> = changes
@@ -80,7 +79,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 let done = changes.into_iter().zip(snapshots).zip(outcomes);
                 Ok(done
                     .map(|(((key, change), snapshot), outcome)| {
-                        self.conclude(&key, change, snapshot, outcome.version);
+                        let version = self.ordered(&**store, outcome.version);
+                        self.conclude(&key, change, snapshot, version);
                         outcome.existed
                     })
                     .collect())

@@ -49,7 +49,7 @@ fn value(near: &Near<u32>) -> Option<u32> {
 fn a_value_read_before_a_change_is_not_admitted_after_it() {
     let (near, _) = near(1 << 20);
     let before = near.snapshot(KEY.hash);
-    near.begin_change(KEY, NOW);
+    near.remove(KEY, Version(1), NOW);
     assert_eq!(
         near.admit(KEY.hash, before, &entry(1, 1, 100), NOW),
         Err(Refusal::Raced)
@@ -63,9 +63,7 @@ fn a_value_read_before_a_change_is_not_admitted_after_it() {
 fn of_two_changes_the_later_version_stays_whatever_the_order_of_their_ends() {
     for first_ends_last in [false, true] {
         let (near, _) = near(1 << 20);
-        near.begin_change(KEY, NOW);
         let first = near.snapshot(KEY.hash);
-        near.begin_change(KEY, NOW);
         let second = near.snapshot(KEY.hash);
         let ends = [(first, entry(1, 1, 100)), (second, entry(2, 2, 100))];
         let order = if first_ends_last { [1, 0] } else { [0, 1] };
@@ -92,9 +90,7 @@ fn a_removal_forgets_older_copies_and_keeps_newer_ones() {
 #[test]
 fn a_write_of_unknown_outcome_keeps_the_write_before_it_out() {
     let (near, _) = near(1 << 20);
-    near.begin_change(KEY, NOW);
     let snapshot = near.snapshot(KEY.hash);
-    near.begin_change(KEY, NOW);
     near.forget(KEY, NOW);
     assert_eq!(
         near.conclude(KEY, snapshot, &entry(1, 1, 100), NOW),

@@ -5,5 +5,7 @@ mod support;
 mod loads;
 mod nodes;
 mod races;
+mod redis;
 mod stale;
 mod trouble;
+mod verbs;

@@ -1,0 +1,73 @@
+//! Switches that each take out one rule of the protocol, so that tests can show that the rule is
+//! needed: with it gone, the checkers must find stale reads.
+//!
+//! Without the feature `mutants` there is nothing here but a constant `false`. With it, a switch
+//! belongs to the thread that sets it; nothing outside of simulation sets one.
+
+/// A rule that can be taken out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mutant {
+    /// The near cache stores values although their stripe has changed since they were read.
+    StripeCount,
+    /// Callers may join a load that began before the last change of their key.
+    DetachFlight,
+    /// A change does not revoke the lease of its key.
+    Revoke,
+    /// A fill whose lease is gone is stored all the same.
+    AbsenceRefuses,
+    /// A concluded change leaves the near copy where it is.
+    Conclude,
+}
+
+impl Mutant {
+    /// Every mutant.
+    pub const ALL: [Mutant; 5] = [
+        Mutant::StripeCount,
+        Mutant::DetachFlight,
+        Mutant::Revoke,
+        Mutant::AbsenceRefuses,
+        Mutant::Conclude,
+    ];
+
+    /// Whether the rule is taken out on this thread.
+    #[cfg(not(feature = "mutants"))]
+    #[inline(always)]
+    pub const fn is_active(self) -> bool {
+        false
+    }
+
+    /// Whether the rule is taken out on this thread.
+    #[cfg(feature = "mutants")]
+    pub fn is_active(self) -> bool {
+        switch::ACTIVE.get() == Some(self)
+    }
+}
+
+#[cfg(feature = "mutants")]
+mod switch {
+    use super::Mutant;
+    use std::cell::Cell;
+
+    thread_local! {
+        pub(super) static ACTIVE: Cell<Option<Mutant>> = const { Cell::new(None) };
+    }
+}
+
+/// Takes out `mutant`, or nothing, on this thread until the guard is dropped.
+#[cfg(feature = "mutants")]
+#[must_use]
+pub fn activate(mutant: Option<Mutant>) -> Active {
+    switch::ACTIVE.set(mutant);
+    Active(())
+}
+
+/// Puts the rule back when dropped.
+#[cfg(feature = "mutants")]
+pub struct Active(());
+
+#[cfg(feature = "mutants")]
+impl Drop for Active {
+    fn drop(&mut self) {
+        switch::ACTIVE.set(None);
+    }
+}

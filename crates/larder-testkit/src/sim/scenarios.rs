@@ -1,0 +1,188 @@
+//! The races on keys, K01 to K06 of the conformance scenarios, each as two or three tasks whose
+//! order and timing the seed decides.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder_core::runtime::Runtime;
+
+use super::{Faults, Setup, Violation, World, simulate};
+
+/// The key that all scenarios fight for.
+const KEY: u64 = 7;
+/// Node A has a near cache; node B has none.
+const A: usize = 0;
+const B: usize = 1;
+
+/// One race.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scenario {
+    /// Its number and claim.
+    pub name: &'static str,
+    first: Step,
+    second: Step,
+    before: Before,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Load(usize),
+    FailingLoad(usize),
+    Get(usize),
+    Invalidate(usize),
+    Insert(usize),
+    Expire(usize),
+}
+
+/// What lies in the remote tier before the race.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Before {
+    Nothing,
+    Value,
+    Stale,
+}
+
+/// All of them. "Eager" refreshes do not exist yet: K05 races the load that refreshes a stale
+/// value, and its failure, which may serve that value.
+pub const SCENARIOS: &[Scenario] = &[
+    race(
+        "K01 load against remove",
+        Step::Load(A),
+        Step::Invalidate(A),
+        Before::Nothing,
+    ),
+    race(
+        "K02 load against set",
+        Step::Load(A),
+        Step::Insert(A),
+        Before::Nothing,
+    ),
+    race(
+        "K03 load against expire",
+        Step::Load(A),
+        Step::Expire(A),
+        Before::Nothing,
+    ),
+    race(
+        "K04 promotion against remove",
+        Step::Get(A),
+        Step::Invalidate(A),
+        Before::Value,
+    ),
+    race(
+        "K04 promotion against set",
+        Step::Get(A),
+        Step::Insert(A),
+        Before::Value,
+    ),
+    race(
+        "K05 refresh against remove",
+        Step::Load(A),
+        Step::Invalidate(A),
+        Before::Stale,
+    ),
+    race(
+        "K05 failing refresh against remove",
+        Step::FailingLoad(A),
+        Step::Invalidate(A),
+        Before::Stale,
+    ),
+    race(
+        "K06 remove on another node while loading",
+        Step::Load(A),
+        Step::Invalidate(B),
+        Before::Nothing,
+    ),
+    race(
+        "K06 set on another node while loading",
+        Step::Load(A),
+        Step::Insert(B),
+        Before::Nothing,
+    ),
+    race(
+        "K06 expire on another node while loading",
+        Step::Load(A),
+        Step::Expire(B),
+        Before::Nothing,
+    ),
+];
+
+const fn race(name: &'static str, first: Step, second: Step, before: Before) -> Scenario {
+    Scenario {
+        name,
+        first,
+        second,
+        before,
+    }
+}
+
+impl Scenario {
+    /// Runs the race under one seed: both steps at once, then readers on both nodes.
+    pub fn run(self, seed: u64) -> Result<(), Violation> {
+        simulate(seed, move |runtime| async move {
+            let faults = Faults {
+                slow: 50,
+                ..Faults::default()
+            };
+            let setup = Setup {
+                nodes: 2,
+                keys: 1,
+                tasks: 0,
+                operations: 0,
+                faults,
+            };
+            let world = Arc::new(World::new(runtime.clone(), setup).await);
+            self.prepare(&world).await;
+            let (done, mut ended) = tokio::sync::mpsc::unbounded_channel::<()>();
+            for step in [self.first, self.second] {
+                let (world, done) = (world.clone(), done.clone());
+                let delay = Duration::from_micros(runtime.random() % 4_000);
+                runtime.spawn(Box::pin(async move {
+                    world.runtime.sleep(delay).await;
+                    step.take(&world).await;
+                    // A reader on the heels of the acknowledgement, and one later.
+                    for pause in [0, 20] {
+                        world.runtime.sleep(Duration::from_millis(pause)).await;
+                        for node in [A, B] {
+                            // A near copy of A may outlive what B has done until the bus is
+                            // there; `World` promises nothing for it.
+                            world.peek(node, KEY).await;
+                            world.read(node, KEY, Duration::ZERO, false).await;
+                        }
+                    }
+                    drop(done);
+                }));
+            }
+            drop(done);
+            let _ = ended.recv().await;
+            world.history.violation().map_or(Ok(()), Err)
+        })
+    }
+
+    async fn prepare(self, world: &World) {
+        match self.before {
+            Before::Nothing => {}
+            Before::Value => {
+                world.read(B, KEY, Duration::ZERO, false).await;
+            }
+            Before::Stale => {
+                world.read(B, KEY, Duration::ZERO, false).await;
+                world.expire(B, KEY).await;
+            }
+        }
+    }
+}
+
+impl Step {
+    async fn take(self, world: &World) {
+        let pause = Duration::from_micros(world.runtime.random() % 3_000);
+        match self {
+            Step::Load(node) => world.read(node, KEY, pause, false).await,
+            Step::FailingLoad(node) => world.read(node, KEY, pause, true).await,
+            Step::Get(node) => world.peek(node, KEY).await,
+            Step::Invalidate(node) => world.invalidate(node, KEY).await,
+            Step::Insert(node) => world.insert(node, KEY).await,
+            Step::Expire(node) => world.expire(node, KEY).await,
+        };
+    }
+}
