@@ -121,6 +121,21 @@ async fn in_the_plain_layout_a_load_does_not_undo_a_change_of_its_process() {
 }
 
 #[tokio::test]
+async fn in_the_plain_layout_the_last_change_is_what_is_read_whatever_its_bytes() {
+    let Some(server) = server() else { return };
+    let near = Near::bytes("1MiB");
+    let cache = on(&server).near(near).layout(Layout::Plain);
+    let cache = cache.build().await.unwrap();
+    for value in 0..20 {
+        cache.insert(&1, value).await.unwrap();
+        let read = cache.get(&1).await.unwrap().unwrap();
+        assert_eq!((*read, read.source()), (value, Source::Near));
+    }
+    let _ = cache.invalidate(&1).await.unwrap();
+    assert!(cache.get(&1).await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn two_processes_load_once() {
     let Some(server) = server() else { return };
     let one = on(&server).build().await.unwrap();
