@@ -2,10 +2,13 @@
 
 mod support;
 
+mod api;
 mod loads;
+mod near;
 mod nodes;
 mod races;
 mod redis;
 mod stale;
 mod trouble;
+mod values;
 mod verbs;

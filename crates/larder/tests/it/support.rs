@@ -11,8 +11,8 @@ use larder::core::store::Store;
 use larder::{Builder, Cache, Near};
 
 pub(crate) use clock::{Clock, settle};
-pub(crate) use loads::{Oops, Paused, paused, paused_load, spawn_load};
-pub(crate) use probe::{Gate, Op, Probe, Trouble};
+pub(crate) use loads::{Oops, paused, paused_load, spawn_load};
+pub(crate) use probe::{Op, Probe, Trouble};
 
 /// The cache of most tests.
 pub(crate) type Users = Cache<u64, u64>;

@@ -100,7 +100,10 @@ async fn all_verbs(cache: Builder<u64, u64>) {
     options(&cache).await;
     let stats = cache.stats();
     assert_eq!(stats.remote.damaged, 0);
-    assert!(stats.errors.iter().all(|(_, count)| *count == 0), "{stats:?}");
+    assert!(
+        stats.errors.iter().all(|(_, count)| *count == 0),
+        "{stats:?}"
+    );
     assert!(stats.near.hits + stats.remote.hits > 0);
 }
 
