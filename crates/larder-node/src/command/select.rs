@@ -10,12 +10,13 @@ use larder_core::limits::DATABASES;
 
 use super::{Call, Failure, Outcome};
 
+const NO_INT: Failure =
+    Failure::fixed("ERR value is out of range, value must between -2147483648 and 2147483647");
 const RANGE: Failure = Failure::fixed("ERR DB index is out of range");
 
 pub(super) async fn select(call: &mut Call<'_>) -> Outcome {
-    // Redis reads an int here and a long elsewhere; the text differs only beyond 32 bits.
     let number = call.integer(1)?;
-    i32::try_from(number).map_err(|_| Failure::INTEGER)?;
+    i32::try_from(number).map_err(|_| NO_INT)?;
     let number = u8::try_from(number)
         .ok()
         .filter(|&number| number < DATABASES);

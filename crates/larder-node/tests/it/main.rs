@@ -1,8 +1,13 @@
 //! The `larder` binary as users and programs meet it: real processes, real sockets.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail there")]
+
 mod node;
+mod wire;
 
 mod check;
+mod differential;
+mod golden;
 mod http;
 mod lifecycle;
 mod metrics;
