@@ -45,6 +45,8 @@ pub(crate) struct Connection {
     congested: bool,
     /// The peer sends no more.
     ended: bool,
+    /// The node stops: what has begun to arrive is still run, nothing after it.
+    stopping: bool,
     _counted: ConnectionGuard,
 }
 
@@ -62,6 +64,7 @@ impl Connection {
             largest_input: 0,
             congested: false,
             ended: false,
+            stopping: false,
             _counted: node.metrics.connection(),
             session,
         }
@@ -89,7 +92,8 @@ impl Connection {
         self.run_received().await?;
         self.send()?;
         if self.output.is_empty() {
-            if self.ended || self.session.is_closing() {
+            let is_last = self.stopping && self.input.is_empty();
+            if is_last || self.ended || self.session.is_closing() {
                 return Err(End::Done);
             }
         } else if !was_unread {
@@ -214,13 +218,13 @@ impl Connection {
         self.session.shared.node.metrics.bytes_in(bytes as u64);
     }
 
-    /// Takes what has already arrived and then no more: the node is stopping.
+    /// Takes what has already arrived: the node is stopping.
     fn finish(&mut self) {
+        self.stopping = true;
         self.decoder.prepare_read(&mut self.input);
         if let Ok(bytes) = self.stream.try_read_buf(&mut self.input) {
             self.received(bytes);
         }
-        self.ended = true;
     }
 }
 

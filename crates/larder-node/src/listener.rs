@@ -16,9 +16,6 @@ use crate::connection::Connection;
 use crate::node::SharedNode;
 use crate::session::{Client, Session, Shared};
 
-/// How long connections may take to finish when the node stops.
-const DRAIN: Duration = Duration::from_secs(10);
-
 /// The pause after a failed accept doubles up to this. Failures come from a lack of descriptors
 /// or memory, which only time gives back.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -105,7 +102,7 @@ async fn turn_away(mut stream: TcpStream, farewell: impl Future<Output = ()>) {
 
 async fn drain(shared: &Shared, mut connections: JoinSet<()>) {
     shared.clients.wake_all();
-    let deadline = runtime(shared).sleep(DRAIN);
+    let deadline = runtime(shared).sleep(shared.node.settings.shutdown_grace);
     let all_done = async { while connections.join_next().await.is_some() {} };
     let finished = tokio::select! {
         () = all_done => true,

@@ -13,7 +13,6 @@ use super::{Call, Failure, Outcome};
 pub(super) async fn flushdb(call: &mut Call<'_>) -> Outcome {
     check_mode(call)?;
     call.database().clear().await?;
-    call.session.shared.node.release_memory();
     call.reply().ok();
     Ok(())
 }
@@ -23,7 +22,6 @@ pub(super) async fn flushall(call: &mut Call<'_>) -> Outcome {
     for number in 0..DATABASES {
         call.session.shared.cache.database(number).clear().await?;
     }
-    call.session.shared.node.release_memory();
     call.reply().ok();
     Ok(())
 }

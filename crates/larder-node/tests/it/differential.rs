@@ -64,8 +64,10 @@ fn compare(protocol: &str) {
             let (theirs, ours) = (theirs.reply(), ours.reply());
             if !is_same(command.check, &theirs, &ours) {
                 differences.push(format!(
-                    "batch {batch}, command {index}: {command}\n  Redis  {theirs:?}\n  \
-                     Larder {ours:?}\n  before it:\n{}",
+                    "batch {batch}, command {index}: {command}\n  Redis  {:.400}\n  \
+                     Larder {:.400}\n  before it:\n{}",
+                    format!("{theirs:?}"),
+                    format!("{ours:?}"),
                     history(&commands[..index])
                 ));
             }
@@ -80,7 +82,10 @@ fn compare(protocol: &str) {
 }
 
 fn history(commands: &[Command]) -> String {
-    commands.iter().map(|command| format!("    {command}\n")).collect()
+    commands
+        .iter()
+        .map(|command| format!("    {command}\n"))
+        .collect()
 }
 
 fn is_same(check: Check, theirs: &Reply, ours: &Reply) -> bool {

@@ -1,14 +1,21 @@
 //! The `larder` binary as users and programs meet it: real processes, real sockets.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on is to fail there")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on is to fail there"
+)]
 
 mod node;
 mod wire;
 
+mod abuse;
 mod check;
+mod clients;
 mod differential;
 mod golden;
 mod http;
 mod lifecycle;
+mod lives;
 mod metrics;
 mod refusals;
+mod session;

@@ -45,7 +45,9 @@ impl Wire {
     }
 
     pub(crate) fn reply(&mut self) -> Reply {
-        self.try_reply().unwrap().expect("a reply before the end of the stream")
+        self.try_reply()
+            .unwrap()
+            .expect("a reply before the end of the stream")
     }
 
     /// The next reply; `None` at the end of the stream.
@@ -75,7 +77,9 @@ impl Wire {
 }
 
 /// Commands as they are sent.
-pub(crate) fn encode<W: AsRef<[u8]>>(commands: impl IntoIterator<Item = impl AsRef<[W]>>) -> BytesMut {
+pub(crate) fn encode<W: AsRef<[u8]>>(
+    commands: impl IntoIterator<Item = impl AsRef<[W]>>,
+) -> BytesMut {
     let mut out = BytesMut::new();
     for command in commands {
         write_command(&mut out, command.as_ref());

@@ -27,46 +27,179 @@ impl fmt::Display for Command {
     }
 }
 
-const KEYS: &[&[u8]] = &[b"a", b"b", b"c", b"d", b"", b"k\0\xff\r\n", b"user:1", b"user:2"];
+const KEYS: &[&[u8]] = &[
+    b"a",
+    b"b",
+    b"c",
+    b"d",
+    b"",
+    b"k\0\xff\r\n",
+    b"user:1",
+    b"user:2",
+];
 /// Keys that only hold small decimal numbers: there 80 bits and decimals agree.
 const DECIMAL_KEYS: &[&[u8]] = &[b"f1", b"f2"];
 const DECIMALS: &[&[u8]] = &[
     b"0", b"0.5", b"-0.25", b"3.75", b"10", b"-1", b"1e2", b"+2", b"0.125",
 ];
 const VALUES: &[&[u8]] = &[
-    b"", b"0", b"1", b"-1", b"10", b"9223372036854775807", b"-9223372036854775808", b"007", b" 1",
-    b"1 ", b"abc", b"\0\xff\r\n", b"Hello World", b"9999999999999999999", b"+5", b"-0", b"1e3",
+    b"",
+    b"0",
+    b"1",
+    b"-1",
+    b"10",
+    b"9223372036854775807",
+    b"-9223372036854775808",
+    b"007",
+    b" 1",
+    b"1 ",
+    b"abc",
+    b"\0\xff\r\n",
+    b"Hello World",
+    b"9999999999999999999",
+    b"+5",
+    b"-0",
+    b"1e3",
 ];
 const INTEGERS: &[&[u8]] = &[
-    b"0", b"1", b"-1", b"2", b"5", b"-3", b"100", b"9223372036854775807", b"-9223372036854775808",
-    b"9223372036854775808", b"abc", b"", b"1.5", b"01",
+    b"0",
+    b"1",
+    b"-1",
+    b"2",
+    b"5",
+    b"-3",
+    b"100",
+    b"9223372036854775807",
+    b"-9223372036854775808",
+    b"9223372036854775808",
+    b"abc",
+    b"",
+    b"1.5",
+    b"01",
 ];
 /// Lives and ends far enough away that no key dies during a run, and some that have passed.
 const SECONDS: &[&[u8]] = &[
-    b"1000", b"50000", b"0", b"-1", b"abc", b"9223372036854775807", b"9223372036854775",
+    b"1000",
+    b"50000",
+    b"0",
+    b"-1",
+    b"abc",
+    b"9223372036854775807",
+    b"9223372036854775",
     b"-9223372036854775808",
 ];
-const MILLISECONDS: &[&[u8]] = &[b"1000000", b"50000000", b"0", b"-5", b"x", b"9223372036854775807"];
+const MILLISECONDS: &[&[u8]] = &[
+    b"1000000",
+    b"50000000",
+    b"0",
+    b"-5",
+    b"x",
+    b"9223372036854775807",
+];
 const END_SECONDS: &[&[u8]] = &[b"33177117420", b"33177117421", b"1", b"0", b"-1", b"nope"];
 const END_MILLISECONDS: &[&[u8]] = &[
-    b"33177117420500", b"33177117420499", b"1", b"0", b"-7", b"9223372036854000000",
+    b"33177117420500",
+    b"33177117420499",
+    b"1",
+    b"0",
+    b"-7",
+    b"9223372036854000000",
 ];
-const PATTERNS: &[&[u8]] = &[b"*", b"user:*", b"[a-c]", b"?", b"user:[^2]", b"f*", b"", b"nothing*"];
+const PATTERNS: &[&[u8]] = &[
+    b"*",
+    b"user:*",
+    b"[a-c]",
+    b"?",
+    b"user:[^2]",
+    b"f*",
+    b"",
+    b"nothing*",
+];
 const OTHERS: &[&str] = &[
-    "PING", "PING hi", "PING a b", "ECHO x", "ECHO", "SELECT 0", "SELECT 0", "SELECT 1",
-    "SELECT 16", "SELECT -1", "SELECT abc", "SELECT 99999999999", "DBSIZE", "DBSIZE x", "FLUSHDB",
-    "FLUSHDB SYNC", "FLUSHALL ASYNC", "FLUSHALL FOO", "FLUSHDB SYNC x", "FOO", "FOO a b c", "getx a",
-    "CLIENT GETNAME", "CLIENT SETNAME app", "CLIENT SETNAME", "CLIENT FOO", "CLIENT", "client no-evict on",
-    "CLIENT NO-EVICT maybe", "CLIENT REPLY FOO", "CLIENT UNBLOCK 99999", "CLIENT KILL 127.0.0.1:1",
-    "CLIENT KILL ID 0", "CLIENT KILL ID 99999999", "CLIENT GETREDIR", "CLIENT TRACKINGINFO",
-    "CLIENT CACHING YES", "CLIENT TRACKING FOO", "HELLO 9", "HELLO abc", "HELLO 3 FOO", "AUTH", "AUTH a b c",
-    "AUTH x", "CONFIG GET databases", "CONFIG GET", "CONFIG FOO", "CONFIG GET no-such", "COMMAND COUNT x",
-    "COMMAND INFO nosuch", "COMMAND DOCS nosuch", "COMMAND FOO", "COMMAND GETKEYS GET a",
-    "COMMAND GETKEYS MSET a 1 b 2", "COMMAND GETKEYS FOO x", "COMMAND GETKEYS PING x", "COMMAND GETKEYS GET a b",
-    "COMMAND GETKEYS RENAME a b", "COMMAND GETKEYS DEL a b c", "COMMAND LIST FILTERBY FOO x", "ROLE", "ROLE x",
-    "TIME x", "RANDOMKEY x", "QUIT_NOT", "INFO no-such-section", "RESET x", "KEYS", "SCAN", "SCAN abc",
-    "SCAN 0 COUNT", "SCAN 0 COUNT 0", "SCAN 0 COUNT x", "SCAN 0 FOO x", "MSET a", "MSET a 1 b",
-    "MSETNX", "MGET", "DEL", "EXISTS", "TOUCH", "UNLINK", "TYPE", "OBJECT_NOT a",
+    "PING",
+    "PING hi",
+    "PING a b",
+    "ECHO x",
+    "ECHO",
+    "SELECT 0",
+    "SELECT 0",
+    "SELECT 1",
+    "SELECT 16",
+    "SELECT -1",
+    "SELECT abc",
+    "SELECT 99999999999",
+    "DBSIZE",
+    "DBSIZE x",
+    "FLUSHDB",
+    "FLUSHDB SYNC",
+    "FLUSHALL ASYNC",
+    "FLUSHALL FOO",
+    "FLUSHDB SYNC x",
+    "FOO",
+    "FOO a b c",
+    "getx a",
+    "CLIENT GETNAME",
+    "CLIENT SETNAME app",
+    "CLIENT SETNAME",
+    "CLIENT FOO",
+    "CLIENT",
+    "client no-evict on",
+    "CLIENT NO-EVICT maybe",
+    "CLIENT REPLY FOO",
+    "CLIENT UNBLOCK 99999",
+    "CLIENT KILL 127.0.0.1:1",
+    "CLIENT KILL ID 0",
+    "CLIENT KILL ID 99999999",
+    "CLIENT GETREDIR",
+    "CLIENT TRACKINGINFO",
+    "CLIENT CACHING YES",
+    "CLIENT TRACKING FOO",
+    "HELLO 9",
+    "HELLO abc",
+    "HELLO 3 FOO",
+    "AUTH",
+    "AUTH a b c",
+    "AUTH x",
+    "CONFIG GET databases",
+    "CONFIG GET",
+    "CONFIG FOO",
+    "CONFIG GET no-such",
+    "COMMAND COUNT x",
+    "COMMAND INFO nosuch",
+    "COMMAND DOCS nosuch",
+    "COMMAND FOO",
+    "COMMAND GETKEYS GET a",
+    "COMMAND GETKEYS MSET a 1 b 2",
+    "COMMAND GETKEYS FOO x",
+    "COMMAND GETKEYS PING x",
+    "COMMAND GETKEYS GET a b",
+    "COMMAND GETKEYS RENAME a b",
+    "COMMAND GETKEYS DEL a b c",
+    "COMMAND LIST FILTERBY FOO x",
+    "ROLE",
+    "ROLE x",
+    "TIME x",
+    "RANDOMKEY x",
+    "QUIT_NOT",
+    "INFO no-such-section",
+    "RESET x",
+    "KEYS",
+    "SCAN",
+    "SCAN abc",
+    "SCAN 0 COUNT",
+    "SCAN 0 COUNT 0",
+    "SCAN 0 COUNT x",
+    "SCAN 0 FOO x",
+    "MSET a",
+    "MSET a 1 b",
+    "MSETNX",
+    "MGET",
+    "DEL",
+    "EXISTS",
+    "TOUCH",
+    "UNLINK",
+    "TYPE",
+    "OBJECT_NOT a",
 ];
 
 /// A seeded source of commands.
@@ -103,6 +236,9 @@ impl Generator {
 
     /// The next command; one in a while with a word too many or too few, or in odd case.
     pub(crate) fn command(&mut self) -> Command {
+        if self.chance(20) {
+            return self.other();
+        }
         let mut command = self.sound_command();
         let words = &mut command.words;
         if self.chance(60) {
@@ -117,7 +253,7 @@ impl Generator {
     }
 
     fn sound_command(&mut self) -> Command {
-        match self.random(20) {
+        match self.random(19) {
             0..3 => self.set(),
             3..6 => self.simple(),
             6..8 => self.number(),
@@ -128,8 +264,7 @@ impl Generator {
             15 => self.many(),
             16 => self.piece(),
             17 => self.listing(),
-            18 => self.two_keys(),
-            _ => self.other(),
+            _ => self.two_keys(),
         }
     }
 
@@ -150,7 +285,9 @@ impl Generator {
         let (key, value) = (self.pick(KEYS), self.pick(VALUES));
         let mut command = self.exact("SET", &[key, value]);
         for _ in 0..self.random(4) {
-            let option = self.name(&["NX", "XX", "get", "KEEPTTL", "EX", "px", "EXAT", "PXAT", "FOO"]);
+            let option = self.name(&[
+                "NX", "XX", "get", "KEEPTTL", "EX", "px", "EXAT", "PXAT", "FOO",
+            ]);
             command.words.push(option.as_bytes().to_vec());
             self.number_of(option, &mut command);
         }
@@ -179,7 +316,11 @@ impl Generator {
             6 => self.exact("GETDEL", &[key]),
             7 => {
                 let name = self.name(&["SETEX", "PSETEX"]);
-                let life = self.pick(if name == "SETEX" { SECONDS } else { MILLISECONDS });
+                let life = self.pick(if name == "SETEX" {
+                    SECONDS
+                } else {
+                    MILLISECONDS
+                });
                 self.exact(name, &[key, life, value])
             }
             _ => {
@@ -277,10 +418,21 @@ impl Generator {
             1 => self.exact("GETRANGE", &[key, start, end]),
             _ => {
                 let offset = self.pick(&[
-                    b"0", b"3", b"20", b"-1", b"1048570", b"1048576", b"9223372036854775807", b"x",
+                    b"0",
+                    b"3",
+                    b"20",
+                    b"-1",
+                    b"1048570",
+                    b"1048576",
+                    b"9223372036854775807",
+                    b"x",
                 ]);
                 // Long values would make everything else slow.
-                let value = if offset == b"1048570" { b"longer" } else { value };
+                let value = if offset == b"1048570" {
+                    b"longer"
+                } else {
+                    value
+                };
                 self.exact("SETRANGE", &[key, offset, value])
             }
         }
@@ -308,7 +460,10 @@ impl Generator {
 
     fn other(&mut self) -> Command {
         let line = OTHERS[self.random(OTHERS.len())];
-        let words = line.split(' ').map(|word| word.as_bytes().to_vec()).collect();
+        let words = line
+            .split(' ')
+            .map(|word| word.as_bytes().to_vec())
+            .collect();
         Command {
             words,
             check: Check::Exact,
