@@ -48,8 +48,20 @@ fn example(settings: &Settings, resp: SocketAddr) -> String {
 }
 
 fn lives(settings: &Settings) -> String {
-    match settings.ttl.default {
+    let default = match settings.ttl.default {
         Some(ttl) => format!("keys live {} unless they say otherwise", show_duration(ttl)),
         None => "keys without a TTL stay".into(),
+    };
+    // A named cache with two patterns is there twice, side by side.
+    let mut names: Vec<&str> = settings
+        .ttl
+        .named
+        .iter()
+        .map(|named| &*named.name)
+        .collect();
+    names.dedup();
+    match names.as_slice() {
+        [] => default,
+        names => format!("{default}; own TTLs: {}", names.join(", ")),
     }
 }

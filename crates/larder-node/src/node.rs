@@ -43,9 +43,6 @@ impl Node {
         })
     }
 
-    /// Gives memory that was freed back to the system, as after removing everything.
-    pub(crate) fn release_memory(&self) {}
-
     /// Whether the node finishes and takes nothing new.
     pub(crate) fn is_stopping(&self) -> bool {
         *self.stopping.borrow()

@@ -1,6 +1,10 @@
 //! From the banner to the last line.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use larder_testkit::servers::until;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::node::{LIMIT, Node, run};
 
@@ -32,6 +36,49 @@ fn a_signal_drains_and_ends_well() {
     assert!(log.contains("larder: stopping; "), "{log}");
     let last = log.lines().last().unwrap_or_default();
     assert!(last.starts_with("larder: stopped after "), "{log}");
+}
+
+#[test]
+fn readiness_ends_with_the_first_signal_and_the_process_with_the_second() {
+    let mut node = Node::start(&["--shutdown-grace", "1h"], &[]);
+    let _client = slow_reader(&node);
+    let pid = i32::try_from(node.daemon.pid())
+        .ok()
+        .and_then(Pid::from_raw);
+    kill_process(pid.unwrap(), Signal::TERM).unwrap();
+    until(LIMIT, "not ready", || node.get("/readyz").status == 503).unwrap();
+    assert_eq!(node.get("/healthz").status, 200);
+    let status = node.daemon.terminate(LIMIT).expect("the node ends");
+    let log = node.daemon.log();
+    assert_eq!(status.code(), Some(1), "{log}");
+    assert!(log.contains("stopped with 1 connections cut off"), "{log}");
+}
+
+#[test]
+fn a_client_that_does_not_finish_in_time_is_cut_off() {
+    let mut node = Node::start(&["--shutdown-grace", "50ms"], &[]);
+    let _client = slow_reader(&node);
+    let status = node.daemon.terminate(LIMIT).expect("the node ends");
+    let log = node.daemon.log();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(log.contains("1 connections have 50ms to finish"), "{log}");
+}
+
+/// A client that has asked for more than fits into the buffers between it and the node, and does
+/// not go on reading.
+fn slow_reader(node: &Node) -> TcpStream {
+    const SIZE: usize = 8 << 20;
+    let mut client = TcpStream::connect(node.resp).unwrap();
+    let set = format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${SIZE}\r\n");
+    client.write_all(set.as_bytes()).unwrap();
+    client.write_all(&vec![b'x'; SIZE]).unwrap();
+    client.write_all(b"\r\n").unwrap();
+    let get = b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
+    client.write_all(&get.repeat(4)).unwrap();
+    let mut begun = [0; "+OK\r\n$8388608\r\n".len()];
+    client.read_exact(&mut begun).unwrap();
+    assert_eq!(&begun, b"+OK\r\n$8388608\r\n");
+    client
 }
 
 #[test]
