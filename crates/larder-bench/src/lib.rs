@@ -1,1 +1,0 @@
-//! Larder benchmarks and the competitors they are measured against.
