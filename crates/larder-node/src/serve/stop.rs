@@ -71,10 +71,12 @@ pub(super) fn summary(node: &Node, ended: Ended) -> String {
             metrics.hits() as f64 * 100.0 / reads as f64
         ),
     };
-    let up = Duration::from_secs(metrics.uptime().as_secs());
+    let up = match metrics.uptime().as_secs() {
+        0 => "less than a second".to_owned(),
+        seconds => show_duration(Duration::from_secs(seconds)),
+    };
     format!(
-        "{how} after {}; {} connections, {} commands, {ratio}",
-        show_duration(up),
+        "{how} after {up}; {} connections, {} commands, {ratio}",
         metrics.total_connections(),
         metrics.total_commands()
     )
