@@ -14,7 +14,7 @@ const KEYS: usize = 100_000;
 const OPERATIONS: usize = 500_000;
 const ROUNDS: usize = 11;
 /// Room for all keys: nothing is evicted, every read hits.
-const ROOM: u64 = 1 << 30;
+const ROOM: u64 = 64 << 20;
 
 pub(crate) fn run() {
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -60,7 +60,7 @@ impl<V: Send + Sync + 'static> Near<V> {
             let options = OptionsBuilder::new()
                 .shards(shards)
                 .weight_capacity(capacity)
-                .estimated_items_capacity((capacity / 512).clamp(256, 1 << 22) as usize)
+                .estimated_items_capacity((capacity / 1024).clamp(256, 1 << 20) as usize)
                 .build()
                 .expect("capacity, item estimate and shards are all given");
             let eviction = Eviction::new(reporter.clone());

@@ -8,16 +8,19 @@ use larder_core::version::Version;
 use smallvec::SmallVec;
 
 /// A value that was read or written, shared by the near cache and everyone who holds it.
+///
+/// What a hit looks at comes first, so that it lies in one cache line with the reference counts.
+#[repr(C)]
 pub(crate) struct Entry<V> {
     key: SmallVec<[u8; 16]>,
-    version: Version,
-    /// The instant at which the value was stored, or loaded.
-    created: Mono,
     /// An atomic only because `expire` brings it forward.
     fresh_until: AtomicU64,
     usable_until: Mono,
-    weight: u32,
+    /// The instant at which the value was stored, or loaded.
+    created: Mono,
     value: V,
+    version: Version,
+    weight: u32,
 }
 
 /// Everything about an entry but its key and value.
