@@ -1,0 +1,10 @@
+//! The samples of the documents in Rust; `docs/from-the-documents.md` shows parts of these files.
+
+mod batches;
+mod cache_aside;
+mod expiration;
+mod fallback;
+mod keys;
+mod source;
+mod two_tiers;
+mod write_through;

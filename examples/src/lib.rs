@@ -1,0 +1,20 @@
+//! The code of the project's pages, compiled and run: nothing that a page shows may rot.
+//!
+//! The programs stand beside this crate's manifest, one file each.
+
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+mod documents;
+#[cfg(test)]
+mod pages;
+
+/// The programs of README.md.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
+/// The programs of the guide.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/library.md")]
+struct Library;

@@ -1,0 +1,38 @@
+//! What a page shows is what the tests ran.
+
+const README: &str = include_str!("../../README.md");
+const QUICKSTART: &str = include_str!("../quickstart.rs");
+const DOCUMENTS: &str = include_str!("../../docs/from-the-documents.md");
+
+/// The blocks of Rust on a page.
+fn blocks(page: &str) -> Vec<&str> {
+    let fenced = page.split("```rust\n").skip(1);
+    fenced
+        .map(|rest| rest.split("```").next().unwrap_or_default())
+        .collect()
+}
+
+#[test]
+fn the_readme_shows_the_quickstart() {
+    let (_, program) = QUICKSTART.split_once("\n\n").unwrap();
+    assert!(blocks(README).contains(&program));
+}
+
+#[test]
+fn every_block_of_from_the_documents_is_code_that_is_tested() {
+    let sources = [
+        include_str!("documents/batches.rs"),
+        include_str!("documents/cache_aside.rs"),
+        include_str!("documents/expiration.rs"),
+        include_str!("documents/fallback.rs"),
+        include_str!("documents/keys.rs"),
+        include_str!("documents/two_tiers.rs"),
+        include_str!("documents/write_through.rs"),
+    ];
+    let blocks = blocks(DOCUMENTS);
+    assert!(blocks.len() >= sources.len());
+    for block in blocks {
+        let tested = sources.iter().any(|source| source.contains(block));
+        assert!(tested, "not in examples/src/documents:\n{block}");
+    }
+}
