@@ -3,7 +3,7 @@
 mod batches;
 mod cache_aside;
 mod expiration;
-mod fallback;
+mod fail_safe;
 mod keys;
 mod source;
 mod two_tiers;

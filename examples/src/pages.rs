@@ -24,7 +24,7 @@ fn every_block_of_from_the_documents_is_code_that_is_tested() {
         include_str!("documents/batches.rs"),
         include_str!("documents/cache_aside.rs"),
         include_str!("documents/expiration.rs"),
-        include_str!("documents/fallback.rs"),
+        include_str!("documents/fail_safe.rs"),
         include_str!("documents/keys.rs"),
         include_str!("documents/two_tiers.rs"),
         include_str!("documents/write_through.rs"),

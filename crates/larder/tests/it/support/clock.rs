@@ -15,20 +15,19 @@ const START_MS: u64 = 1_700_000_000_000;
 pub(crate) struct Clock {
     elapsed: AtomicU64,
     drawn: AtomicU64,
-    sleepers: std::sync::Mutex<Vec<(Mono, oneshot::Sender<()>)>>,
+    sleepers: parking_lot::Mutex<Vec<(Mono, oneshot::Sender<()>)>>,
 }
 
 impl Clock {
     /// Moves time in one jump, wakes who has slept long enough, and lets everyone run.
     pub(crate) async fn advance(&self, by: Duration) {
         settle().await;
-        let step = u64::try_from(by.as_nanos()).unwrap();
+        let step = u64::try_from(by.as_nanos()).expect("a test takes no centuries");
         self.elapsed.fetch_add(step, Ordering::Relaxed);
         let now = self.now();
         let due: Vec<_> = self
             .sleepers
             .lock()
-            .unwrap()
             .extract_if(.., |(until, _)| *until <= now)
             .collect();
         for (_, wake) in due {
@@ -72,7 +71,7 @@ impl Runtime for Clock {
     fn sleep(&self, after: Duration) -> BoxFuture<'static, ()> {
         let (wake, woken) = oneshot::channel();
         let until = self.now().after(after);
-        self.sleepers.lock().unwrap().push((until, wake));
+        self.sleepers.lock().push((until, wake));
         Box::pin(async move {
             // An error means that the clock is gone, and the test with it.
             let _ = woken.await;

@@ -50,11 +50,10 @@ impl<V> Paused<V> {
     }
 }
 
+type Loader<K, V> = Box<dyn FnOnce(Cx<K>) -> BoxFuture<'static, Result<V, Oops>> + Send>;
+
 /// A loader that waits for its cue.
-pub(crate) fn paused<K, V>() -> (
-    impl FnOnce(Cx<K>) -> BoxFuture<'static, Result<V, Oops>> + Send + 'static,
-    Paused<V>,
-)
+pub(crate) fn paused<K, V>() -> (Loader<K, V>, Paused<V>)
 where
     K: Send + 'static,
     V: Send + 'static,
@@ -68,7 +67,7 @@ where
             answered.await.unwrap_or(Err(Oops("no cue")))
         })
     };
-    (loader, Paused { begun, answer })
+    (Box::new(loader), Paused { begun, answer })
 }
 
 /// A call of `get_or_load` in a task of its own.

@@ -1,7 +1,7 @@
 //! An embedded store that counts what it is asked, and can be made to fail or to wait.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use larder::core::store::{
 use larder::core::{Runtime, Timestamp};
 use larder::embedded::Embedded;
 use larder::{Error, ErrorKind};
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 /// An operation of a store.
@@ -85,7 +86,7 @@ impl Probe {
 
     /// How often it was asked for this so far.
     pub(crate) fn calls(&self, op: Op) -> u64 {
-        self.calls.lock().unwrap().get(&op).copied().unwrap_or(0)
+        self.calls.lock().get(&op).copied().unwrap_or(0)
     }
 
     /// Stops the next reply to `op`.
@@ -94,22 +95,22 @@ impl Probe {
             arrived: Semaphore::new(0),
             open: Semaphore::new(0),
         });
-        *self.gate.lock().unwrap() = Some((op, gate.clone()));
+        *self.gate.lock() = Some((op, gate.clone()));
         gate
     }
 
     pub(crate) fn hurt(&self, trouble: Trouble) {
-        *self.trouble.lock().unwrap() = Some(trouble);
+        *self.trouble.lock() = Some(trouble);
     }
 
     pub(crate) fn heal(&self) {
-        *self.trouble.lock().unwrap() = None;
+        *self.trouble.lock() = None;
     }
 
     /// What is stored under a key of the cache `app:users`, behind everybody's back.
     pub(crate) async fn peek(&self, key: u64) -> Lookup {
         let stored = Bytes::from(format!("app:users:{key}"));
-        self.inner.get(&stored).await.unwrap()
+        self.inner.get(&stored).await.expect("memory answers")
     }
 
     async fn call<'a, T>(
@@ -117,14 +118,14 @@ impl Probe {
         op: Op,
         work: impl FnOnce() -> Pending<'a, T> + Send,
     ) -> Result<T> {
-        *self.calls.lock().unwrap().entry(op).or_default() += 1;
-        let trouble = *self.trouble.lock().unwrap();
+        *self.calls.lock().entry(op).or_default() += 1;
+        let trouble = *self.trouble.lock();
         let failure = || Error::new(ErrorKind::Unavailable, "the test hurts the store");
         if trouble == Some(Trouble::Refuses) {
             return Err(failure());
         }
         let reply = work().await;
-        let gate = self.gate.lock().unwrap().take_if(|(at, _)| *at == op);
+        let gate = self.gate.lock().take_if(|(at, _)| *at == op);
         if let Some((_, gate)) = gate {
             gate.pass().await;
         }

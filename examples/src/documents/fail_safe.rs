@@ -1,4 +1,4 @@
-//! A fallback behind one verb: one load at a time, a stale value when the source is down.
+//! What the documents call a fallback, behind one verb: one load at a time, a stale value when the source is down.
 
 use std::sync::Arc;
 use std::time::Duration;
