@@ -25,16 +25,7 @@ pub(crate) fn run() {
     let keys = zipf::distinct(&trace);
     let raw = quick_cache::sync::Cache::<u64, Arc<[u8]>>::new(2 * KEYS);
     let moka = moka::sync::Cache::<u64, Arc<[u8]>>::new(2 * KEYS as u64);
-    let cache: Cache<u64, Arc<[u8]>> = runtime.block_on(async {
-        let near = Near::bytes(ROOM);
-        let builder = Cache::builder("bench:rows").ttl("1h").near(near);
-        builder
-            .codec(larder::codec::Opaque)
-            .weigher(|value: &Arc<[u8]>| value.len())
-            .build()
-            .await
-            .expect("the settings are valid")
-    });
+    let cache = runtime.block_on(cache());
     runtime.block_on(async {
         for key in &keys {
             let value: Arc<[u8]> = vec![7; 200].into();
@@ -89,6 +80,16 @@ pub(crate) fn run() {
             },
         ],
     );
+}
+
+async fn cache() -> Cache<u64, Arc<[u8]>> {
+    let builder = Cache::builder("bench:rows")
+        .ttl("1h")
+        .near(Near::bytes(ROOM));
+    let builder = builder
+        .codec(larder::codec::Opaque)
+        .weigher(|value: &Arc<[u8]>| value.len());
+    builder.build().await.expect("the settings are valid")
 }
 
 /// The output of a future that is ready at its first poll, as a near hit is.

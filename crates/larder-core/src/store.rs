@@ -186,8 +186,10 @@ pub trait Store: Send + Sync + 'static {
     /// Reads many keys, in order; not a snapshot across keys. One round trip per shard.
     fn get_many<'a>(&'a self, keys: &'a [Bytes]) -> Pending<'a, Vec<Lookup>>;
 
-    /// Changes keys together. One round trip. When it fails, or is dropped, it is open whether
-    /// it took place; it never takes place in part on one shard.
+    /// Changes keys together, in one round trip. When it fails, or is dropped, it is open whether
+    /// it took place; it never takes place in part. A remote store may divide a batch *without
+    /// checks* into groups of [`crate::limits::MAX_KEYS_PER_SCRIPT`] writes, and then this holds
+    /// for each group.
     fn commit(&self, batch: Batch) -> Pending<'_, Committed>;
 
     /// The store's clock: never behind it by more than the clock's own resolution, so that what
@@ -259,8 +261,8 @@ pub enum Fill {
 /// Fenced fills: a value is stored only while the lease taken before its load stands
 /// (Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013, §3.2.1).
 pub trait Leases: Send + Sync {
-    /// Asks for the lease of a key for `ttl`. One round trip. A dropped or failed request may
-    /// leave a lease behind; it ends by itself.
+    /// Asks for the lease of a key for `ttl`. One round trip. Its holder, asking again, is given
+    /// it again. A dropped or failed request may leave a lease behind; it ends by itself.
     fn lease<'a>(&'a self, key: &'a Bytes, token: LeaseToken, ttl: Duration) -> Pending<'a, Lease>;
 
     /// Makes a lease last `ttl` from now. `false`: it is revoked or lost; it does not come back.

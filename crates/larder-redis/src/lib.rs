@@ -8,7 +8,7 @@
 //! * [`PlainStore`], the plain layout: values as they are, for programs in other languages that
 //!   read and write the same keys. It knows no leases and keeps nothing stale.
 //!
-//! Redis 6.2 or later, or any Valkey. An ACL user needs `GET MGET GETRANGE SET SETRANGE UNLINK
+//! Redis 6.0 or later, or any Valkey (tested with Redis 7.0). An ACL user needs `GET MGET GETRANGE SET SETRANGE UNLINK
 //! PEXPIRE PEXPIREAT PERSIST PTTL HGET HSET HDEL TIME EVAL EVALSHA` for records, `SCAN RANDOMKEY`
 //! for listing and clearing, and for the plain layout `STRLEN EXISTS TYPE`.
 //!

@@ -95,7 +95,8 @@ local function store(key, r, payload)
   if r.expires == 0 then
     redis.call('SET', key, pack(r) .. payload)
   else
-    redis.call('SET', key, pack(r) .. payload, 'PXAT', string.format('%.0f', r.expires))
+    -- Not PXAT, which Redis 6.0 does not know; the script's clock is that of `ms`.
+    redis.call('SET', key, pack(r) .. payload, 'PX', string.format('%.0f', r.expires - ms))
   end
   return r
 end

@@ -49,7 +49,9 @@ local function put(key)
   end
   local expires = ends(mode, at)
   if expires == nil then redis.call('UNLINK', key)
-  elseif expires then redis.call('SET', key, payload, 'PXAT', expires)
+  elseif expires then
+    -- Not PXAT, which Redis 6.0 does not know.
+    redis.call('SET', key, payload, 'PX', string.format('%.0f', tonumber(expires) - ms))
   else redis.call('SET', key, payload) end
   return expires ~= nil
 end

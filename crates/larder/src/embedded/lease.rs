@@ -58,7 +58,10 @@ impl Inner {
                 }
                 other => other,
             };
-            if let Some(other) = shard.lease_of(key, now) {
+            let other = shard
+                .lease_of(key, now)
+                .filter(|lease| lease.token != token.get());
+            if let Some(other) = other {
                 return Lease::Taken {
                     remaining: other.until.since(now),
                     stale,

@@ -6,6 +6,7 @@ mod loads;
 mod probe;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use larder::core::store::Store;
 use larder::{Builder, Cache, Near};
@@ -53,4 +54,11 @@ impl World {
     pub(crate) fn remote(&self) -> Arc<dyn Store> {
         self.store.clone()
     }
+}
+
+/// Waits for what must happen, so that a test of something broken fails instead of hanging.
+pub(crate) async fn in_time<F: Future>(what: F) -> F::Output {
+    let patience = Duration::from_secs(30);
+    let outcome = tokio::time::timeout(patience, what).await;
+    outcome.expect("it happens within 30 s")
 }

@@ -7,7 +7,7 @@ use larder::{Cache, Cx, LoadError, Loaded};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::settle;
+use super::{in_time, settle};
 
 /// The error of the tests' loaders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,9 @@ pub(crate) struct Paused<V> {
 impl<V> Paused<V> {
     /// Returns once the loader runs.
     pub(crate) async fn begun(&mut self) {
-        (&mut self.begun).await.expect("the loader is started");
+        in_time(&mut self.begun)
+            .await
+            .expect("the loader is started");
     }
 
     /// Whether the loader has begun by now.
@@ -82,7 +84,7 @@ where
     Fut: Future<Output = Result<V, Oops>> + Send + 'static,
 {
     let cache = cache.clone();
-    tokio::spawn(async move { cache.get_or_load(&key, loader).await })
+    tokio::spawn(async move { in_time(cache.get_or_load(&key, loader)).await })
 }
 
 /// Calls `get_or_load` with a loader that waits for its cue, and returns once that runs.

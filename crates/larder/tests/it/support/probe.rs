@@ -17,6 +17,8 @@ use larder::{Error, ErrorKind};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
+use super::in_time;
+
 /// An operation of a store.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Op {
@@ -48,8 +50,7 @@ pub(crate) struct Gate {
 impl Gate {
     /// Returns once the operation has taken place and its reply waits here.
     pub(crate) async fn reached(&self) {
-        self.arrived
-            .acquire()
+        in_time(self.arrived.acquire())
             .await
             .expect("gates stay open")
             .forget();
