@@ -146,6 +146,15 @@ async fn a_wrong_name_is_refused_with_character_and_position() {
     assert!(problem(builder).await.contains("200 bytes"));
 }
 
+#[test]
+#[should_panic(expected = "runtime")]
+fn a_cache_without_surroundings_cannot_be_built() {
+    let builder = Cache::<u64, u64>::builder("app:users").ttl("1h");
+    let build = std::pin::pin!(builder.near(Near::bytes("1MiB")).build());
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let _ = build.poll(&mut context);
+}
+
 #[tokio::test]
 async fn the_policy_tells_the_settings_in_force() {
     let world = World::new();

@@ -5,6 +5,7 @@
 mod support;
 
 mod api;
+mod costs;
 mod loads;
 mod near;
 mod nodes;

@@ -178,3 +178,16 @@ async fn a_fill_whose_reply_is_late_does_not_undo_an_invalidation() {
     assert!(cache.get(&1).await.unwrap().is_none());
     assert_eq!(refused(&cache, Refusal::Raced), 1);
 }
+
+#[tokio::test]
+async fn a_reply_from_a_place_that_lags_behind_a_change_is_not_promoted() {
+    let world = World::new();
+    let cache = world.both().build().await.unwrap();
+    cache.insert(&1, 10).await.unwrap();
+    let old = world.store.peek(1).await;
+    let _ = cache.invalidate(&1).await.unwrap();
+    world.store.lag(old);
+    cache.get(&1).await.unwrap();
+    assert_eq!(refused(&cache, Refusal::Superseded), 1);
+    assert!(cache.get(&1).await.unwrap().is_none());
+}

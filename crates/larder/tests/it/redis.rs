@@ -196,3 +196,29 @@ async fn service_resumes_when_the_server_comes_back() {
     assert_eq!(*cache.get(&1).await.unwrap().unwrap(), 30);
     assert_eq!(server.cli(&["EXISTS", "app:users:1"]), "1");
 }
+
+#[tokio::test]
+async fn a_frozen_server_delays_a_load_by_its_limits_only() {
+    let Some(server) = server() else { return };
+    let brief = Duration::from_millis(50);
+    let redis = Redis::open(&server.url()).unwrap().response_timeout(brief);
+    let cache: Users = Cache::builder("app:users")
+        .ttl("1h")
+        .near(Near::bytes("1MiB"))
+        .remote(redis)
+        .build()
+        .await
+        .unwrap();
+    cache.insert(&1, 10).await.unwrap();
+    server.stop_signal();
+    let other = cache.get_or_load(&2, |_| async { Ok::<_, Oops>(20) });
+    assert_eq!(*other.await.unwrap(), 20);
+    let error = cache.invalidate(&1).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!(
+        cache.stats().near.entries,
+        1,
+        "the key of unknown state is gone"
+    );
+    server.cont_signal();
+}

@@ -137,6 +137,51 @@ async fn a_change_is_seen_through_when_its_future_is_dropped() {
 }
 
 #[tokio::test]
+async fn a_clear_is_seen_through_when_its_future_is_dropped() {
+    let world = World::new();
+    let cache = world.both().build().await.unwrap();
+    cache.insert(&1, 10).await.unwrap();
+    let gate = world.store.gate(Op::Clear);
+    let clear = tokio::spawn({
+        let cache = cache.clone();
+        async move { cache.clear().await }
+    });
+    gate.reached().await;
+    clear.abort();
+    settle().await;
+    gate.open();
+    settle().await;
+    assert!(cache.get(&1).await.unwrap().is_none());
+    assert_eq!(cache.stats().near.entries, 0);
+}
+
+#[tokio::test]
+async fn a_copy_promoted_during_a_clear_does_not_survive_it() {
+    let world = World::new();
+    let cache = world.both().build().await.unwrap();
+    let other = world.remote_only().build().await.unwrap();
+    other.insert(&1, 10).await.unwrap();
+    let reply = world.store.gate(Op::Get);
+    let reading = tokio::spawn({
+        let cache = cache.clone();
+        async move { cache.get(&1).await }
+    });
+    reply.reached().await;
+    let cleared = world.store.gate(Op::Clear);
+    let clearing = tokio::spawn({
+        let cache = cache.clone();
+        async move { cache.clear().await }
+    });
+    cleared.reached().await;
+    // The old reply arrives while the clear is under way, and its copy may be near for a moment.
+    reply.open();
+    reading.await.unwrap().unwrap();
+    cleared.open();
+    clearing.await.unwrap().unwrap();
+    assert!(cache.get(&1).await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn a_hanging_remote_tier_does_not_delay_near_hits() {
     let world = World::new();
     let cache = world.both().build().await.unwrap();

@@ -73,6 +73,7 @@ pub(crate) struct Probe {
     calls: Mutex<HashMap<Op, u64>>,
     trouble: Mutex<Option<Trouble>>,
     gate: Mutex<Option<(Op, Arc<Gate>)>>,
+    lagging: Mutex<Option<Lookup>>,
 }
 
 impl Probe {
@@ -82,6 +83,7 @@ impl Probe {
             calls: Mutex::default(),
             trouble: Mutex::default(),
             gate: Mutex::default(),
+            lagging: Mutex::default(),
         }
     }
 
@@ -102,6 +104,11 @@ impl Probe {
 
     pub(crate) fn hurt(&self, trouble: Trouble) {
         *self.trouble.lock() = Some(trouble);
+    }
+
+    /// Makes the next `get` answer as a replica does that has not heard of the last changes.
+    pub(crate) fn lag(&self, answer: Lookup) {
+        *self.lagging.lock() = Some(answer);
     }
 
     pub(crate) fn heal(&self) {
@@ -139,7 +146,11 @@ impl Probe {
 
 impl Store for Probe {
     fn get<'a>(&'a self, key: &'a Bytes) -> Pending<'a, Lookup> {
-        Pending::waiting(self.call(Op::Get, || self.inner.get(key)))
+        let lagging = self.lagging.lock().take();
+        Pending::waiting(self.call(Op::Get, || match lagging {
+            Some(answer) => Pending::ready(Ok(answer)),
+            None => self.inner.get(key),
+        }))
     }
 
     fn get_many<'a>(&'a self, keys: &'a [Bytes]) -> Pending<'a, Vec<Lookup>> {
