@@ -12,6 +12,7 @@ mod nodes;
 mod races;
 mod redis;
 mod stale;
+mod stress;
 mod trouble;
 mod values;
 mod verbs;

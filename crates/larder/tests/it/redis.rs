@@ -136,6 +136,18 @@ async fn in_the_plain_layout_the_last_change_is_what_is_read_whatever_its_bytes(
 }
 
 #[tokio::test]
+async fn in_the_plain_layout_nothing_stale_is_served() {
+    let Some(server) = server() else { return };
+    let cache = on(&server).near(Near::bytes("1MiB")).stale_for("1h");
+    let cache = cache.layout(Layout::Plain).build().await.unwrap();
+    cache.insert(&1, 10).await.unwrap();
+    let _ = cache.expire(&1).await.unwrap();
+    assert_eq!(server.cli(&["EXISTS", "app:users:1"]), "0");
+    let failed = cache.get_or_load(&1, |_| async { Err(Oops("down")) });
+    assert!(failed.await.is_err());
+}
+
+#[tokio::test]
 async fn two_processes_load_once() {
     let Some(server) = server() else { return };
     let one = on(&server).build().await.unwrap();
