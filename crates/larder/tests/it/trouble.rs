@@ -161,22 +161,15 @@ async fn a_copy_promoted_during_a_clear_does_not_survive_it() {
     let cache = world.both().build().await.unwrap();
     let other = world.remote_only().build().await.unwrap();
     other.insert(&1, 10).await.unwrap();
-    let reply = world.store.gate(Op::Get);
-    let reading = tokio::spawn({
-        let cache = cache.clone();
-        async move { cache.get(&1).await }
-    });
-    reply.reached().await;
-    let cleared = world.store.gate(Op::Clear);
+    let barrier = world.store.barrier(Op::Clear);
     let clearing = tokio::spawn({
         let cache = cache.clone();
         async move { cache.clear().await }
     });
-    cleared.reached().await;
-    // The old reply arrives while the clear is under way, and its copy may be near for a moment.
-    reply.open();
-    reading.await.unwrap().unwrap();
-    cleared.open();
+    barrier.reached().await;
+    assert_eq!(*cache.get(&1).await.unwrap().unwrap(), 10);
+    assert_eq!(cache.stats().near.entries, 1);
+    barrier.open();
     clearing.await.unwrap().unwrap();
     assert!(cache.get(&1).await.unwrap().is_none());
 }

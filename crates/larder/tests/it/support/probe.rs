@@ -41,14 +41,21 @@ pub(crate) enum Trouble {
     LosesReplies,
 }
 
-/// Where one reply of a store stops until it is let through.
+/// Where one operation of a store, or its reply, stops until it is let through.
 pub(crate) struct Gate {
     arrived: Semaphore,
     open: Semaphore,
 }
 
 impl Gate {
-    /// Returns once the operation has taken place and its reply waits here.
+    fn closed() -> Gate {
+        Gate {
+            arrived: Semaphore::new(0),
+            open: Semaphore::new(0),
+        }
+    }
+
+    /// Returns once an operation, or its reply, waits here.
     pub(crate) async fn reached(&self) {
         in_time(self.arrived.acquire())
             .await
@@ -73,6 +80,7 @@ pub(crate) struct Probe {
     calls: Mutex<HashMap<Op, u64>>,
     trouble: Mutex<Option<Trouble>>,
     gate: Mutex<Option<(Op, Arc<Gate>)>>,
+    barrier: Mutex<Option<(Op, Arc<Gate>)>>,
     lagging: Mutex<Option<Lookup>>,
 }
 
@@ -83,6 +91,7 @@ impl Probe {
             calls: Mutex::default(),
             trouble: Mutex::default(),
             gate: Mutex::default(),
+            barrier: Mutex::default(),
             lagging: Mutex::default(),
         }
     }
@@ -94,11 +103,15 @@ impl Probe {
 
     /// Stops the next reply to `op`.
     pub(crate) fn gate(&self, op: Op) -> Arc<Gate> {
-        let gate = Arc::new(Gate {
-            arrived: Semaphore::new(0),
-            open: Semaphore::new(0),
-        });
+        let gate = Arc::new(Gate::closed());
         *self.gate.lock() = Some((op, gate.clone()));
+        gate
+    }
+
+    /// Stops the next `op` before it takes place.
+    pub(crate) fn barrier(&self, op: Op) -> Arc<Gate> {
+        let gate = Arc::new(Gate::closed());
+        *self.barrier.lock() = Some((op, gate.clone()));
         gate
     }
 
@@ -131,6 +144,10 @@ impl Probe {
         let failure = || Error::new(ErrorKind::Unavailable, "the test hurts the store");
         if trouble == Some(Trouble::Refuses) {
             return Err(failure());
+        }
+        let barrier = self.barrier.lock().take_if(|(at, _)| *at == op);
+        if let Some((_, gate)) = barrier {
+            gate.pass().await;
         }
         let reply = work().await;
         let gate = self.gate.lock().take_if(|(at, _)| *at == op);
