@@ -19,9 +19,11 @@ pub mod record;
 
 pub mod admit;
 pub mod freshness;
+pub mod lane;
 pub mod tombstone;
 pub mod version;
 
+pub mod bus;
 pub mod codec;
 pub mod runtime;
 pub mod store;

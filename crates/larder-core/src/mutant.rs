@@ -17,6 +17,12 @@ pub enum Mutant {
     AbsenceRefuses,
     /// A concluded change leaves the near copy where it is.
     Conclude,
+    /// A gap in a lane's numbers is taken for none.
+    IgnoreGaps,
+    /// A lane goes on with a log that has become shorter.
+    TrustShorterLog,
+    /// A lane's lease is granted before what its poll mentions is applied.
+    LeaseBeforeReplay,
 }
 
 impl Mutant {

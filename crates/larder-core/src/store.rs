@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use crate::bus::Bus;
 use crate::codec::CodecId;
 use crate::error::Result;
 use crate::record::{Kind, Life, Record};
@@ -210,6 +211,8 @@ pub struct Description<'a> {
     pub leases: Option<&'a dyn Leases>,
     /// Listing and clearing.
     pub keyspace: Option<&'a dyn Keyspace>,
+    /// The log of changes.
+    pub bus: Option<&'a dyn Bus>,
 }
 
 /// A random, non-zero number that names one load of one key.

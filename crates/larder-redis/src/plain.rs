@@ -86,6 +86,7 @@ impl Store for PlainStore {
             name: &self.tier.name,
             leases: None,
             keyspace: Some(self),
+            bus: None,
         }
     }
 }

@@ -82,6 +82,7 @@ impl Store for RedisStore {
             name: &self.tier.name,
             leases: Some(self),
             keyspace: Some(self),
+            bus: None,
         }
     }
 }

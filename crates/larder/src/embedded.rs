@@ -138,6 +138,7 @@ impl Store for Embedded {
             name: "embedded store",
             leases: Some(self),
             keyspace: Some(self),
+            bus: None,
         }
     }
 }

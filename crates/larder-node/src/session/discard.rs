@@ -47,6 +47,7 @@ impl Store for Discard {
             name: "nothing: caching is switched off",
             leases: None,
             keyspace: Some(self),
+            bus: None,
         }
     }
 }

@@ -58,6 +58,7 @@ impl Store for Nothing {
             name: "nothing (the cache is switched off)",
             leases: None,
             keyspace: Some(self),
+            bus: None,
         }
     }
 }

@@ -121,6 +121,7 @@ impl Store for Link {
             name: "simulated link",
             leases: Some(self),
             keyspace: Some(self),
+            bus: None,
         }
     }
 }

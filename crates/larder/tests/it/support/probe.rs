@@ -187,6 +187,7 @@ impl Store for Probe {
             name: "probed store",
             leases: Some(self),
             keyspace: Some(self),
+            bus: None,
         }
     }
 }
