@@ -169,11 +169,14 @@ impl Browser<'_> {
         let wire = keys.iter().map(|key| self.tier.keys.wire(key));
         match self.layout {
             Layout::Enveloped => {
-                let mut call = CLEAR.call(keys.len());
+                let tier = self.tier;
+                let mut call = CLEAR.call(2 + keys.len());
+                call.arg(&tier.keys.shard()[..]).arg(&tier.keys.log()[..]);
                 wire.for_each(|key| {
                     call.arg(&key[..]);
                 });
-                self.tier.run_on(lent, &CLEAR, &call).await?.number()
+                call.arg(&tier.channel[..]).arg(tier.keys.prefix_len());
+                tier.run_on(lent, &CLEAR, &call).await?.number()
             }
             Layout::Plain => {
                 let mut unlink = redis::cmd("UNLINK");

@@ -1,19 +1,21 @@
 //! Opening one connection: socket, TLS, login, and the first look at the server's clock.
 
+mod feed;
+mod socket;
 mod tls;
 
-use std::time::Duration;
+use std::future::Future;
 
 use larder_core::error::{Error, Result};
 use larder_core::runtime::{BoxFuture, Timestamp};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, RedisConnectionInfo};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
 
-use crate::clock::Clock;
-use crate::config::{Address, Endpoint, Tls};
+use crate::config::Address;
+use crate::line::Dialer;
 use crate::{fault, reply};
+
+pub(crate) use feed::{Feed, subscribe};
 
 /// An open connection and the future that moves its bytes; it ends when the connection does.
 pub(crate) struct Opened {
@@ -21,60 +23,42 @@ pub(crate) struct Opened {
     pub(crate) driver: BoxFuture<'static, ()>,
 }
 
-/// Opens a connection within `limit` and takes a sample of the server's clock.
-pub(crate) async fn open(
-    address: &Address,
-    server: &str,
-    clock: &Clock,
-    limit: Duration,
-    in_flight: usize,
-) -> Result<Opened> {
-    let opening = async {
-        match &address.endpoint {
-            Endpoint::Unix(path) => {
-                let stream = UnixStream::connect(path).await;
-                let stream = stream.map_err(|error| fault::unavailable(server, error))?;
-                log_in(address, server, clock, in_flight, stream).await
-            }
-            Endpoint::Tcp { host, port } => {
-                let stream = tcp(host, *port).await;
-                let stream = stream.map_err(|error| fault::unavailable(server, error))?;
-                if address.tls == Tls::Off {
-                    return log_in(address, server, clock, in_flight, stream).await;
-                }
-                let stream = tls::wrap(&address.tls, server, host, stream).await?;
-                log_in(address, server, clock, in_flight, stream).await
-            }
+/// Opens a connection within the connect timeout, takes a sample of the server's clock, and joins
+/// the log of the shard.
+pub(crate) async fn open(dialer: &Dialer) -> Result<Opened> {
+    in_time(dialer, async {
+        let stream = socket::dial(&dialer.redis.address, &dialer.server).await?;
+        // Timeouts and limits are kept by `line` and `link`, which say more about them.
+        let config = AsyncConnectionConfig::new()
+            .set_response_timeout(None)
+            .set_pipeline_buffer_size(dialer.redis.limits.max_in_flight);
+        let login = login(&dialer.redis.address);
+        let opened = MultiplexedConnection::new_with_config(&login, stream, config).await;
+        let failed = |error| fault::from_client(&dialer.server, &error);
+        let (mut connection, driver) = opened.map_err(failed)?;
+        let mut driver: BoxFuture<'static, ()> = Box::pin(driver);
+        tokio::select! {
+            greeted = greet(&mut connection, dialer) => greeted?,
+            () = &mut driver => return Err(closed(&dialer.server)),
         }
-    };
-    // LIMIT: the caller's; a server that takes the connection and says nothing ends here.
+        Ok(Opened { connection, driver })
+    })
+    .await
+}
+
+/// LIMIT: the connect timeout; a server that takes the connection and says nothing ends here.
+async fn in_time<T>(dialer: &Dialer, opening: impl Future<Output = Result<T>>) -> Result<T> {
+    let limit = dialer.redis.limits.connect_timeout;
     match tokio::time::timeout(limit, opening).await {
         Ok(opened) => opened,
         Err(_) => {
-            let ms = limit.as_millis();
-            let why = format!("no connection within {ms} ms");
-            Err(fault::unavailable(server, why))
+            let why = format!("no connection within {} ms", limit.as_millis());
+            Err(fault::unavailable(&dialer.server, why))
         }
     }
 }
 
-async fn tcp(host: &str, port: u16) -> std::io::Result<TcpStream> {
-    let stream = TcpStream::connect((host, port)).await?;
-    // Commands are small and wait for answers: Nagle's algorithm would hold them back.
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
-async fn log_in<S>(
-    address: &Address,
-    server: &str,
-    clock: &Clock,
-    in_flight: usize,
-    stream: S,
-) -> Result<Opened>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+fn login(address: &Address) -> RedisConnectionInfo {
     let mut login = RedisConnectionInfo::default()
         .set_db(i64::from(address.database))
         .set_lib_name("larder", env!("CARGO_PKG_VERSION"));
@@ -84,34 +68,26 @@ where
     if let Some(password) = &address.password {
         login = login.set_password(password.expose());
     }
-    // Timeouts and limits are kept by `line` and `link`, which say more about them.
-    let config = AsyncConnectionConfig::new()
-        .set_response_timeout(None)
-        .set_pipeline_buffer_size(in_flight);
-    let failed = |error| fault::from_client(server, &error);
-    let (mut connection, driver) = MultiplexedConnection::new_with_config(&login, stream, config)
-        .await
-        .map_err(failed)?;
-    let mut driver: BoxFuture<'static, ()> = Box::pin(driver);
-    tokio::select! {
-        greeted = greet(&mut connection, server, clock) => greeted?,
-        () = &mut driver => return Err(closed(server)),
-    }
-    Ok(Opened { connection, driver })
+    login
 }
 
 /// Names the connection for `CLIENT LIST` (old servers may refuse) and reads the clock, which
 /// also shows whether this user may do anything at all.
-async fn greet(connection: &mut MultiplexedConnection, server: &str, clock: &Clock) -> Result<()> {
+async fn greet(connection: &mut MultiplexedConnection, dialer: &Dialer) -> Result<()> {
     let mut greeting = redis::pipe();
     greeting.cmd("CLIENT").arg("SETNAME").arg("larder");
     greeting.cmd("TIME");
-    let sent = clock.sending();
-    let answers = connection.send_packed_commands(&greeting, 0, 2).await;
-    let answers = answers.map_err(|error| fault::from_client(server, &error))?;
+    if let Some(join) = &dialer.join {
+        greeting.add_command(join.on_connect());
+    }
+    let sent = dialer.clock.sending();
+    let answers = connection
+        .send_packed_commands(&greeting, 0, greeting.len())
+        .await;
+    let answers = answers.map_err(|error| fault::from_client(&dialer.server, &error))?;
     let time = answers.into_iter().nth(1).unwrap_or_default();
-    let time = reply::time_ms(fault::checked(server, time)?)?;
-    clock.record(sent, Timestamp(time));
+    let time = reply::time_ms(fault::checked(&dialer.server, time)?)?;
+    dialer.clock.record(sent, Timestamp(time));
     Ok(())
 }
 

@@ -30,6 +30,24 @@ impl Keys {
         self.wire(&system_key("shard"))
     }
 
+    /// The stream that holds the log of the shard.
+    pub(crate) fn log(&self) -> Bytes {
+        self.wire(&system_key("log"))
+    }
+
+    /// The channel on which the log is pushed. Channels belong to the whole server, so the name
+    /// says the database too.
+    pub(crate) fn channel(&self, database: u16) -> Bytes {
+        let mut out = BytesMut::from(&self.log()[..]);
+        out.put_slice(format!(":{database}").as_bytes());
+        out.freeze()
+    }
+
+    /// How many bytes of a key on the server are not of the stored key.
+    pub(crate) fn prefix_len(&self) -> usize {
+        self.prefix.len()
+    }
+
     /// The stored key behind a key of the server, if it belongs to `space`.
     pub(crate) fn stored(&self, space: &Space, wire: &Bytes) -> Option<Bytes> {
         if !wire.starts_with(&self.prefix) {
@@ -78,5 +96,15 @@ mod tests {
         let other = Bytes::from_static(b"other:k");
         assert_eq!(keys.stored(&Space::default(), &other), None);
         assert_eq!(keys.stored(&Space::default(), &keys.shard()), None);
+    }
+
+    #[test]
+    fn channels_of_databases_and_prefixes_differ() {
+        let channel = |prefix: &'static str, database| {
+            Keys::new(Bytes::from_static(prefix.as_bytes())).channel(database)
+        };
+        assert_eq!(channel("p:", 3), "p:\0slog:3");
+        let all = [channel("", 0), channel("", 1), channel("p", 0)];
+        assert!(all[0] != all[1] && all[0] != all[2]);
     }
 }

@@ -9,12 +9,13 @@
 //!   read and write the same keys. It knows no leases and keeps nothing stale.
 //!
 //! Redis 6.0 or later, or any Valkey (tested with Redis 7.0). An ACL user needs `GET MGET GETRANGE SET SETRANGE UNLINK
-//! PEXPIRE PEXPIREAT PERSIST PTTL HGET HSET HDEL TIME EVAL EVALSHA` for records, `SCAN RANDOMKEY`
-//! for listing and clearing, and for the plain layout `STRLEN EXISTS TYPE`.
+//! PEXPIRE PEXPIREAT PERSIST PTTL HMGET HSET HDEL TIME EVAL EVALSHA` for records, `SCAN RANDOMKEY`
+//! for listing and clearing, `INFO HINCRBY XADD XRANGE PUBLISH SUBSCRIBE PING` and the channel of
+//! the shard for the bus, and for the plain layout `STRLEN EXISTS TYPE`.
 //!
 //! Reading order: [`config`](Redis) parses; `connect` opens, `line` is one open connection,
 //! `link` keeps one alive for all commands, `pool` a few more for slow ones; `tier` is what the
-//! stores share; `store`, `browse` and `plain` are the stores.
+//! stores share; `store`, `browse` and `plain` are the stores; `bus` is the log of one of them.
 
 #![forbid(unsafe_code)]
 
@@ -34,6 +35,7 @@ mod scripts;
 mod tier;
 
 mod browse;
+mod bus;
 mod plain;
 mod store;
 

@@ -10,6 +10,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, Value};
 use tokio::task::{AbortHandle, JoinHandle};
 
+use crate::bus::join::Join;
 use crate::clock::Clock;
 use crate::config::Redis;
 use crate::{connect, fault};
@@ -23,6 +24,8 @@ pub(crate) struct Dialer {
     pub(crate) redis: Redis,
     pub(crate) server: String,
     pub(crate) clock: Arc<Clock>,
+    /// What a connection does before its first command, where the shard has a log.
+    pub(crate) join: Option<Arc<Join>>,
 }
 
 /// What is asked: one command, or several in one go.
@@ -32,6 +35,13 @@ pub(crate) enum Request<'a> {
     One(&'a Cmd),
     /// An array of all answers, error answers among them.
     Many(&'a Pipeline),
+}
+
+impl Dialer {
+    /// The longest silence of a server that owes an answer.
+    pub(crate) fn silence(&self) -> Duration {
+        SILENCE.max(self.redis.limits.response_timeout * 4)
+    }
 }
 
 /// An open connection, shared by any number of commands; closed when dropped.
@@ -47,15 +57,7 @@ pub(crate) struct Line {
 impl Line {
     /// Opens a connection. The task that comes with it ends when the connection does.
     pub(crate) async fn open(dialer: &Arc<Dialer>) -> Result<(Line, JoinHandle<()>)> {
-        let limits = &dialer.redis.limits;
-        let opened = connect::open(
-            &dialer.redis.address,
-            &dialer.server,
-            &dialer.clock,
-            limits.connect_timeout,
-            limits.max_in_flight,
-        )
-        .await?;
+        let opened = connect::open(dialer).await?;
         let task = tokio::spawn(opened.driver);
         let line = Line {
             connection: opened.connection,
@@ -93,7 +95,7 @@ impl Line {
             }
             Ok(Err(error)) => Err(fault::from_client(server, &error)),
             Err(_) => {
-                self.note_silence(sent, limit);
+                self.note_silence(sent);
                 let ms = limit.as_millis();
                 Err(fault::timeout(server, format!("no answer within {ms} ms")))
             }
@@ -105,7 +107,7 @@ impl Line {
         self.driver.is_finished()
     }
 
-    fn note_silence(&self, sent: Mono, limit: Duration) {
+    fn note_silence(&self, sent: Mono) {
         let first = self.silent_since.compare_exchange(
             0,
             sent.0.max(1),
@@ -113,7 +115,7 @@ impl Line {
             Ordering::Relaxed,
         );
         let since = Mono(first.err().unwrap_or(sent.0));
-        if self.dialer.clock.sending().since(since) >= SILENCE.max(limit * 4) {
+        if self.dialer.clock.sending().since(since) >= self.dialer.silence() {
             self.driver.abort();
         }
     }

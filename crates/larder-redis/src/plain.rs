@@ -42,7 +42,7 @@ pub struct PlainStore {
 impl PlainStore {
     pub(crate) fn new(redis: Redis, runtime: Arc<dyn Runtime>, codec: CodecId) -> PlainStore {
         PlainStore {
-            tier: Tier::new(redis, runtime),
+            tier: Tier::new(redis, runtime, Layout::Plain),
             codec,
         }
     }

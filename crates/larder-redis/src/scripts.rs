@@ -23,7 +23,7 @@ macro_rules! script {
 
 script!(
     /// Checks and writes.
-    COMMIT, "common.lua", "commit.lua"
+    COMMIT, "common.lua", "log.lua", "commit.lua"
 );
 script!(
     /// Asks for a lease.
@@ -43,7 +43,15 @@ script!(
 );
 script!(
     /// Removes whatever Larder wrote.
-    CLEAR, "common.lua", "clear.lua"
+    CLEAR, "common.lua", "log.lua", "clear.lua"
+);
+script!(
+    /// Where the log stands.
+    POLL, "poll.lua"
+);
+script!(
+    /// Reads the log.
+    REPLAY, "replay.lua"
 );
 script!(
     /// Reads plain values.
@@ -79,5 +87,16 @@ impl Script {
             }
         }
         full
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_as_long_as_readers_are_told() {
+        let length = format!("LOG_LENGTH = {}\n", larder_core::bus::LOG_LENGTH);
+        assert!(COMMIT.text.contains(&length), "{length}");
     }
 }

@@ -42,13 +42,13 @@ use crate::tier::Tier;
 /// calls, each atomic by itself. With checks a batch is always one call and takes up to 1024
 /// checks and writes; more are `Invalid`.
 pub struct RedisStore {
-    tier: Tier,
+    pub(crate) tier: Tier,
 }
 
 impl RedisStore {
     pub(crate) fn new(redis: Redis, runtime: Arc<dyn Runtime>) -> RedisStore {
         RedisStore {
-            tier: Tier::new(redis, runtime),
+            tier: Tier::new(redis, runtime, Layout::Enveloped),
         }
     }
 
@@ -82,7 +82,7 @@ impl Store for RedisStore {
             name: &self.tier.name,
             leases: Some(self),
             keyspace: Some(self),
-            bus: None,
+            bus: Some(self),
         }
     }
 }

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use larder_core::error::Result;
 use larder_core::runtime::{Mono, Runtime, Timestamp};
 use redis::{Cmd, Value};
 
+use crate::browse::Layout;
+use crate::bus::join::Join;
 use crate::clock::Clock;
 use crate::config::Redis;
 use crate::keys::Keys;
@@ -19,29 +22,39 @@ use crate::{fault, reply};
 /// One server.
 pub(crate) struct Tier {
     pub(crate) name: String,
+    pub(crate) dialer: Arc<Dialer>,
     pub(crate) link: Link,
     pub(crate) pool: Pool,
     pub(crate) clock: Arc<Clock>,
     pub(crate) keys: Keys,
+    /// Where the log of the enveloped layout is pushed.
+    pub(crate) channel: Bytes,
+    pub(crate) join: Arc<Join>,
     pub(crate) runtime: Arc<dyn Runtime>,
 }
 
 impl Tier {
-    pub(crate) fn new(redis: Redis, runtime: Arc<dyn Runtime>) -> Tier {
+    pub(crate) fn new(redis: Redis, runtime: Arc<dyn Runtime>, layout: Layout) -> Tier {
         let clock = Arc::new(Clock::new(Arc::clone(&runtime)));
         let name = redis.to_string();
         let keys = Keys::new(redis.key_prefix.clone());
+        let channel = keys.channel(redis.address.database);
+        let join = Arc::new(Join::new(&keys, Arc::clone(&runtime)));
         let dialer = Arc::new(Dialer {
             redis,
             server: name.clone(),
             clock: Arc::clone(&clock),
+            join: (layout == Layout::Enveloped).then(|| Arc::clone(&join)),
         });
         Tier {
             name,
+            dialer: Arc::clone(&dialer),
             link: Link::new(Arc::clone(&dialer), Arc::clone(&runtime)),
             pool: Pool::new(dialer, Arc::clone(&runtime)),
             clock,
             keys,
+            channel,
+            join,
             runtime,
         }
     }

@@ -1,12 +1,19 @@
 -- Removes records, leases and tombstones, and nothing that Larder did not write.
--- KEYS: keys | Answer: ms, number of live records removed
+-- KEYS: shard, log, then keys | ARGV: channel, length of the key prefix
+-- Answer: ms, number of live records removed
 local removed = 0
-for i = 1, #KEYS do
+for i = 3, #KEYS do
+  local key = KEYS[i]
   -- A key of another type is not ours, and no reason to leave the others.
-  local bytes = redis.pcall('GETRANGE', KEYS[i], 0, 1)
+  local bytes = redis.pcall('GETRANGE', key, 0, 1)
   if bytes == 'C1' then
-    if is_live(read(KEYS[i])) then removed = removed + 1 end
-    redis.call('UNLINK', KEYS[i])
+    local r = read(key)
+    if is_live(r) then removed = removed + 1 end
+    redis.call('UNLINK', key)
+    -- Tombstones and leases too: of an evicted value copies may be left elsewhere.
+    note(REMOVED, next_version(KEYS[1], r), key, tonumber(ARGV[2]))
   end
 end
+keep_high_water()
+emit(KEYS[1], KEYS[2], ARGV[1])
 return {ms, removed}

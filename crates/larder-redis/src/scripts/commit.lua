@@ -1,6 +1,6 @@
 -- Checks, then writes, all of them or none.
--- KEYS: shard, then the key of each check, then the key of each write (repeats are fine)
--- ARGV: checks, frees, then per check: kind version
+-- KEYS: shard, log, then the key of each check, then the key of each write (repeats are fine)
+-- ARGV: checks, frees, channel, length of the key prefix, then per check: kind version
 --       then per write: P kind mode at stale_for origin cost payload | R tombstone_ms | E
 --                       | T mode at stale_for
 -- Answer: ms, index of the failed check or -1, then per write: version, existed (0 or 1)
@@ -8,13 +8,13 @@
 -- Every header is read before the first write: a key of another type ends the script while
 -- nothing has happened yet.
 local records = {}
-for i = 2, #KEYS do
+for i = 3, #KEYS do
   if records[KEYS[i]] == nil then records[KEYS[i]] = read(KEYS[i]) or false end
 end
 
-local checks, arg = tonumber(ARGV[1]), 3
+local checks, arg = tonumber(ARGV[1]), 5
 for i = 1, checks do
-  local r, expect = records[KEYS[i + 1]], ARGV[arg]
+  local r, expect = records[KEYS[i + 2]], ARGV[arg]
   local live, holds = is_live(r), nil
   if expect == 'A' then holds = not live
   elseif expect == 'P' then holds = live
@@ -82,15 +82,28 @@ function touch(key, r, version)
   return r
 end
 
+-- What a write means for copies elsewhere. Removing and expiring are told of absent keys too: the
+-- record may have been evicted, and copies of it not. Touching what is absent changes nothing.
+local function meaning(write, was_live, after)
+  if write == 'R' then return REMOVED end
+  if write == 'E' then return EXPIRED end
+  if write == 'T' and not was_live then return nil end
+  return after and REPLACED or REMOVED
+end
+
 local apply = {P = put, R = remove, E = expire, T = touch}
-local answer = {ms, -1}
-for i = checks + 2, #KEYS do
-  local key = KEYS[i]
+local answer, prefix = {ms, -1}, tonumber(ARGV[4])
+for i = checks + 3, #KEYS do
+  local key, write = KEYS[i], ARGV[arg]
   local r = records[key]
-  local version = next_version(KEYS[1], r)
+  local version, was_live = next_version(KEYS[1], r), is_live(r)
   answer[#answer + 1] = version
-  answer[#answer + 1] = is_live(r) and 1 or 0
-  records[key] = apply[ARGV[arg]](key, r, version) or false
+  answer[#answer + 1] = was_live and 1 or 0
+  local after = apply[write](key, r, version)
+  records[key] = after or false
+  local kind = meaning(write, was_live, after)
+  if kind then note(kind, version, key, prefix) end
 end
 keep_high_water()
+emit(KEYS[1], KEYS[2], ARGV[3])
 return answer

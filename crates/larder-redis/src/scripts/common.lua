@@ -68,11 +68,14 @@ end
 -- Versions: above the shard's clock in microseconds, above every version that this shard ever
 -- gave (so that neither eviction nor a clock that steps back lowers one), above the key's own.
 local high_water, high_water_key
+-- The life of the shard's log, known after the first version; false while nobody reads the log.
+local incarnation
 
 local function next_version(shard_key, r)
   if not high_water then
     high_water_key = shard_key
-    high_water = tonumber(redis.call('HGET', shard_key, 'high_water') or 0)
+    high_water, incarnation = unpack(redis.call('HMGET', shard_key, 'high_water', 'inc'))
+    high_water = tonumber(high_water or 0)
   end
   local version = math.max(us, high_water + 1)
   if r and r.version >= version then version = r.version + 1 end

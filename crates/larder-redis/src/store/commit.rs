@@ -54,17 +54,19 @@ impl RedisStore {
     }
 
     fn call(&self, checks: &[(Bytes, Expect)], writes: &Writes) -> Cmd {
-        let mut call = COMMIT.call(1 + checks.len() + writes.len());
-        call.arg(&self.tier.keys.shard()[..]);
+        let tier = &self.tier;
+        let mut call = COMMIT.call(2 + checks.len() + writes.len());
+        call.arg(&tier.keys.shard()[..]).arg(&tier.keys.log()[..]);
         let checked = checks.iter().map(|(key, _)| key);
         for key in checked.chain(writes.iter().map(|(key, _)| key)) {
-            call.arg(&self.tier.keys.wire(key)[..]);
+            call.arg(&tier.keys.wire(key)[..]);
         }
         let needs_memory = writes
             .iter()
             .any(|(_, write)| matches!(write, Write::Put(_)));
         call.arg(checks.len())
             .arg(u8::from(!needs_memory && !writes.is_empty()));
+        call.arg(&tier.channel[..]).arg(tier.keys.prefix_len());
         for (_, expect) in checks {
             self::expect(&mut call, *expect);
         }

@@ -37,7 +37,7 @@ async fn a_wrong_or_missing_password_is_refused_and_never_shown() {
 
 /// The commands that the page of the crate lists.
 const RULES: &str = "~app:* resetchannels -@all +get +mget +getrange +set +setrange +unlink \
-    +pexpire +pexpireat +persist +pttl +hget +hset +hdel +time +eval +evalsha +scan +randomkey";
+    +pexpire +pexpireat +persist +pttl +hmget +hset +hdel +time +eval +evalsha +scan +randomkey";
 
 async fn every_command(redis: Redis) {
     let store = start(redis);

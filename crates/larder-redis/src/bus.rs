@@ -1,0 +1,90 @@
+//! The log of a server's changes: `log.lua` writes it in the script that makes the change; here it
+//! is read.
+//!
+//! It is a stream whose ids are the numbers of the records, and each record goes out on a channel
+//! as well. The number and the incarnation stand in the shard's hash. Only they are the truth: a
+//! record that is missing from the stream, for whatever reason, counts as trimmed.
+
+pub(crate) mod join;
+mod record;
+mod replay;
+
+use larder_core::bus::{Bus, BusRecord, Replay, Subscription};
+use larder_core::error::Result;
+use larder_core::lane::{Gap, Position};
+use larder_core::runtime::BoxFuture;
+use larder_core::store::Pending;
+
+use crate::connect::{self, Feed};
+use crate::scripts::{POLL, REPLAY};
+use crate::store::RedisStore;
+
+/// Most records in one answer to a replay.
+const RECORDS: usize = 1000;
+
+/// An answer to a replay ends with the record that goes beyond this.
+const BYTES: usize = 1 << 20;
+
+impl RedisStore {
+    async fn ask_poll(&self) -> Result<Position> {
+        let call = self.tier.join.poll();
+        let mut reply = self.tier.run(&POLL, &call).await?;
+        Ok(Position {
+            incarnation: reply.number()?,
+            seq: reply.number()?,
+        })
+    }
+
+    async fn ask_replay(&self, gap: Gap) -> Result<Replay> {
+        let keys = &self.tier.keys;
+        let mut call = REPLAY.call(2);
+        call.arg(&keys.shard()[..]).arg(&keys.log()[..]);
+        call.arg(gap.first).arg(gap.last).arg(RECORDS).arg(BYTES);
+        replay::read(gap, self.tier.run(&REPLAY, &call).await?)
+    }
+
+    async fn open_feed(&self) -> Result<Box<dyn Subscription>> {
+        let feed = connect::subscribe(&self.tier.dialer, &self.tier.channel).await?;
+        Ok(Box::new(Pushed { feed: Some(feed) }))
+    }
+}
+
+/// Polls and replays are one script call each. A poll needs `INFO`, because it compares the run id
+/// of the server with the one that the log was begun under: a server that was started from a dump,
+/// and a replica that took over, begin another life of the log. A server that may not take changes
+/// (a replica, or a primary without the replicas that `min-replicas-to-write` asks for) refuses
+/// polls, so that nobody relies on a log that is written elsewhere.
+///
+/// A subscription is a connection of its own. It ends with its connection, when the reader is more
+/// than a thousand records behind, and at a record of a format that is not known here.
+impl Bus for RedisStore {
+    fn poll(&self) -> Pending<'_, Position> {
+        Pending::waiting(self.ask_poll())
+    }
+
+    fn replay(&self, gap: Gap) -> Pending<'_, Replay> {
+        Pending::waiting(self.ask_replay(gap))
+    }
+
+    fn subscribe(&self) -> Pending<'_, Box<dyn Subscription>> {
+        Pending::waiting(self.open_feed())
+    }
+}
+
+struct Pushed {
+    /// `None` once it has ended.
+    feed: Option<Feed>,
+}
+
+impl Subscription for Pushed {
+    fn next(&mut self) -> BoxFuture<'_, Option<BusRecord>> {
+        Box::pin(async {
+            let message = self.feed.as_mut()?.next().await;
+            let record = message.and_then(|bytes| record::decode(&bytes));
+            if record.is_none() {
+                self.feed = None;
+            }
+            record
+        })
+    }
+}

@@ -1,0 +1,33 @@
+-- Where the log stands. Begins another life of it when it is not a log of this server.
+-- KEYS: shard, log | ARGV: a random incarnation, 1 to begin a log where there is none
+-- Answer: ms, incarnation (0: there is no log), number of the newest record
+local shard, log = KEYS[1], KEYS[2]
+local time = redis.call('TIME')
+local ms = time[1] * 1000 + math.floor(time[2] / 1000)
+
+-- A write that changes nothing, and needs no memory: a server that may no longer take changes
+-- must not say how far the log is, because the changes are made elsewhere by now. It is a
+-- replica, or a primary without its replicas where `min-replicas-to-write` asks for them.
+local wrote = redis.pcall('HDEL', shard, '')
+if type(wrote) == 'table' and wrote.err and
+  (string.find(wrote.err, 'READONLY', 1, true) or string.find(wrote.err, 'NOREPLICAS', 1, true))
+then
+  return wrote
+end
+
+-- A process that was started from a dump has the numbers of the dump, and would give those that
+-- came after it a second time. So does a replica that took over. Each has another run id.
+local info = redis.pcall('INFO', 'server')
+local run_id = type(info) == 'string' and string.match(info, 'run_id:(%w+)')
+if not run_id then
+  return redis.error_reply('NOPERM the bus needs INFO, to see whether the server was restarted')
+end
+
+local known, incarnation, seq = unpack(redis.call('HMGET', shard, 'run_id', 'inc', 'seq'))
+local begins = not incarnation and ARGV[2] == '1'
+if begins or (incarnation and known ~= run_id) then
+  incarnation = ARGV[1]
+  redis.call('HSET', shard, 'inc', incarnation, 'run_id', run_id)
+  redis.call('UNLINK', log)
+end
+return {ms, incarnation or 0, seq or 0}
