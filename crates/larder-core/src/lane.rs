@@ -138,8 +138,9 @@ impl Lane {
     pub fn on_record(&mut self, record: Position) -> Arrival {
         if self.incarnation != Some(record.incarnation) {
             // Its place in the new log is only known from a poll.
-            self.drop_everything();
-            self.incarnation = None;
+            if self.incarnation.take().is_some() {
+                self.drop_everything();
+            }
             return Arrival::Resync;
         }
         if record.seq <= self.applied || self.beyond.contains(&record.seq) {
@@ -173,7 +174,7 @@ impl Lane {
         let same_life = self.incarnation == Some(log.incarnation);
         // The log of one life only grows: shorter than what was applied before the question, it
         // is another one (an old dump, a replica that lagged).
-        let went_back = log.seq < sent.applied && !Mutant::TrustShorterLog.is_active();
+        let went_back = log.seq < sent.applied;
         if !same_life || went_back {
             self.restart_at(log);
             self.grant(sent.at);

@@ -17,22 +17,25 @@ pub enum Mutant {
     AbsenceRefuses,
     /// A concluded change leaves the near copy where it is.
     Conclude,
+    /// Changes that others made are not applied.
+    IgnoreBus,
     /// A gap in a lane's numbers is taken for none.
     IgnoreGaps,
-    /// A lane goes on with a log that has become shorter.
-    TrustShorterLog,
     /// A lane's lease is granted before what its poll mentions is applied.
     LeaseBeforeReplay,
 }
 
 impl Mutant {
     /// Every mutant.
-    pub const ALL: [Mutant; 5] = [
+    pub const ALL: [Mutant; 8] = [
         Mutant::StripeCount,
         Mutant::DetachFlight,
         Mutant::Revoke,
         Mutant::AbsenceRefuses,
         Mutant::Conclude,
+        Mutant::IgnoreBus,
+        Mutant::IgnoreGaps,
+        Mutant::LeaseBeforeReplay,
     ];
 
     /// Whether the rule is taken out on this thread.

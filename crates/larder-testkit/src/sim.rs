@@ -4,6 +4,7 @@
 //! A run is decided by its seed alone: which task goes next, how long everything takes, what is
 //! lost. Nothing here models the engine; it is the engine.
 
+mod chaos;
 mod executor;
 mod history;
 mod link;
@@ -14,7 +15,7 @@ mod workload;
 
 pub use executor::{SimRuntime, simulate};
 pub use history::{History, Violation};
-pub use link::{Faults, Link};
+pub use link::{Cut, Faults, Link};
 pub use random::Random;
 pub use scenarios::{SCENARIOS, Scenario};
 pub use source::Source;

@@ -16,8 +16,9 @@ use crate::cache::Cache;
 use crate::codec::MessagePack;
 use crate::codec::Opaque;
 use crate::engine::{Engine, Flights, Lives, Weigher};
+use crate::link;
 use crate::loader::{Cx, LoadFn, boxed_loader};
-use crate::near::{Cause, Near as NearCache, Reporter};
+use crate::near::{Cause, Near as NearCache, Reporter, View};
 use crate::observe::Counts;
 use crate::options::{IntoBytes, IntoDuration, Near};
 use crate::remote::{Layout, Opening, Remote};
@@ -249,7 +250,15 @@ impl<K, V, C> Builder<K, V, C> {
         else {
             return Err(wrong.error(&self.name));
         };
-        let near = Arc::new(NearCache::new(capacity, Reporter::new(self.listener)));
+        let on_bus = remote
+            .as_ref()
+            .is_some_and(|store| store.describe().bus.is_some());
+        let view = if on_bus {
+            View::fenced()
+        } else {
+            View::unfenced()
+        };
+        let near = Arc::new(NearCache::new(capacity, Reporter::new(self.listener), view));
         near.start_sweep(&runtime);
         let engine = Engine {
             prefix: format!("{name}:").into_bytes().into(),
@@ -268,7 +277,11 @@ impl<K, V, C> Builder<K, V, C> {
             last_version: AtomicU64::new(0),
             runtime,
         };
-        Ok(Cache::new(Arc::new(engine), self.loader))
+        let engine = Arc::new(engine);
+        if capacity > 0 {
+            link::start(&engine);
+        }
+        Ok(Cache::new(engine, self.loader))
     }
 
     fn lives(&self, wrong: &mut Wrong) -> Option<Lives> {

@@ -11,6 +11,7 @@
 mod commit;
 mod keyspace;
 mod lease;
+mod log;
 mod shard;
 mod sweep;
 
@@ -23,6 +24,7 @@ use larder_core::runtime::{Mono, Runtime, Timestamp};
 use larder_core::store::{Batch, Committed, Description, Lookup, Pending, Store};
 use parking_lot::Mutex;
 
+use log::Log;
 use shard::Shard;
 
 /// Enough that each shard stays small (a scan step and a sweep step lock one at a time) and that
@@ -44,6 +46,7 @@ struct Inner {
     hasher: KeyHasher,
     shards: Box<[Mutex<Shard>]>,
     expired: AtomicU64,
+    log: Log,
 }
 
 /// Counts of an embedded store at one moment.
@@ -69,6 +72,7 @@ impl Embedded {
             hasher: KeyHasher::new(runtime.random()),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             expired: AtomicU64::new(0),
+            log: Log::default(),
             runtime,
         });
         sweep::start(&inner);
@@ -138,7 +142,7 @@ impl Store for Embedded {
             name: "embedded store",
             leases: Some(self),
             keyspace: Some(self),
-            bus: None,
+            bus: Some(self),
         }
     }
 }

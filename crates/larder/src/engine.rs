@@ -18,11 +18,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ::bytes::Bytes;
-use larder_core::admit::{Refusal, Snapshot};
+use larder_core::admit::Refusal;
 use larder_core::codec::Codec;
 use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::freshness::NearLife;
 use larder_core::key::{Key, KeyHasher, Name, WireKey, wire_key};
+use larder_core::lane::LEASE;
 use larder_core::record::{Expiry, Life};
 use larder_core::runtime::{Mono, Runtime};
 use larder_core::space::Space;
@@ -31,7 +32,7 @@ use larder_core::version::Version;
 use tokio::sync::oneshot;
 
 use crate::loaded::{Loaded, Source};
-use crate::near::{Entry, EntryMeta, Near, NearKey};
+use crate::near::{Entry, EntryMeta, Near, NearKey, NearSnapshot};
 use crate::observe::Counts;
 pub(crate) use flight::{Flights, Load};
 pub(crate) use write::Change;
@@ -70,10 +71,12 @@ pub(crate) struct Lives {
     pub(crate) tombstone: Duration,
 }
 
-/// How long a value that could not be proven (the remote tier did not answer) may be used in
-/// this process, counted from the start of its load: the bound on staleness that the near cache
-/// promises, so that a dead remote tier does not send every read to the source.
-pub(crate) const UNPROVEN_LIFE: Duration = Duration::from_secs(1);
+/// The moment before a read: what the near guard showed, and when that was.
+#[derive(Clone, Copy)]
+pub(crate) struct Before {
+    pub(crate) near: NearSnapshot,
+    pub(crate) at: Mono,
+}
 
 /// One key of this cache.
 #[derive(Clone)]
@@ -133,13 +136,17 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 format!("the cache {} is closed", self.name),
             ));
         }
-        let wire = wire_key(&self.prefix, key)?;
+        Ok(self.wire_key(wire_key(&self.prefix, key)?))
+    }
+
+    /// A key of this cache that is on the wire already.
+    pub(crate) fn wire_key(&self, wire: WireKey) -> EngineKey {
         let hash = self.hasher.hash(&wire);
-        Ok(EngineKey {
+        EngineKey {
             wire,
             prefix: self.prefix.len(),
             hash,
-        })
+        }
     }
 
     /// The keys of this cache in the remote tier.
@@ -208,14 +215,21 @@ impl<V: Send + Sync + 'static> Engine<V> {
         })
     }
 
-    /// The near entry of a value whose life begins at `start`.
+    /// The proof to take before a value of this key is read from anywhere.
+    pub(crate) fn before(&self, key: &EngineKey) -> Before {
+        Before {
+            near: self.near.snapshot(key.hash),
+            at: self.runtime.now(),
+        }
+    }
+
+    /// The near entry of a value that was read after `before`, and whose life begins at `start`.
     pub(crate) fn entry(
         &self,
         key: &EngineKey,
         incoming: Incoming<V>,
         version: Version,
-        start: Mono,
-        now: Mono,
+        (before, start): (Mono, Mono),
     ) -> Arc<Entry<V>> {
         let fresh_until = incoming.ttl.map_or(Mono::MAX, |ttl| start.after(ttl));
         let usable_until = match incoming.ttl {
@@ -228,17 +242,18 @@ impl<V: Send + Sync + 'static> Engine<V> {
         };
         let meta = EntryMeta {
             version,
-            created: now,
+            created: start,
             life,
+            proven_until: before.after(LEASE),
             weight: incoming.weight,
         };
         Arc::new(Entry::new(key.near().bytes, incoming.value, meta))
     }
 
     /// Offers a value to the near cache; a refusal is counted and otherwise no trouble.
-    pub(crate) fn admit(&self, key: &EngineKey, snapshot: Snapshot, entry: &Arc<Entry<V>>) {
+    pub(crate) fn admit(&self, key: &EngineKey, before: Before, entry: &Arc<Entry<V>>) {
         let now = self.runtime.now();
-        if let Err(refusal) = self.near.admit(key.hash, snapshot, entry, now) {
+        if let Err(refusal) = self.near.admit(key.hash, before.near, entry, now) {
             self.refuse(refusal);
         }
     }

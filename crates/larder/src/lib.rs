@@ -14,6 +14,7 @@ pub mod codec;
 pub mod embedded;
 
 mod engine;
+mod link;
 mod near;
 mod observe;
 mod runtime;
@@ -23,7 +24,7 @@ pub use cache::{Cache, Receipt};
 pub use loaded::{Loaded, Source};
 pub use loader::{Cx, LoadError};
 pub use near::Cause;
-pub use observe::{LoadStats, NearStats, RemoteStats, Stats};
+pub use observe::{BusStats, LoadStats, NearStats, RemoteStats, Stats};
 pub use options::{InsertOptions, IntoBytes, IntoDuration, Near, Policy};
 pub use remote::{Layout, Opening, Remote};
 pub use runtime::TokioRuntime;

@@ -9,6 +9,7 @@ mod entry;
 mod evict;
 mod guard;
 mod sweep;
+mod view;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,6 +28,7 @@ pub use evict::Cause;
 pub(crate) use evict::Reporter;
 use evict::{Evicted, Eviction, IdentityHash, Weight};
 use guard::Guard;
+pub(crate) use view::View;
 
 /// An entry may weigh up to this part of the capacity; the map is split into no more pieces than
 /// that allows.
@@ -41,6 +43,14 @@ pub(crate) struct Near<V> {
     map: Option<Map<V>>,
     capacity: AtomicU64,
     reporter: Arc<Reporter<V>>,
+    view: View,
+}
+
+/// The moment before a read, as the guard and the generation show it.
+#[derive(Clone, Copy)]
+pub(crate) struct NearSnapshot {
+    stripe: Snapshot,
+    generation: u32,
 }
 
 /// A key as the near cache knows it.
@@ -52,7 +62,7 @@ pub(crate) struct NearKey<'a> {
 
 impl<V: Send + Sync + 'static> Near<V> {
     /// A near cache of `capacity` bytes; with 0 it only guards, and holds nothing.
-    pub(crate) fn new(capacity: u64, reporter: Reporter<V>) -> Near<V> {
+    pub(crate) fn new(capacity: u64, reporter: Reporter<V>, view: View) -> Near<V> {
         let reporter = Arc::new(reporter);
         let map = (capacity > 0).then(|| {
             let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -71,6 +81,7 @@ impl<V: Send + Sync + 'static> Near<V> {
             map,
             capacity: AtomicU64::new(capacity),
             reporter,
+            view,
         }
     }
 
@@ -79,10 +90,21 @@ impl<V: Send + Sync + 'static> Near<V> {
         ENTRY_COST + key.len() + value
     }
 
-    /// The usable entry of a key, and whether it is fresh.
+    /// The entry of a key that may be used now, and whether it is fresh.
     pub(crate) fn get(&self, key: NearKey<'_>, now: Mono) -> Option<(Arc<Entry<V>>, Freshness)> {
+        let found = self.get_fenced(key, now)?;
+        (self.view.is_leased(now) || now < found.0.proven_until()).then_some(found)
+    }
+
+    /// The same without regard to the bus: a change may have been missed.
+    pub(crate) fn get_fenced(
+        &self,
+        key: NearKey<'_>,
+        now: Mono,
+    ) -> Option<(Arc<Entry<V>>, Freshness)> {
         let entry = self.map.as_ref()?.get(&key.hash)?;
-        if entry.key() != key.bytes {
+        let is_other = entry.key() != key.bytes;
+        if is_other || entry.generation() != self.view.generation() {
             return None;
         }
         match entry.freshness(now) {
@@ -91,34 +113,55 @@ impl<V: Send + Sync + 'static> Near<V> {
         }
     }
 
-    /// The version of the copy held for a key if that is fresh no more; zero otherwise.
+    /// The version of the copy held for a key if that may not be used as fresh; zero otherwise.
     pub(crate) fn outlived(&self, key: NearKey<'_>, now: Mono) -> Version {
         let held = self.map.as_ref().and_then(|map| map.peek(&key.hash));
-        held.filter(|entry| entry.key() == key.bytes && entry.freshness(now) != Freshness::Fresh)
-            .map_or(Version::ZERO, |entry| entry.version())
-    }
-
-    /// The proof to take before a value of this key is read from anywhere.
-    pub(crate) fn snapshot(&self, hash: u64) -> Snapshot {
-        self.guard.stripe(hash).snapshot()
+        match held.filter(|entry| entry.key() == key.bytes) {
+            Some(entry) if !matches!(self.get(key, now), Some((_, Freshness::Fresh))) => {
+                entry.version()
+            }
+            _ => Version::ZERO,
+        }
     }
 
     /// Whether nothing of this key's stripe has changed since `snapshot` was taken.
-    pub(crate) fn stands(&self, hash: u64, snapshot: Snapshot) -> bool {
-        self.snapshot(hash) == snapshot
+    pub(crate) fn stands(&self, hash: u64, snapshot: NearSnapshot) -> bool {
+        let now = self.snapshot(hash);
+        now.stripe == snapshot.stripe && now.generation == snapshot.generation
+    }
+
+    /// The proof to take before a value of this key is read from anywhere.
+    pub(crate) fn snapshot(&self, hash: u64) -> NearSnapshot {
+        // The generation first: should it change in between, the stripe's count will have
+        // changed too by the time of the admission.
+        let generation = self.view.generation();
+        NearSnapshot {
+            stripe: self.guard.stripe(hash).snapshot(),
+            generation,
+        }
+    }
+
+    pub(crate) fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Makes every copy void, those that are being read included.
+    pub(crate) fn start_generation(&self, generation: u32) {
+        self.view.set_generation(generation);
+        self.guard.change_all();
     }
 
     /// Stores a value that was read after `snapshot` was taken, unless its key changed since.
     pub(crate) fn admit(
         &self,
         hash: u64,
-        snapshot: Snapshot,
+        snapshot: NearSnapshot,
         entry: &Arc<Entry<V>>,
         now: Mono,
     ) -> Result<(), Refusal> {
         let stripe = self.guard.stripe(hash);
-        stripe.admit(snapshot, hash, entry.version(), now)?;
-        let evicted = self.store(hash, entry)?;
+        stripe.admit(snapshot.stripe, hash, entry.version(), now)?;
+        let evicted = self.store(hash, entry, snapshot.generation)?;
         drop(stripe);
         // The listener runs here, outside the lock: it may call the cache.
         drop(evicted);
@@ -130,15 +173,15 @@ impl<V: Send + Sync + 'static> Near<V> {
     pub(crate) fn conclude(
         &self,
         key: NearKey<'_>,
-        snapshot: Snapshot,
+        snapshot: NearSnapshot,
         entry: &Arc<Entry<V>>,
         now: Mono,
     ) -> Result<(), Refusal> {
         let mut stripe = self.guard.stripe(key.hash);
-        let admitted = stripe.admit(snapshot, key.hash, entry.version(), now);
+        let admitted = stripe.admit(snapshot.stripe, key.hash, entry.version(), now);
         let superseded = Version(entry.version().0.saturating_sub(1));
         stripe.change(key.hash, Some(superseded), now);
-        let stored = admitted.and_then(|()| self.store(key.hash, entry));
+        let stored = admitted.and_then(|()| self.store(key.hash, entry, snapshot.generation));
         let removed = match &stored {
             Ok(_) => None,
             Err(_) => self.take(key, |old| old.version() < entry.version()),
@@ -158,7 +201,7 @@ impl<V: Send + Sync + 'static> Near<V> {
     ) -> Result<(), Refusal> {
         let mut stripe = self.guard.stripe(key.hash);
         stripe.change(key.hash, None, now);
-        let stored = self.store(key.hash, &entry());
+        let stored = self.store(key.hash, &entry(), self.view.generation());
         // A value that is not kept must not leave its predecessor behind.
         let removed = if stored.is_err() {
             self.take(key, |_| true)
@@ -168,6 +211,12 @@ impl<V: Send + Sync + 'static> Near<V> {
         drop(stripe);
         self.report(removed, Cause::Replaced);
         stored.map(drop)
+    }
+
+    /// Forgets every copy older than `version`, and refuses those that are still being read. A
+    /// copy of that very version is the value that replaced them.
+    pub(crate) fn replaced(&self, key: NearKey<'_>, version: Version, now: Mono) {
+        self.remove(key, Version(version.0.saturating_sub(1)), now);
     }
 
     /// Forgets every copy up to `version`, and refuses those that are still being read.
@@ -239,7 +288,16 @@ impl<V: Send + Sync + 'static> Near<V> {
 
     /// Puts an entry into the map in place of an older one. The caller holds the stripe's lock,
     /// and drops what is returned after it.
-    fn store(&self, hash: u64, entry: &Arc<Entry<V>>) -> Result<Evicted<V>, Refusal> {
+    fn store(
+        &self,
+        hash: u64,
+        entry: &Arc<Entry<V>>,
+        generation: u32,
+    ) -> Result<Evicted<V>, Refusal> {
+        if generation != self.view.generation() {
+            return Err(Refusal::Raced);
+        }
+        entry.set_generation(generation);
         let Some(map) = &self.map else {
             return Ok(Evicted::default());
         };
@@ -247,10 +305,9 @@ impl<V: Send + Sync + 'static> Near<V> {
             return Err(Refusal::TooLarge);
         }
         let replaced = map.peek(&hash).filter(|old| old.key() == entry.key());
-        if replaced
-            .as_ref()
-            .is_some_and(|old| old.version() > entry.version())
-        {
+        let is_newer =
+            |old: &Arc<Entry<V>>| old.generation() == generation && old.version() > entry.version();
+        if replaced.as_ref().is_some_and(is_newer) {
             return Err(Refusal::Superseded);
         }
         let mut evicted = Evicted::default();

@@ -4,5 +4,5 @@ mod counter;
 mod stats;
 
 pub(crate) use counter::Counter;
+pub use stats::{BusStats, LoadStats, NearStats, RemoteStats, Stats};
 pub(crate) use stats::{Counts, count};
-pub use stats::{LoadStats, NearStats, RemoteStats, Stats};

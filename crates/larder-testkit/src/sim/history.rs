@@ -1,13 +1,17 @@
 //! What a run has promised, and whether its reads keep it.
 //!
-//! When a change of a key is acknowledged, every read that begins afterwards must give at least
-//! the value that the source held when the change was asked for. A node whose near cache is not
-//! told of other nodes' changes owes that only for changes made through itself; a direct look at the
-//! store owes it for all.
+//! When a change of a key is acknowledged, reads that begin afterwards must give at least the
+//! value that the source held when the change was asked for:
+//!
+//! * at once, if they go through the node that made the change, or look at the store directly;
+//! * after Δ, wherever they are, whatever the network did meanwhile.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
+
+use larder_core::lane::LEASE;
+use larder_core::runtime::Mono;
 
 /// A broken promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +26,8 @@ pub struct Violation {
     pub floor: u64,
     /// What the value claimed about itself.
     pub marked_stale: bool,
+    /// Which promise.
+    pub promise: &'static str,
 }
 
 impl fmt::Display for Violation {
@@ -33,18 +39,33 @@ impl fmt::Display for Violation {
         };
         write!(
             f,
-            "node {} read {}{stale} of key {} after {} was acknowledged",
-            self.node, self.got, self.key, self.floor
+            "node {} read {}{stale} of key {} after {} was acknowledged ({})",
+            self.node, self.got, self.key, self.floor, self.promise
         )
     }
 }
 
+/// The changes of one key that bind one reader, or all.
 #[derive(Default)]
-struct Floors {
+struct Bound {
     /// For values that claim to be fresh.
-    fresh: BTreeMap<(usize, u64), u64>,
-    /// For values marked stale: only removals raise it.
-    stale: BTreeMap<(usize, u64), u64>,
+    fresh: u64,
+    /// For values marked stale: only removals count.
+    stale: u64,
+}
+
+struct Acknowledged {
+    at: Mono,
+    value: u64,
+    removal: bool,
+}
+
+#[derive(Default)]
+struct Promises {
+    at_once: BTreeMap<(usize, u64), Bound>,
+    /// Those not yet older than Δ, per key, in order of time.
+    recent: BTreeMap<u64, Vec<Acknowledged>>,
+    after_delta: BTreeMap<u64, Bound>,
     violation: Option<Violation>,
     reads: u64,
     changes: u64,
@@ -52,80 +73,126 @@ struct Floors {
 
 /// The promises of one run.
 #[derive(Clone, Default)]
-pub struct History(Arc<Mutex<Floors>>);
+pub struct History(Arc<Mutex<Promises>>);
 
-/// What a read that begins now must give at least.
+/// What a read that begins now must give at least, by each promise.
 #[derive(Clone, Copy, Debug)]
 pub struct Due {
     node: usize,
     key: u64,
-    fresh: u64,
-    stale: u64,
+    at_once: (u64, u64),
+    after_delta: (u64, u64),
+}
+
+impl Bound {
+    fn raise(&mut self, value: u64, removal: bool) {
+        self.fresh = self.fresh.max(value);
+        if removal {
+            self.stale = self.stale.max(value);
+        }
+    }
 }
 
 impl History {
-    fn floors(&self) -> MutexGuard<'_, Floors> {
+    fn promises(&self) -> MutexGuard<'_, Promises> {
         self.0.lock().expect("keeping the history does not panic")
     }
 
-    /// A change that was asked for when the source held `value` was acknowledged. It binds
-    /// `nodes`. After a removal, nothing older may come back even as a stale value.
+    /// A change that was asked for when the source held `value` was acknowledged at `at`. It
+    /// binds `nodes` at once. After a removal, nothing older may come back even as a stale value.
     pub fn acknowledged(
         &self,
+        at: Mono,
         nodes: impl IntoIterator<Item = usize>,
         key: u64,
         value: u64,
         removal: bool,
     ) {
-        let mut floors = self.floors();
-        floors.changes += 1;
+        let mut promises = self.promises();
+        promises.changes += 1;
         for node in nodes {
-            let fresh = floors.fresh.entry((node, key)).or_default();
-            *fresh = value.max(*fresh);
-            if removal {
-                let stale = floors.stale.entry((node, key)).or_default();
-                *stale = value.max(*stale);
-            }
+            promises
+                .at_once
+                .entry((node, key))
+                .or_default()
+                .raise(value, removal);
         }
+        promises
+            .recent
+            .entry(key)
+            .or_default()
+            .push(Acknowledged { at, value, removal });
     }
 
     /// Call when a read begins.
-    pub fn begin_read(&self, node: usize, key: u64) -> Due {
-        let floors = self.floors();
-        let at = |map: &BTreeMap<_, u64>| map.get(&(node, key)).copied().unwrap_or(0);
+    pub fn begin_read(&self, at: Mono, node: usize, key: u64) -> Due {
+        let promises = &mut *self.promises();
+        let recent = promises.recent.entry(key).or_default();
+        let after_delta = promises.after_delta.entry(key).or_default();
+        let ripe = recent
+            .iter()
+            .take_while(|change| change.at.after(LEASE) < at)
+            .count();
+        for change in recent.drain(..ripe) {
+            after_delta.raise(change.value, change.removal);
+        }
+        let at_once = promises.at_once.entry((node, key)).or_default();
         Due {
             node,
             key,
-            fresh: at(&floors.fresh),
-            stale: at(&floors.stale),
+            at_once: (at_once.fresh, at_once.stale),
+            after_delta: (after_delta.fresh, after_delta.stale),
         }
     }
 
     /// Call with what the read gave.
     pub fn end_read(&self, due: Due, got: u64, marked_stale: bool) {
-        let mut floors = self.floors();
-        floors.reads += 1;
-        let floor = if marked_stale { due.stale } else { due.fresh };
-        if got < floor && floors.violation.is_none() {
-            let Due { node, key, .. } = due;
-            floors.violation = Some(Violation {
-                node,
-                key,
-                got,
-                floor,
-                marked_stale,
-            });
+        let mut promises = self.promises();
+        promises.reads += 1;
+        let bound = |(fresh, stale)| if marked_stale { stale } else { fresh };
+        for (promise, floor) in [
+            ("at once", bound(due.at_once)),
+            ("after Δ", bound(due.after_delta)),
+        ] {
+            if got < floor && promises.violation.is_none() {
+                let Due { node, key, .. } = due;
+                let violation = Violation {
+                    node,
+                    key,
+                    got,
+                    floor,
+                    marked_stale,
+                    promise,
+                };
+                promises.violation = Some(violation);
+            }
         }
+    }
+
+    /// A copy that has not become what the source says although there was time enough.
+    pub fn not_converged(&self, node: usize, key: u64, got: u64, source: u64) {
+        let promise = "in the end";
+        let marked_stale = false;
+        let mut promises = self.promises();
+        let violation = Violation {
+            node,
+            key,
+            got,
+            floor: source,
+            marked_stale,
+            promise,
+        };
+        promises.violation.get_or_insert(violation);
     }
 
     /// The first broken promise.
     pub fn violation(&self) -> Option<Violation> {
-        self.floors().violation.clone()
+        self.promises().violation.clone()
     }
 
     /// Reads that were checked, and changes that were acknowledged.
     pub fn counts(&self) -> (u64, u64) {
-        let floors = self.floors();
-        (floors.reads, floors.changes)
+        let promises = self.promises();
+        (promises.reads, promises.changes)
     }
 }

@@ -129,7 +129,9 @@ impl Scenario {
                 keys: 1,
                 tasks: 0,
                 operations: 0,
+                rest: Duration::ZERO,
                 faults,
+                chaos: false,
             };
             let world = Arc::new(World::new(runtime.clone(), setup).await);
             self.prepare(&world).await;

@@ -8,7 +8,7 @@ use larder::{Cache, Cx, Near, Stats};
 use larder_core::runtime::Runtime;
 use larder_core::store::Store;
 
-use super::{Faults, History, Link, Random, SimRuntime, Source, Violation, simulate};
+use super::{Faults, History, Link, Random, SimRuntime, Source, Violation, chaos, simulate};
 
 /// What a world consists of.
 #[derive(Clone, Copy, Debug)]
@@ -17,12 +17,16 @@ pub struct Setup {
     pub nodes: usize,
     /// Keys of the workload.
     pub keys: u64,
-    /// Tasks per node.
+    /// Tasks per node; the last one has one, which sees what the store says.
     pub tasks: usize,
     /// Operations per task.
     pub operations: usize,
+    /// The longest rest of a task between two operations.
+    pub rest: Duration,
     /// What goes wrong between nodes and store.
     pub faults: Faults,
+    /// Whether links are cut, the store restarts empty, and logs are trimmed.
+    pub chaos: bool,
 }
 
 /// What a run amounted to.
@@ -34,6 +38,8 @@ pub struct Report {
     pub changes: u64,
     /// Operations that ended with an error, as injected.
     pub errors: u64,
+    /// Cuts, restarts and trimmings.
+    pub disasters: u64,
     /// The counts of every node.
     pub nodes: Vec<Stats>,
 }
@@ -41,6 +47,9 @@ pub struct Report {
 /// A failure of a loader, injected.
 #[derive(Debug)]
 pub(crate) struct SourceDown;
+
+/// How long copies may take to become what the source says, once nothing goes wrong any more.
+const CONVERGENCE: Duration = Duration::from_secs(2);
 
 /// Engines over one store.
 pub struct World {
@@ -52,23 +61,27 @@ pub struct World {
     pub history: History,
     /// One cache per node.
     pub nodes: Vec<Cache<u64, u64>>,
+    /// The nodes' ways to the store.
+    pub links: Vec<Link>,
+    /// The store itself.
+    pub store: Embedded,
 }
 
 impl World {
     /// Builds the engines.
     pub async fn new(runtime: SimRuntime, setup: Setup) -> World {
         let clock: Arc<dyn Runtime> = Arc::new(runtime.clone());
-        let store: Arc<dyn Store> = Arc::new(Embedded::new(clock.clone()));
-        let mut nodes = Vec::new();
+        let store = Embedded::new(clock.clone());
+        let (mut nodes, mut links) = (Vec::new(), Vec::new());
         for node in 0..setup.nodes {
-            let link: Arc<dyn Store> =
-                Arc::new(Link::new(store.clone(), runtime.clone(), setup.faults));
+            let link = Link::new(Arc::new(store.clone()), runtime.clone(), setup.faults);
+            let remote: Arc<dyn Store> = Arc::new(link.clone());
             let mut builder = Cache::builder("sim:rows")
-                .ttl(Duration::from_secs(60))
-                .stale_for(Duration::from_secs(60))
+                .ttl(Duration::from_secs(600))
+                .stale_for(Duration::from_secs(600))
                 .lease(Duration::from_millis(300))
                 .runtime(clock.clone())
-                .remote(link);
+                .remote(remote);
             if node + 1 < setup.nodes {
                 builder = builder.near(Near::bytes(1 << 20));
             }
@@ -78,12 +91,16 @@ impl World {
                     .await
                     .expect("the simulated settings are valid"),
             );
+            links.push(link);
         }
+        let (source, history) = (Source::default(), History::default());
         World {
             runtime,
-            source: Source::default(),
-            history: History::default(),
+            source,
+            history,
             nodes,
+            links,
+            store,
         }
     }
 
@@ -100,7 +117,7 @@ impl World {
 
     /// Reads through the loader and checks what comes.
     pub async fn read(&self, node: usize, key: u64, pause: Duration, fails: bool) -> bool {
-        let due = self.history.begin_read(node, key);
+        let due = self.history.begin_read(self.runtime.now(), node, key);
         let (source, runtime) = (self.source.clone(), self.runtime.clone());
         let load = move |cx: Cx<u64>| async move {
             runtime.sleep(pause).await;
@@ -116,15 +133,15 @@ impl World {
     }
 
     /// Reads without a loader and checks what comes. On the last node, which has no near cache,
-    /// that is a direct look at the store: it owes the changes of all nodes. (A shared load does
-    /// not: it may have begun before a change that its node was not told of.)
+    /// that is a direct look at the store: it owes the changes of all nodes at once. (A shared
+    /// load does not: it may have begun before a change that its node was not told of yet.)
     pub async fn peek(&self, node: usize, key: u64) -> bool {
         let reader = if node + 1 == self.nodes.len() {
             self.direct()
         } else {
             node
         };
-        let due = self.history.begin_read(reader, key);
+        let due = self.history.begin_read(self.runtime.now(), reader, key);
         match self.nodes[node].get(&key).await {
             Ok(Some(loaded)) => self.history.end_read(due, *loaded, loaded.is_stale()),
             Ok(None) => {}
@@ -133,13 +150,18 @@ impl World {
         true
     }
 
+    fn acknowledged(&self, node: usize, key: u64, value: u64, removal: bool) {
+        let now = self.runtime.now();
+        self.history
+            .acknowledged(now, self.bound(node), key, value, removal);
+    }
+
     /// Changes the source and removes the cached value.
     pub async fn invalidate(&self, node: usize, key: u64) -> bool {
         let value = self.source.write(key);
         let done = self.nodes[node].invalidate(&key).await.is_ok();
         if done {
-            self.history
-                .acknowledged(self.bound(node), key, value, true);
+            self.acknowledged(node, key, value, true);
         }
         done
     }
@@ -149,8 +171,7 @@ impl World {
         let value = self.source.write(key);
         let done = self.nodes[node].expire(&key).await.is_ok();
         if done {
-            self.history
-                .acknowledged(self.bound(node), key, value, false);
+            self.acknowledged(node, key, value, false);
         }
         done
     }
@@ -160,8 +181,7 @@ impl World {
         let value = self.source.write(key);
         let done = self.nodes[node].insert(&key, value).await.is_ok();
         if done {
-            self.history
-                .acknowledged(self.bound(node), key, value, true);
+            self.acknowledged(node, key, value, true);
         }
         done
     }
@@ -171,22 +191,50 @@ impl World {
         let value = self.source.write(key);
         let done = self.nodes[node].clear().await.is_ok();
         if done {
-            self.history
-                .acknowledged(self.bound(node), key, value, true);
+            self.acknowledged(node, key, value, true);
         }
         done
     }
 
     async fn step(&self, node: usize, key: u64, random: &mut Random) -> bool {
         let pause = Duration::from_micros(random.below(3_000));
-        match random.below(100) {
-            0..60 => self.read(node, key, pause, random.per_mille(50)).await,
-            60..75 => self.peek(node, key).await,
-            75..92 => self.invalidate(node, key).await,
-            92..98 => self.expire(node, key).await,
+        match random.below(1_000) {
+            0..700 => self.read(node, key, pause, random.per_mille(50)).await,
+            700..900 => self.peek(node, key).await,
+            900..950 => self.invalidate(node, key).await,
+            950..970 => self.expire(node, key).await,
+            970..975 => self.clear(node, key).await,
             // No inserts here: they race the source by nature (of two writers the slower one
             // wins), so nothing could be promised. The scenarios have them, one writer each.
-            _ => self.clear(node, key).await,
+            _ => self.read(node, key, pause, false).await,
+        }
+    }
+
+    /// Once nothing goes wrong any more: every key changes once more, and soon every copy is
+    /// what the source says.
+    async fn converge(&self, setup: Setup) {
+        for link in &self.links {
+            link.calm();
+        }
+        for key in 0..setup.keys {
+            while !self.invalidate(0, key).await {}
+            // A last copy everywhere, then a last change.
+            for node in 0..self.nodes.len() {
+                self.read(node, key, Duration::ZERO, false).await;
+            }
+            while !self.invalidate(0, key).await {}
+        }
+        self.runtime.sleep(CONVERGENCE).await;
+        for (node, cache) in self.nodes.iter().enumerate() {
+            for key in 0..setup.keys {
+                let source = self.source.read(key);
+                match cache.get(&key).await {
+                    Ok(Some(copy)) if *copy != source => {
+                        self.history.not_converged(node, key, *copy, source);
+                    }
+                    _ => {}
+                }
+            }
         }
     }
 
@@ -196,7 +244,8 @@ impl World {
             let world = Arc::new(World::new(runtime.clone(), setup).await);
             let (done, mut ended) = tokio::sync::mpsc::unbounded_channel();
             for node in 0..setup.nodes {
-                for _ in 0..setup.tasks {
+                let is_observer = node + 1 == setup.nodes;
+                for _ in 0..if is_observer { 1 } else { setup.tasks } {
                     let (world, done) = (world.clone(), done.clone());
                     let mut random = runtime.fork_random();
                     runtime.spawn(Box::pin(async move {
@@ -204,7 +253,8 @@ impl World {
                         for _ in 0..setup.operations {
                             let key = random.below(setup.keys);
                             errors += u64::from(!world.step(node, key, &mut random).await);
-                            let rest = Duration::from_micros(random.below(2_000));
+                            let rest = setup.rest.as_nanos() as u64;
+                            let rest = Duration::from_nanos(random.below(rest.max(1)));
                             world.runtime.sleep(rest).await;
                         }
                         let _ = done.send(errors);
@@ -212,10 +262,16 @@ impl World {
                 }
             }
             drop(done);
+            let chaos = setup.chaos.then(|| chaos::start(&world));
             let mut errors = 0;
             while let Some(more) = ended.recv().await {
                 errors += more;
             }
+            let disasters = match chaos {
+                Some(chaos) => chaos.stop().await,
+                None => 0,
+            };
+            world.converge(setup).await;
             let (reads, changes) = world.history.counts();
             let nodes = world.nodes.iter().map(Cache::stats).collect();
             match world.history.violation() {
@@ -224,6 +280,7 @@ impl World {
                     reads,
                     changes,
                     errors,
+                    disasters,
                     nodes,
                 }),
             }

@@ -2,6 +2,7 @@
 //! that they touch.
 
 use bytes::Bytes;
+use larder_core::bus::{BusChange, ChangeKind};
 use larder_core::record::{Kind, Record};
 use larder_core::runtime::Timestamp;
 use larder_core::store::{Batch, Committed, Expect, Outcome, Put, Write};
@@ -56,18 +57,36 @@ impl Inner {
                 return Committed::Refused(at);
             }
         }
-        let outcome = |(key, write): (Bytes, Write)| {
-            let hash = self.hasher.hash(&key);
-            locked
-                .shard(self.shard_of(hash))
-                .apply(hash, &key, write, now)
+        let outcome = |(key, write): &(Bytes, Write)| {
+            let hash = self.hasher.hash(key);
+            let shard = locked.shard(self.shard_of(hash));
+            shard.apply(hash, key, write, now)
         };
-        Committed::Done(batch.writes.into_iter().map(outcome).collect())
+        let outcomes: SmallVec<[Outcome; 1]> = batch.writes.iter().map(outcome).collect();
+        self.log.append(|| {
+            let change = |((key, write), outcome): (&(Bytes, Write), &Outcome)| BusChange {
+                key: Bytes::copy_from_slice(key),
+                version: outcome.version,
+                kind: kind_of(write),
+            };
+            batch.writes.iter().zip(&outcomes).map(change).collect()
+        });
+        drop(locked);
+        Committed::Done(outcomes)
+    }
+}
+
+/// What a write means for older copies.
+fn kind_of(write: &Write) -> ChangeKind {
+    match write {
+        Write::Put(_) | Write::Touch(_) => ChangeKind::Replaced,
+        Write::Remove { .. } => ChangeKind::Removed,
+        Write::Expire => ChangeKind::Expired,
     }
 }
 
 impl Shard {
-    fn apply(&mut self, hash: u64, key: &[u8], write: Write, now: Timestamp) -> Outcome {
+    fn apply(&mut self, hash: u64, key: &[u8], write: &Write, now: Timestamp) -> Outcome {
         let live = self.live(hash, key, now);
         let existed = live.is_some();
         let (stored, kept) = match live {
@@ -108,7 +127,7 @@ impl Shard {
         &mut self,
         hash: u64,
         key: &[u8],
-        put: Put,
+        put: &Put,
         version: Version,
         now: Timestamp,
         kept: (Option<Timestamp>, Option<Timestamp>),
@@ -133,7 +152,7 @@ impl Shard {
             expires_at,
             codec: put.codec,
             schema: put.schema,
-            value: put.value,
+            value: put.value.clone(),
         };
         self.put(hash, key, record);
     }

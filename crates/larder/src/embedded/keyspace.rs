@@ -1,9 +1,11 @@
 //! Scanning, counting and clearing the embedded store.
 
 use bytes::Bytes;
+use larder_core::bus::{BusChange, ChangeKind};
 use larder_core::runtime::Timestamp;
 use larder_core::space::Space;
 use larder_core::store::{Keyspace, Page, Pending};
+use larder_core::version::Version;
 
 use super::shard::Slot;
 use super::{Embedded, Inner, SHARDS};
@@ -66,11 +68,29 @@ impl Inner {
     }
 
     fn clear(&self, space: &Space) -> u64 {
+        let now = self.now();
         let mut removed = 0;
         for shard in &self.shards {
             let mut shard = shard.lock();
             shard.revoke_if(|lease| space.contains(&lease.key));
-            removed += shard.remove_if(|slot| space.contains(slot.key())) as u64;
+            let mut keys = Vec::new();
+            removed += shard.remove_if(|slot| {
+                let gone = space.contains(slot.key());
+                if gone {
+                    keys.push(Bytes::copy_from_slice(slot.key()));
+                }
+                gone
+            }) as u64;
+            if keys.is_empty() {
+                continue;
+            }
+            let version = shard.next_version(now, Version::ZERO);
+            let change = |key| BusChange {
+                key,
+                version,
+                kind: ChangeKind::Removed,
+            };
+            self.log.append(|| keys.into_iter().map(change).collect());
         }
         removed
     }

@@ -90,7 +90,7 @@ impl Inner {
                 .live(hash, key, now)
                 .map_or(Version::ZERO, |slot| slot.version);
             let version = shard.next_version(now, stored);
-            shard.store(hash, key, put, version, now, (None, None));
+            shard.store(hash, key, &put, version, now, (None, None));
             Fill::Stored(version)
         })
     }

@@ -7,11 +7,12 @@ use std::time::Duration;
 use ::bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
-use larder_core::admit::{Refusal, Snapshot};
+use larder_core::admit::Refusal;
 use larder_core::error::Error;
 use larder_core::freshness::Freshness;
+use larder_core::lane::LEASE;
 use larder_core::record::Kind;
-use larder_core::runtime::{BoxFuture, Mono};
+use larder_core::runtime::BoxFuture;
 use larder_core::store::{
     Batch, Committed, Expect, Fill, Lease, LeaseToken, Leases, Put, Store, Write,
 };
@@ -19,7 +20,7 @@ use larder_core::version::Version;
 
 use super::flight::{Landed, Load, Outcome};
 use super::read::Fetched;
-use super::{Engine, EngineKey, Incoming, UNPROVEN_LIFE};
+use super::{Before, Engine, EngineKey, Incoming};
 use crate::loaded::Source;
 use crate::loader::{Failure, Start, panic_message};
 use crate::near::Entry;
@@ -78,7 +79,6 @@ impl Drop for HeldLease {
 
 impl<V: Send + Sync + 'static> Engine<V> {
     pub(super) async fn load(self: Arc<Self>, key: &EngineKey, load: Load<V>) -> Outcome<V> {
-        let snapshot = self.near.snapshot(key.hash());
         // The flight before this one may have landed since the caller looked.
         if let Some((entry, Freshness::Fresh)) = self.near.get(key.near(), self.runtime.now()) {
             return Ok(Landed {
@@ -97,18 +97,15 @@ impl<V: Send + Sync + 'static> Engine<V> {
             }
             Claim::Load { proof, stale } => (proof, stale),
         };
-        let start = self.runtime.now();
+        let before = self.before(key);
         match self.run(load.start, &proof).await {
             Ok(value) => {
                 count(&self.counts.loaded);
                 let order = load.orders.get();
-                let cost = self.runtime.now().since(start);
+                let cost = self.runtime.now().since(before.at);
                 let entry = match self.incoming(key, value, order.ttl, order.stale_for) {
                     Ok(incoming) if order.skip => self.unstored(key, incoming, Refusal::Skipped),
-                    Ok(incoming) => {
-                        self.keep(key, snapshot, proof, incoming, (start, cost))
-                            .await
-                    }
+                    Ok(incoming) => self.keep(key, before, proof, incoming, cost).await,
                     Err((value, error)) => {
                         self.failed(error);
                         let incoming = Incoming {
@@ -190,13 +187,14 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let until = self.runtime.now().after(self.lives.lease * PATIENCE);
         let mut pause = RETRY.0;
         loop {
-            let snapshot = self.near.snapshot(key.hash());
+            let before = self.before(key);
             let token = LeaseToken::from_random(self.runtime.random());
             let answer = leases.lease(&stored, token, self.lives.lease).await;
             match answer.map_err(|error| self.failed(error))? {
                 Lease::Hit(record) => {
-                    if let Fetched::Fresh(entry) = self.take_record(&**store, key, &record) {
-                        self.admit(key, snapshot, &entry);
+                    let found = self.take_record(&**store, key, &record, before.at);
+                    if let Fetched::Fresh(entry) = found {
+                        self.admit(key, before, &entry);
                         return Ok(Claim::Fresh(entry));
                     }
                     // Fresh for the store, but nothing that this cache can read (another codec
@@ -249,7 +247,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         key: &EngineKey,
         record: &larder_core::Record,
     ) -> Option<(Arc<Entry<V>>, Source)> {
-        match self.take_record(&**store, key, record) {
+        match self.take_record(&**store, key, record, self.runtime.now()) {
             Fetched::Fresh(entry) | Fetched::Stale(entry) => Some((entry, Source::Remote)),
             Fetched::Absent => None,
         }
@@ -291,34 +289,31 @@ impl<V: Send + Sync + 'static> Engine<V> {
     async fn keep(
         &self,
         key: &EngineKey,
-        snapshot: Snapshot,
+        before: Before,
         proof: Proof,
         incoming: Incoming<V>,
-        (start, cost): (Mono, Duration),
+        cost: Duration,
     ) -> Arc<Entry<V>> {
         let stored_from = self.runtime.now();
         let version = match proof {
             Proof::Local => Ok(self.local_version()),
             Proof::Lease(lease) => self.fill(lease, self.put(&incoming, cost)).await,
-            Proof::Absence if !self.near.stands(key.hash, snapshot) => Err(Refusal::Raced),
+            Proof::Absence if !self.near.stands(key.hash, before.near) => Err(Refusal::Raced),
             Proof::Absence => self.fill_absent(key, self.put(&incoming, cost)).await,
             Proof::None => Err(Refusal::Unproven),
         };
         match version {
             Ok(version) => {
-                let now = self.runtime.now();
-                let entry = self.entry(key, incoming, version, stored_from, now);
-                self.admit(key, snapshot, &entry);
+                let entry = self.entry(key, incoming, version, (before.at, stored_from));
+                self.admit(key, before, &entry);
                 entry
             }
             Err(Refusal::Unproven) => {
                 self.refuse(Refusal::Unproven);
                 let brief = Incoming {
-                    ttl: Some(
-                        incoming
-                            .ttl
-                            .map_or(UNPROVEN_LIFE, |ttl| ttl.min(UNPROVEN_LIFE)),
-                    ),
+                    // The bound on staleness that near copies have in any case, so that a remote
+                    // tier that is down does not send every read to the source.
+                    ttl: Some(incoming.ttl.map_or(LEASE, |ttl| ttl.min(LEASE))),
                     stale_for: Duration::ZERO,
                     ..incoming
                 };
@@ -326,8 +321,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 // copy's place; it yields to a fresh one, and to all that changed meanwhile.
                 let now = self.runtime.now();
                 let version = self.near.outlived(key.near(), now).max(Version(1));
-                let entry = self.entry(key, brief, version, start, now);
-                self.admit(key, snapshot, &entry);
+                let entry = self.entry(key, brief, version, (before.at, before.at));
+                self.admit(key, before, &entry);
                 entry
             }
             Err(refusal) => self.unstored(key, incoming, refusal),
@@ -387,6 +382,6 @@ impl<V: Send + Sync + 'static> Engine<V> {
     fn unstored(&self, key: &EngineKey, incoming: Incoming<V>, refusal: Refusal) -> Arc<Entry<V>> {
         self.refuse(refusal);
         let now = self.runtime.now();
-        self.entry(key, incoming, Version::ZERO, now, now)
+        self.entry(key, incoming, Version::ZERO, (now, now))
     }
 }

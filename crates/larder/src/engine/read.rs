@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use ::bytes::Bytes;
-use larder_core::admit::Snapshot;
 use larder_core::error::Result;
 use larder_core::freshness::{Freshness, NearLife, classify};
+use larder_core::lane::LEASE;
 use larder_core::record::{Kind, Record};
+use larder_core::runtime::Mono;
 use larder_core::store::{Lookup, Store};
 
-use super::{Engine, EngineKey};
+use super::{Before, Engine, EngineKey};
 use crate::loaded::{Loaded, Source};
 use crate::near::{Entry, EntryMeta, Near};
 use crate::observe::count;
@@ -50,13 +51,13 @@ impl<V: Send + Sync + 'static> Engine<V> {
 
     /// Reads one key from the remote tier and promotes a fresh value.
     pub(super) async fn fetch(&self, store: &dyn Store, key: &EngineKey) -> Result<Fetched<V>> {
-        let snapshot = self.near.snapshot(key.hash());
+        let before = self.before(key);
         let stored = key.stored();
         let found = store
             .get(&stored)
             .await
             .map_err(|error| self.failed(error))?;
-        Ok(self.accept(store, key, snapshot, found))
+        Ok(self.accept(store, key, before, found))
     }
 
     /// Reads many keys that the near cache did not have. One round trip.
@@ -67,27 +68,24 @@ impl<V: Send + Sync + 'static> Engine<V> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let snapshots: Vec<Snapshot> = keys
-            .iter()
-            .map(|key| self.near.snapshot(key.hash()))
-            .collect();
+        let before: Vec<Before> = keys.iter().map(|key| self.before(key)).collect();
         let stored: Vec<Bytes> = keys.iter().map(EngineKey::stored).collect();
         let found = store
             .get_many(&stored)
             .await
             .map_err(|error| self.failed(error))?;
-        let answer = |((key, snapshot), found)| match self.accept(&**store, key, snapshot, found) {
+        let answer = |((key, before), found)| match self.accept(&**store, key, before, found) {
             Fetched::Fresh(entry) => Some(self.loaded(entry, Source::Remote, false)),
             Fetched::Stale(_) | Fetched::Absent => None,
         };
-        Ok(keys.iter().zip(snapshots).zip(found).map(answer).collect())
+        Ok(keys.iter().zip(before).zip(found).map(answer).collect())
     }
 
     fn accept(
         &self,
         store: &dyn Store,
         key: &EngineKey,
-        snapshot: Snapshot,
+        before: Before,
         found: Lookup,
     ) -> Fetched<V> {
         let fetched = match found {
@@ -96,24 +94,25 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 self.damaged(damage.as_str());
                 Fetched::Absent
             }
-            Lookup::Found(record) => self.take_record(store, key, &record),
+            Lookup::Found(record) => self.take_record(store, key, &record, before.at),
         };
         match &fetched {
             Fetched::Fresh(entry) => {
                 self.counts.remote_hits.add(1);
-                self.admit(key, snapshot, entry);
+                self.admit(key, before, entry);
             }
             Fetched::Stale(_) | Fetched::Absent => self.counts.remote_misses.add(1),
         }
         fetched
     }
 
-    /// Turns a record into an entry of this process.
+    /// Turns a record, which was asked for at `asked`, into an entry of this process.
     pub(super) fn take_record(
         &self,
         store: &dyn Store,
         key: &EngineKey,
         record: &Record,
+        asked: Mono,
     ) -> Fetched<V> {
         let store_now = store.now();
         let freshness = classify(record, store_now);
@@ -140,6 +139,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     .saturating_sub(store_now.since(record.created).as_nanos() as u64),
             ),
             life: NearLife::of(record, store_now, now, self.lives.near_ttl),
+            proven_until: asked.after(LEASE),
             weight: Near::<V>::weight(key.near().bytes, size),
         };
         let entry = Arc::new(Entry::new(key.near().bytes, value, meta));

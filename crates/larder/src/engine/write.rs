@@ -4,12 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder_core::admit::Snapshot;
 use larder_core::error::Result;
 use larder_core::store::{Batch, Committed, Write};
 use larder_core::version::Version;
 
-use super::{Engine, EngineKey, Incoming};
+use super::{Before, Engine, EngineKey, Incoming};
 
 /// One change of one key.
 pub(crate) enum Change<V> {
@@ -56,7 +55,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
     fn insert_near(&self, key: &EngineKey, incoming: Incoming<V>) {
         let now = self.runtime.now();
         // The version is drawn under the stripe's lock: the last to come is the newest.
-        let entry = || self.entry(key, incoming, self.local_version(), now, now);
+        let entry = || self.entry(key, incoming, self.local_version(), (now, now));
         if let Err(refusal) = self.near.replace(key.near(), entry, now) {
             self.refuse(refusal);
         }
@@ -70,17 +69,14 @@ impl<V: Send + Sync + 'static> Engine<V> {
         for (key, change) in &changes {
             batch.writes.push((key.stored(), self.write_of(change)));
         }
-        let snapshots: Vec<Snapshot> = changes
-            .iter()
-            .map(|(key, _)| self.near.snapshot(key.hash()))
-            .collect();
+        let before: Vec<Before> = changes.iter().map(|(key, _)| self.before(key)).collect();
         match store.commit(batch).await {
             Ok(Committed::Done(outcomes)) => {
-                let done = changes.into_iter().zip(snapshots).zip(outcomes);
+                let done = changes.into_iter().zip(before).zip(outcomes);
                 Ok(done
-                    .map(|(((key, change), snapshot), outcome)| {
+                    .map(|(((key, change), before), outcome)| {
                         let version = self.ordered(&**store, outcome.version);
-                        self.conclude(&key, change, snapshot, version);
+                        self.conclude(&key, change, before, version);
                         outcome.existed
                     })
                     .collect())
@@ -107,13 +103,13 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
     }
 
-    fn conclude(&self, key: &EngineKey, change: Change<V>, snapshot: Snapshot, version: Version) {
+    fn conclude(&self, key: &EngineKey, change: Change<V>, before: Before, version: Version) {
         let now = self.runtime.now();
         self.flights.detach(key);
         match change {
             Change::Insert(incoming) => {
-                let entry = self.entry(key, incoming, version, now, now);
-                if let Err(refusal) = self.near.conclude(key.near(), snapshot, &entry, now) {
+                let entry = self.entry(key, incoming, version, (before.at, now));
+                if let Err(refusal) = self.near.conclude(key.near(), before.near, &entry, now) {
                     self.refuse(refusal);
                 }
             }

@@ -1,6 +1,6 @@
 //! A value in the near cache, with what decides about its use.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use larder_core::freshness::{Freshness, NearLife};
 use larder_core::runtime::Mono;
@@ -16,6 +16,11 @@ pub(crate) struct Entry<V> {
     /// An atomic only because `expire` brings it forward.
     fresh_until: AtomicU64,
     usable_until: Mono,
+    /// Usable before this even without a lease of the bus: it was read so recently that no change
+    /// which had to be seen can be missing.
+    proven_until: Mono,
+    /// The generation of the near cache under which it was admitted.
+    generation: AtomicU32,
     /// The instant at which the value was stored, or loaded.
     created: Mono,
     value: V,
@@ -29,6 +34,7 @@ pub(crate) struct EntryMeta {
     pub(crate) version: Version,
     pub(crate) created: Mono,
     pub(crate) life: NearLife,
+    pub(crate) proven_until: Mono,
     pub(crate) weight: usize,
 }
 
@@ -40,6 +46,8 @@ impl<V> Entry<V> {
             created: meta.created,
             fresh_until: AtomicU64::new(meta.life.fresh_until.0),
             usable_until: meta.life.usable_until,
+            proven_until: meta.proven_until,
+            generation: AtomicU32::new(0),
             weight: u32::try_from(meta.weight).unwrap_or(u32::MAX),
             value,
         }
@@ -76,6 +84,19 @@ impl<V> Entry<V> {
             usable_until: self.usable_until,
         }
         .classify(now)
+    }
+
+    pub(crate) fn proven_until(&self) -> Mono {
+        self.proven_until
+    }
+
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    /// Set once, before the entry is put into the map.
+    pub(super) fn set_generation(&self, generation: u32) {
+        self.generation.store(generation, Ordering::Relaxed);
     }
 
     /// Ends the fresh life. Ordered against admissions by the stripe's lock, which the caller

@@ -41,7 +41,8 @@ async fn walk<V: Send + Sync + 'static>(near: &Near<V>, clock: &dyn Runtime) {
             let Some((hash, entry)) = entries.next() else {
                 return;
             };
-            if entry.freshness(now) != Freshness::Expired {
+            let is_void = entry.generation() != near.view.generation();
+            if !is_void && entry.freshness(now) != Freshness::Expired {
                 continue;
             }
             let same = |other: &Arc<_>| Arc::ptr_eq(other, &entry);

@@ -16,7 +16,11 @@ fn near(capacity: u64) -> (Near<u32>, Seen) {
         told.lock().push((key.to_vec(), *value, cause));
     };
     (
-        Near::new(capacity, Reporter::new(Some(Box::new(listener)))),
+        Near::new(
+            capacity,
+            Reporter::new(Some(Box::new(listener))),
+            View::unfenced(),
+        ),
         seen,
     )
 }
@@ -36,6 +40,7 @@ fn entry(value: u32, version: u64, weight: usize) -> Arc<Entry<u32>> {
         version: Version(version),
         created: NOW,
         life,
+        proven_until: Mono(0),
         weight,
     };
     Arc::new(Entry::new(b"k", value, meta))
@@ -165,6 +170,7 @@ fn what_does_not_fit_is_evicted_and_reported_and_a_resize_evicts_too() {
             version: Version(1),
             created: NOW,
             life,
+            proven_until: Mono(0),
             weight: 1 << 10,
         };
         let hash = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -18,6 +18,8 @@ pub struct Stats {
     pub remote: RemoteStats,
     /// Loaders.
     pub loads: LoadStats,
+    /// The bus.
+    pub bus: BusStats,
     /// Values that were given to their caller but not stored, by reason.
     pub refused: Vec<(Refusal, u64)>,
     /// Errors of the remote tier, by kind.
@@ -52,6 +54,18 @@ pub struct RemoteStats {
     pub misses: u64,
     /// Records that could not be used: damaged, foreign, or of another codec or schema.
     pub damaged: u64,
+}
+
+/// Counts of the bus link.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BusStats {
+    /// Records applied.
+    pub received: u64,
+    /// Records that came with others missing before them.
+    pub gaps: u64,
+    /// How often all near copies were dropped because something may have been missed.
+    pub flushes: u64,
 }
 
 /// Counts of loads.
@@ -91,6 +105,9 @@ pub(crate) struct Counts {
     pub(crate) load_abandoned: AtomicU64,
     pub(crate) load_shared: AtomicU64,
     pub(crate) stale_served: AtomicU64,
+    pub(crate) bus_received: AtomicU64,
+    pub(crate) bus_gaps: AtomicU64,
+    pub(crate) bus_flushes: AtomicU64,
     refused: [AtomicU64; Refusal::ALL.len()],
     errors: [AtomicU64; KINDS.len()],
 }
@@ -126,6 +143,11 @@ impl Counts {
                 hits: self.remote_hits.get(),
                 misses: self.remote_misses.get(),
                 damaged: get(&self.damaged),
+            },
+            bus: BusStats {
+                received: get(&self.bus_received),
+                gaps: get(&self.bus_gaps),
+                flushes: get(&self.bus_flushes),
             },
             loads: LoadStats {
                 succeeded: get(&self.loaded),

@@ -1,0 +1,42 @@
+//! The task that takes records as they are pushed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder_core::runtime::Runtime;
+
+use super::Link;
+
+/// First and longest pause before subscribing again.
+const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+pub(super) async fn run<V: Send + Sync + 'static>(link: Arc<Link<V>>, runtime: Arc<dyn Runtime>) {
+    let mut pause = RETRY.0;
+    while !link.is_over() {
+        match listen(&link).await {
+            Ok(()) => pause = RETRY.0,
+            // Said once by the store's own link; polls go on and find what is missed.
+            Err(error) => tracing::debug!(%error, "bus: no subscription"),
+        }
+        let jitter = Duration::from_millis(runtime.random() % 50);
+        runtime.sleep(pause + jitter).await;
+        pause = (pause * 2).min(RETRY.1);
+    }
+}
+
+/// Listens until the subscription is lost or the cache is gone.
+async fn listen<V: Send + Sync + 'static>(link: &Link<V>) -> larder_core::Result<()> {
+    let Some(bus) = link.store.describe().bus else {
+        return Ok(());
+    };
+    let mut subscription = bus.subscribe().await?;
+    while let Some(record) = subscription.next().await {
+        if link.is_over() {
+            break;
+        }
+        if let Some(gap) = link.take(&record) {
+            link.replay(gap).await?;
+        }
+    }
+    Ok(())
+}
