@@ -19,6 +19,8 @@ mod store;
 
 mod http;
 
+mod memory;
+
 mod command;
 mod connection;
 mod listener;

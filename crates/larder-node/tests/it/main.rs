@@ -16,6 +16,7 @@ mod golden;
 mod http;
 mod lifecycle;
 mod lives;
+mod memory;
 mod metrics;
 mod refusals;
 mod session;

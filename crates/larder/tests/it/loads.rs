@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use larder::{LoadError, Refusal, Source};
 
-use crate::support::{Oops, Op, World, paused, paused_load, settle, spawn_load};
+use crate::support::{Oops, Op, World, in_time, paused, paused_load, settle, spawn_load};
 
 /// What a test reads off the counts of refusals.
 fn refused(stats: &larder::Stats, reason: Refusal) -> u64 {
@@ -88,7 +88,7 @@ async fn every_waiter_gets_the_same_error_and_the_key_is_free_again() {
     assert_eq!(*errors[0], Oops("no such user"));
     assert!(Arc::ptr_eq(&errors[0], &errors[1]));
     // At once: no lease of the failed load is waited for, the clock stands still.
-    let again = cache.get_or_load(&1, |_| async { Ok::<_, Oops>(10) }).await;
+    let again = in_time(cache.get_or_load(&1, |_| async { Ok::<_, Oops>(10) })).await;
     assert_eq!(*again.unwrap(), 10);
     assert_eq!(cache.stats().loads.failed, 1);
 }
@@ -111,7 +111,7 @@ async fn every_waiter_hears_of_a_panic_and_the_key_is_free_again() {
             other => panic!("{other:?}"),
         }
     }
-    let again = cache.get_or_load(&1, |_| async { Ok::<_, Oops>(10) }).await;
+    let again = in_time(cache.get_or_load(&1, |_| async { Ok::<_, Oops>(10) })).await;
     assert_eq!(*again.unwrap(), 10);
 }
 
@@ -167,7 +167,7 @@ async fn a_load_for_which_nobody_waits_is_dropped() {
     assert!(load.is_dropped());
     assert_eq!(cache.stats().loads.abandoned, 1);
     // Its lease was given back: the next load begins although the clock stands still.
-    let again = cache.get_or_load(&1, |_| async { Ok::<_, Oops>(10) }).await;
+    let again = in_time(cache.get_or_load(&1, |_| async { Ok::<_, Oops>(10) })).await;
     assert_eq!(*again.unwrap(), 10);
 }
 
@@ -220,9 +220,14 @@ async fn the_loader_knows_its_key_and_sets_the_life_of_the_value() {
         world.clock.advance(Duration::from_secs(2)).await;
         assert!(cache.get(&7).await.unwrap().is_none());
         let fail = |_| async { Err(Oops("down")) };
-        assert!(cache.get_or_load(&7, fail).await.unwrap().is_stale());
+        assert!(
+            in_time(cache.get_or_load(&7, fail))
+                .await
+                .unwrap()
+                .is_stale()
+        );
         world.clock.advance(Duration::from_secs(10)).await;
-        assert!(cache.get_or_load(&7, fail).await.is_err());
+        assert!(in_time(cache.get_or_load(&7, fail)).await.is_err());
     }
 }
 
@@ -239,7 +244,7 @@ async fn a_loader_that_skips_gives_its_value_to_its_callers_only() {
         assert!(cache.get(&1).await.unwrap().is_none());
         assert_eq!(refused(&cache.stats(), Refusal::Skipped), 1);
         // And it holds no lease.
-        let again = cache.get_or_load(&1, |_| async { Ok::<_, Oops>(11) }).await;
+        let again = in_time(cache.get_or_load(&1, |_| async { Ok::<_, Oops>(11) })).await;
         assert_eq!(again.unwrap().source(), Source::Loaded);
         let _ = cache.invalidate(&1).await.unwrap();
     }
@@ -255,7 +260,8 @@ async fn a_value_that_is_too_large_is_returned_and_not_stored() {
     assert!(cache.get(&1).await.unwrap().is_none());
     assert_eq!(refused(&cache.stats(), Refusal::TooLarge), 1);
     // And it holds no lease.
-    assert_eq!(cache.get_or_load(&1, load).await.unwrap().len(), 200);
+    let again = in_time(cache.get_or_load(&1, load)).await;
+    assert_eq!(again.unwrap().len(), 200);
 }
 
 #[tokio::test]
@@ -282,7 +288,7 @@ async fn a_loading_cache_loads_what_it_does_not_find() {
     let error = cache.get(&0).await.unwrap_err();
     assert_eq!(error.kind(), larder::ErrorKind::Load);
     assert!(error.to_string().contains("no such user"), "{error}");
-    assert!(cache.get_many(&[1, 0]).await.is_err());
+    assert!(in_time(cache.get_many(&[1, 0])).await.is_err());
     assert!(!cache.contains_key(&9).await.unwrap(), "contains loads");
 }
 

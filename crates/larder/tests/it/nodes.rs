@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use larder::{Near, Source};
 
-use crate::support::{Oops, Op, World, paused, paused_load, settle, spawn_load};
+use crate::support::{Oops, Op, World, in_time, paused, paused_load, settle, spawn_load};
 
 /// Longer than the pause between two questions for a lease.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -181,5 +181,5 @@ async fn a_reader_of_another_type_of_error_is_served_from_the_other_node_too() {
     assert!(first.await.unwrap().is_err());
     // A failed load leaves no lease behind.
     let second = two.get_or_load(&1, |_| async { Ok::<_, std::fmt::Error>(20) });
-    assert_eq!(*second.await.unwrap(), 20);
+    assert_eq!(*in_time(second).await.unwrap(), 20);
 }

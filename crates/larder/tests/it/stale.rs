@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use larder::{LoadError, Source};
 
-use crate::support::{Oops, Trouble, Users, World};
+use crate::support::{Oops, Trouble, Users, World, in_time};
 
 async fn fail(cache: &Users) -> Result<larder::Loaded<u64>, LoadError<Oops>> {
-    cache.get_or_load(&1, |_| async { Err(Oops("down")) }).await
+    in_time(cache.get_or_load(&1, |_| async { Err(Oops("down")) })).await
 }
 
 async fn caches(world: &World) -> [(Users, Source); 3] {
@@ -57,7 +57,7 @@ async fn an_expired_value_is_kept_for_fail_safe() {
         assert!(cache.get(&1).await.unwrap().is_none());
         assert!(!cache.contains_key(&1).await.unwrap());
         assert_eq!(*fail(&cache).await.unwrap(), 10);
-        let loaded = cache.get_or_load(&1, |_| async { Ok::<_, Oops>(20) }).await;
+        let loaded = in_time(cache.get_or_load(&1, |_| async { Ok::<_, Oops>(20) })).await;
         assert_eq!(*loaded.unwrap(), 20);
         assert_eq!(*cache.get(&1).await.unwrap().unwrap(), 20);
     }

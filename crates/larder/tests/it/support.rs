@@ -58,7 +58,7 @@ impl World {
 
 /// Waits for what must happen, so that a test of something broken fails instead of hanging.
 pub(crate) async fn in_time<F: Future>(what: F) -> F::Output {
-    let patience = Duration::from_secs(30);
+    let patience = Duration::from_secs(10);
     let outcome = tokio::time::timeout(patience, what).await;
-    outcome.expect("it happens within 30 s")
+    outcome.expect("it happens within 10 s")
 }

@@ -127,7 +127,7 @@ fn cache(call: &Call<'_>) -> Fields {
         ("cache_entries", stats.records.to_string()),
         (
             "cache_entries_without_ttl",
-            (stats.records - stats.expiring).to_string(),
+            stats.records.saturating_sub(stats.expiring).to_string(),
         ),
         ("cache_size_bytes", stats.bytes.to_string()),
     ]
