@@ -91,10 +91,10 @@ where
         K: Borrow<Q>,
         Q: Key + ToOwned<Owned = K> + Sync + ?Sized,
     {
-        let wire = self.engine.key(key)?;
-        if let Some(hit) = self.engine.near_hit(&wire) {
+        if let Some(hit) = self.engine.near_hit(key)? {
             return Ok(Some(hit));
         }
+        let wire = self.engine.key(key)?;
         match &self.loader {
             Some(loader) => Box::pin(self.load_through(wire, key.to_owned(), loader)).await,
             None => Box::pin(self.engine.remote_hit(&wire)).await,
@@ -114,27 +114,26 @@ where
         Q: Key + ToOwned<Owned = K> + Sync + ?Sized + 'k,
     {
         let keys: Vec<&Q> = keys.into_iter().collect();
-        let wires: Vec<EngineKey> = keys
-            .iter()
-            .map(|key| self.engine.key(*key))
-            .collect::<Result<_>>()?;
-        let mut found: Vec<_> = wires
-            .iter()
-            .map(|wire| self.engine.near_hit(wire))
-            .collect();
-        let missing: Vec<usize> = (0..found.len()).filter(|&at| found[at].is_none()).collect();
+        let mut found = Vec::with_capacity(keys.len());
+        let mut missing = Vec::new();
+        for (at, key) in keys.iter().enumerate() {
+            found.push(self.engine.near_hit(*key)?);
+            if found[at].is_none() {
+                missing.push((at, self.engine.key(*key)?));
+            }
+        }
         if let Some(loader) = &self.loader {
             let loads = missing
                 .iter()
-                .map(|&at| self.load_through(wires[at].clone(), keys[at].to_owned(), loader));
+                .map(|(at, wire)| self.load_through(wire.clone(), keys[*at].to_owned(), loader));
             let loaded = Box::pin(futures_util::future::try_join_all(loads)).await?;
-            for (at, value) in missing.into_iter().zip(loaded) {
+            for ((at, _), value) in missing.into_iter().zip(loaded) {
                 found[at] = value;
             }
         } else {
-            let asked: Vec<EngineKey> = missing.iter().map(|&at| wires[at].clone()).collect();
+            let (places, asked): (Vec<usize>, Vec<EngineKey>) = missing.into_iter().unzip();
             let fetched = Box::pin(self.engine.remote_hits(&asked)).await?;
-            for (at, value) in missing.into_iter().zip(fetched) {
+            for (at, value) in places.into_iter().zip(fetched) {
                 found[at] = value;
             }
         }
@@ -179,10 +178,10 @@ where
         F: FnOnce(Cx<K>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
     {
-        let wire = self.engine.key(key)?;
-        if let Some(hit) = self.engine.near_hit(&wire) {
+        if let Some(hit) = self.engine.near_hit(key)? {
             return Ok(hit);
         }
+        let wire = self.engine.key(key)?;
         Box::pin(self.load(wire, key.to_owned(), loader)).await
     }
 
@@ -294,8 +293,11 @@ where
         K: Borrow<Q>,
         Q: Key + Sync + ?Sized,
     {
+        if self.engine.near_hit(key)?.is_some() {
+            return Ok(true);
+        }
         let wire = self.engine.key(key)?;
-        Box::pin(self.engine.contains(&wire)).await
+        Ok(Box::pin(self.engine.remote_hit(&wire)).await?.is_some())
     }
 
     /// Changes the capacity of the near cache, evicting what no longer fits. Nothing happens to

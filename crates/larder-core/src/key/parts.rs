@@ -60,26 +60,18 @@ impl<'a> KeyWriter<'a> {
         if negative {
             self.out.push(b'-');
         }
-        let mut digits = [0; 39];
-        let mut at = digits.len();
-        let mut rest = magnitude;
-        // Division of a u64 is several times cheaper than that of a u128, and nearly every id
-        // fits.
-        while rest > u128::from(u64::MAX) {
-            at -= 1;
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
-        let mut rest = rest as u64;
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
+        // Nearly every id fits, and formatting a u64 is several times cheaper than a u128.
+        match u64::try_from(magnitude) {
+            Ok(small) => {
+                let mut digits = itoa::Buffer::new();
+                self.out.extend_from_slice(digits.format(small).as_bytes());
+            }
+            Err(_) => {
+                let mut digits = itoa::Buffer::new();
+                self.out
+                    .extend_from_slice(digits.format(magnitude).as_bytes());
             }
         }
-        self.out.extend_from_slice(&digits[at..]);
     }
 
     /// Appends bytes as they are. Only for keys that consist of nothing else: two raw parts, or

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ::bytes::Bytes;
 use larder_core::error::Result;
 use larder_core::freshness::{Freshness, NearLife, classify};
+use larder_core::key::Key;
 use larder_core::lane::LEASE;
 use larder_core::record::{Kind, Record};
 use larder_core::runtime::Mono;
@@ -23,17 +24,19 @@ pub(super) enum Fetched<V> {
 }
 
 impl<V: Send + Sync + 'static> Engine<V> {
-    /// A fresh value of the near cache. Allocates nothing.
-    pub(crate) fn near_hit(&self, key: &EngineKey) -> Option<Loaded<V>> {
+    /// A fresh value of the near cache. Allocates nothing, and leaves nothing behind: the key's
+    /// bytes live only in here, so that they need not be moved through the caller's future.
+    pub(crate) fn near_hit<Q: Key + ?Sized>(&self, key: &Q) -> Result<Option<Loaded<V>>> {
+        let key = self.key(key)?;
         let now = self.runtime.now();
         match self.near.get(key.near(), now) {
             Some((entry, Freshness::Fresh)) => {
                 self.counts.near_hits.add(1);
-                Some(Loaded::new(entry, Source::Near, false, now))
+                Ok(Some(Loaded::new(entry, Source::Near, false, now)))
             }
             _ => {
                 self.counts.near_misses.add(1);
-                None
+                Ok(None)
             }
         }
     }

@@ -142,9 +142,4 @@ impl<V: Send + Sync + 'static> Engine<V> {
         })
         .await
     }
-
-    /// Whether a fresh value is there.
-    pub(crate) async fn contains(&self, key: &EngineKey) -> Result<bool> {
-        Ok(self.near_hit(key).is_some() || self.remote_hit(key).await?.is_some())
-    }
 }
