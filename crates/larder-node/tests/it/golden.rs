@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use larder_testkit::servers::{RedisOptions, RedisServer};
 use serde_json::Value;
 
 use crate::node::Node;
@@ -57,8 +58,34 @@ fn run(node: &Node, setup: &[Vec<Vec<u8>>], vector: &Value, resp3: bool) -> Vec<
 
 #[test]
 fn every_vector_of_an_implemented_command_matches_byte_for_byte() {
+    check(&Node::start(&[], &[]));
+}
+
+#[test]
+fn a_remote_store_makes_no_difference() {
+    let Some(redis) = RedisServer::start_or_skip(RedisOptions::new()) else {
+        return;
+    };
+    check(&Node::start(&[], &[("CACHE_URL", &redis.url())]));
+}
+
+#[test]
+fn a_store_that_is_away_is_an_error_on_which_clients_retry() {
+    // Nothing listens on port 1.
+    let node = Node::start(&[], &[("CACHE_URL", "redis://user:sesame@127.0.0.1:1/0")]);
+    let mut wire = Wire::connect(node.resp);
+    for line in [
+        "GET k", "SET k v", "INCR k", "MSET k v", "SCAN 0", "FLUSHALL",
+    ] {
+        let reply = wire.ask(line);
+        assert!(reply.starts_with("-MASTERDOWN "), "{line}: {reply}");
+        assert!(!reply.contains("sesame"), "{line}: {reply}");
+    }
+    assert_eq!(wire.ask("PING"), "PONG");
+}
+
+fn check(node: &Node) {
     let file: Value = serde_json::from_str(FILE).unwrap();
-    let node = Node::start(&[], &[]);
     let setup = commands(&file["setup"]);
     let (mut passed, mut failures) = (0, Vec::new());
     for vector in file["vectors"].as_array().unwrap() {
@@ -68,7 +95,7 @@ fn every_vector_of_an_implemented_command_matches_byte_for_byte() {
         for (protocol, resp3) in [("resp2", false), ("resp3", true)] {
             let expected = vector[protocol].as_array().unwrap();
             let expected: Vec<u8> = expected.iter().flat_map(bytes).collect();
-            let received = run(&node, &setup, vector, resp3);
+            let received = run(node, &setup, vector, resp3);
             if received == expected {
                 passed += 1;
                 continue;
