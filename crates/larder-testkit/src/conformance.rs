@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! larder_testkit::conformance::store!(embedded, make);        // records, leases, keyspace
+//! larder_testkit::conformance::bus!(embedded_bus, make);      // the log of changes
 //! larder_testkit::conformance::plain_store!(plain, make);     // what bare values can keep
 //! ```
 //!
@@ -16,6 +17,10 @@
 //! what must not.
 
 pub mod batches;
+pub mod bus;
+pub mod bus_batches;
+pub mod bus_feed;
+pub mod bus_replay;
 pub mod clearing;
 pub mod concurrency;
 pub mod expectations;
@@ -30,6 +35,7 @@ pub mod values;
 mod claims;
 mod subject;
 
+pub use crate::conformance_bus as bus;
 pub use crate::conformance_plain_store as plain_store;
 pub use crate::conformance_store as store;
 pub use subject::Subject;

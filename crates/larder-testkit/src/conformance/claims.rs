@@ -139,6 +139,46 @@ macro_rules! conformance_record_claims {
     };
 }
 
+/// Calls `$then` with every claim about the log of changes, by group.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_bus_claims {
+    ([$($then:tt)+], $make:expr) => {
+        $($then)+! { $make;
+            bus:
+                a_log_that_nothing_happens_to_stays,
+                a_poll_mentions_what_was_acknowledged,
+                each_kind_of_change_is_told,
+                what_is_absent_is_removed_and_expired_all_the_same,
+                touching_what_is_absent_does_no_harm,
+                looking_is_not_logged,
+                fills_are_not_logged,
+                clearing_logs_what_it_removes,
+                keys_are_exact,
+                the_log_is_in_no_space;
+            bus_batches:
+                a_batch_is_one_record,
+                a_key_that_changes_twice_is_named_twice,
+                a_refused_batch_is_not_logged,
+                checks_alone_are_not_logged,
+                a_large_batch_is_logged_whole,
+                many_writers_make_one_log;
+            bus_replay:
+                a_part_is_read_again,
+                what_is_read_twice_is_the_same,
+                a_long_part_is_read_bit_by_bit,
+                what_is_not_there_yet_is_left_out;
+            bus_feed:
+                what_is_pushed_is_what_is_logged,
+                every_subscriber_gets_every_record,
+                a_subscription_begins_when_it_is_there,
+                a_dropped_wait_loses_nothing,
+                a_slow_reader_misses_nothing_unnoticed,
+                subscribers_come_and_go;
+        }
+    };
+}
+
 /// Makes a test of each claim.
 #[doc(hidden)]
 #[macro_export]
@@ -175,6 +215,17 @@ macro_rules! conformance_store {
     };
 }
 
+/// Mounts the claims about the log of changes.
+#[macro_export]
+macro_rules! conformance_bus {
+    ($name:ident, $make:expr) => {
+        mod $name {
+            use super::*;
+            $crate::conformance_bus_claims!([$crate::conformance_tests], $make);
+        }
+    };
+}
+
 /// Mounts the claims that hold for bare values.
 #[macro_export]
 macro_rules! conformance_plain_store {
@@ -200,7 +251,8 @@ mod tests {
     fn every_claim_is_mounted_once() {
         let bare = conformance_bare_claims!([names], ());
         let record = conformance_record_claims!([names], ());
-        let mounted: Vec<&str> = bare.into_iter().chain(record).collect();
+        let bus = conformance_bus_claims!([names], ());
+        let mounted: Vec<&str> = bare.into_iter().chain(record).chain(bus).collect();
         let mut written = BTreeSet::new();
         for (group, text) in [
             ("values", include_str!("values.rs")),
@@ -214,6 +266,10 @@ mod tests {
             ("stale", include_str!("stale.rs")),
             ("leases", include_str!("leases.rs")),
             ("fills", include_str!("fills.rs")),
+            ("bus", include_str!("bus.rs")),
+            ("bus_batches", include_str!("bus_batches.rs")),
+            ("bus_replay", include_str!("bus_replay.rs")),
+            ("bus_feed", include_str!("bus_feed.rs")),
         ] {
             for line in text.lines() {
                 if let Some(rest) = line.strip_prefix("pub async fn ") {

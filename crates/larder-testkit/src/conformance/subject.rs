@@ -1,11 +1,11 @@
 //! The store under test, and short words for what the claims do with it.
 
 use std::any::Any;
-use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use larder_core::bus::Bus;
 use larder_core::codec::CodecId;
 use larder_core::error::Result;
 use larder_core::record::{Expiry, Kind, Life, Record};
@@ -70,6 +70,10 @@ impl Subject {
     pub(super) fn keyspace(&self) -> &dyn Keyspace {
         let description = self.store.describe();
         description.keyspace.expect("the store has a keyspace")
+    }
+
+    pub(super) fn bus(&self) -> &dyn Bus {
+        self.store.describe().bus.expect("the store has a bus")
     }
 
     pub(super) async fn get(&self, key: &str) -> Lookup {
@@ -191,7 +195,7 @@ impl Subject {
     }
 }
 
-pub(super) fn fine<T: Debug>(result: Result<T>) -> T {
+pub(super) fn fine<T>(result: Result<T>) -> T {
     result.expect("the store answers")
 }
 

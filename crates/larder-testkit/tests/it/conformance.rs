@@ -63,3 +63,6 @@ conformance::store!(embedded, in_process);
 conformance::store!(redis_enveloped, enveloped);
 conformance::store!(redis_prefixed, prefixed);
 conformance::plain_store!(redis_plain, plain);
+conformance::bus!(embedded_bus, in_process);
+conformance::bus!(redis_bus, enveloped);
+conformance::bus!(redis_prefixed_bus, prefixed);
