@@ -40,11 +40,13 @@ pub enum Refusal {
     Skipped,
     /// The value is larger than this tier takes.
     TooLarge,
+    /// The value could not be encoded.
+    Unencoded,
 }
 
 impl Refusal {
     /// Every reason, in label order.
-    pub const ALL: [Refusal; 7] = [
+    pub const ALL: [Refusal; 8] = [
         Refusal::Raced,
         Refusal::Superseded,
         Refusal::LeaseRevoked,
@@ -52,6 +54,7 @@ impl Refusal {
         Refusal::Unproven,
         Refusal::Skipped,
         Refusal::TooLarge,
+        Refusal::Unencoded,
     ];
 
     /// The label value.
@@ -64,6 +67,7 @@ impl Refusal {
             Refusal::Unproven => "unproven",
             Refusal::Skipped => "skipped",
             Refusal::TooLarge => "too_large",
+            Refusal::Unencoded => "unencoded",
         }
     }
 }

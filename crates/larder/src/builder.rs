@@ -20,7 +20,7 @@ use crate::link;
 use crate::loader::{Cx, LoadFn, boxed_loader};
 use crate::near::{Cause, Near as NearCache, Reporter, View};
 use crate::observe::Counts;
-use crate::options::{IntoBytes, IntoDuration, Near};
+use crate::options::{IntoBytes, IntoDuration, Near, WhenFenced};
 use crate::remote::{Layout, Opening, Remote};
 use crate::runtime::TokioRuntime;
 
@@ -47,6 +47,7 @@ pub struct Builder<K, V, C = DefaultCodec> {
     tombstone: Result<Duration, String>,
     max_value: Result<u64, String>,
     schema: u32,
+    when_fenced: WhenFenced,
     near: Option<Near>,
     remote: Option<Box<dyn Remote>>,
     layout: Layout,
@@ -70,6 +71,7 @@ impl<K, V> Builder<K, V> {
             tombstone: Ok(Duration::from_secs(60)),
             max_value: Ok(MAX_VALUE_BYTES as u64),
             schema: 0,
+            when_fenced: WhenFenced::default(),
             near: None,
             remote: None,
             layout: Layout::default(),
@@ -137,6 +139,12 @@ impl<K, V, C> Builder<K, V, C> {
         self
     }
 
+    /// What becomes of near copies while the bus is silent. Default: they are not used.
+    pub fn when_fenced(mut self, when_fenced: WhenFenced) -> Self {
+        self.when_fenced = when_fenced;
+        self
+    }
+
     /// The near cache. Default: none.
     pub fn near(mut self, near: Near) -> Self {
         self.near = Some(near);
@@ -168,6 +176,7 @@ impl<K, V, C> Builder<K, V, C> {
             tombstone: self.tombstone,
             max_value: self.max_value,
             schema: self.schema,
+            when_fenced: self.when_fenced,
             near: self.near,
             remote: self.remote,
             layout: self.layout,
@@ -270,6 +279,7 @@ impl<K, V, C> Builder<K, V, C> {
             schema: self.schema,
             weigher: self.weigher,
             lives,
+            when_fenced: self.when_fenced,
             max_value: usize::try_from(max_value).unwrap_or(usize::MAX),
             flights: Flights::default(),
             counts: Counts::default(),

@@ -25,7 +25,10 @@ use crate::options::{InsertOptions, Policy};
 ///
 /// A read looks into the near cache of this process, then into the remote tier. A change goes to
 /// the remote tier and returns once that has taken it; from then on no read through this cache
-/// gives an older value. Near copies of *other* processes end with their own ttl at the latest.
+/// gives an older value. Other processes with a near cache follow the log of the remote tier: they
+/// are told at once, and never use a copy that the log has not vouched for within the last second
+/// (`docs/consistency.md`). In the plain layout there is no log; near copies of other processes end
+/// with their own ttl.
 ///
 /// # Cancellation
 ///
@@ -348,6 +351,7 @@ where
                 .map(|store| store.describe().name.to_owned()),
             max_value: engine.max_value,
             lease: engine.lives.lease,
+            when_fenced: engine.when_fenced,
         }
     }
 

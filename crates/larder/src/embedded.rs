@@ -9,6 +9,7 @@
 //! key never changes its shard, so a walk over the shards meets every key that stays.
 
 mod commit;
+mod data;
 mod keyspace;
 mod lease;
 mod log;

@@ -34,6 +34,7 @@ use tokio::sync::oneshot;
 use crate::loaded::{Loaded, Source};
 use crate::near::{Entry, EntryMeta, Near, NearKey, NearSnapshot};
 use crate::observe::Counts;
+use crate::options::WhenFenced;
 pub(crate) use flight::{Flights, Load};
 pub(crate) use write::Change;
 
@@ -52,6 +53,7 @@ pub(crate) struct Engine<V> {
     pub(crate) schema: u32,
     pub(crate) weigher: Option<Weigher<V>>,
     pub(crate) lives: Lives,
+    pub(crate) when_fenced: WhenFenced,
     pub(crate) max_value: usize,
     pub(crate) flights: Flights<V>,
     pub(crate) counts: Counts,

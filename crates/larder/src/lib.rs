@@ -25,7 +25,7 @@ pub use loaded::{Loaded, Source};
 pub use loader::{Cx, LoadError};
 pub use near::Cause;
 pub use observe::{BusStats, LoadStats, NearStats, RemoteStats, Stats};
-pub use options::{InsertOptions, IntoBytes, IntoDuration, Near, Policy};
+pub use options::{InsertOptions, IntoBytes, IntoDuration, Near, Policy, WhenFenced};
 pub use remote::{Layout, Opening, Remote};
 pub use runtime::TokioRuntime;
 

@@ -66,6 +66,20 @@ impl Near {
     }
 }
 
+/// What becomes of near copies while the bus does not say that they are current: its server is
+/// away, or this process is cut off from it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
+#[non_exhaustive]
+pub enum WhenFenced {
+    /// They are not used. Reads go to the remote tier, and if that is away, to the loader.
+    #[default]
+    Bypass,
+    /// The same, but if the loader fails too, a copy is used for as long as it was stored for,
+    /// marked as stale. It may have been invalidated elsewhere in the meantime: nothing for
+    /// permissions, prices or other values that must vanish when they are told to.
+    ServeStale,
+}
+
 /// How one value is inserted, where it differs from the cache's settings.
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use]
@@ -116,4 +130,6 @@ pub struct Policy {
     pub max_value: usize,
     /// How long a lease lasts without being renewed.
     pub lease: Duration,
+    /// What becomes of near copies while the bus is silent.
+    pub when_fenced: WhenFenced,
 }

@@ -2,7 +2,6 @@
 
 use std::mem;
 
-use bytes::Bytes;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use larder_core::Version;
@@ -10,9 +9,11 @@ use larder_core::codec::CodecId;
 use larder_core::record::{Kind, Record};
 use larder_core::runtime::Timestamp;
 
+use super::data::Data;
+
 /// What a record costs beside the bytes of key and value: the slot, its part of the table, and
-/// the two allocations.
-const SLOT_COST: usize = mem::size_of::<Slot>() * 8 / 7 + 32;
+/// the counts and the rounding of the allocation.
+const SLOT_COST: usize = mem::size_of::<Slot>() * 8 / 7 + 24;
 
 /// A table is given back when it is this many times larger than its content needs.
 const SHRINK_FACTOR: usize = 4;
@@ -35,8 +36,7 @@ pub(super) struct LeaseSlot {
 
 pub(super) struct Slot {
     hash: u64,
-    key: Box<[u8]>,
-    pub(super) value: Bytes,
+    data: Data,
     pub(super) version: Version,
     pub(super) created: Timestamp,
     /// 0 is for ever.
@@ -57,7 +57,7 @@ impl Slot {
     }
 
     pub(super) fn key(&self) -> &[u8] {
-        &self.key
+        self.data.key()
     }
 
     pub(super) fn ends(&self) -> (Option<Timestamp>, Option<Timestamp>) {
@@ -82,12 +82,12 @@ impl Slot {
             expires_at,
             codec: self.codec,
             schema: self.schema,
-            value: self.value.clone(),
+            value: self.data.value(),
         }
     }
 
     fn cost(&self) -> usize {
-        self.key.len() + self.value.len() + SLOT_COST
+        self.data.len() + SLOT_COST
     }
 }
 
@@ -122,7 +122,7 @@ impl Shard {
     /// The record of a key, if its life has not ended.
     pub(super) fn live(&self, hash: u64, key: &[u8], now: Timestamp) -> Option<&Slot> {
         self.slots
-            .find(hash, |slot| *slot.key == *key)
+            .find(hash, |slot| slot.key() == key)
             .filter(|slot| slot.is_live(now))
     }
 
@@ -130,9 +130,7 @@ impl Shard {
     pub(super) fn put(&mut self, hash: u64, key: &[u8], record: Record) {
         let slot = Slot {
             hash,
-            key: key.into(),
-            // A copy of its own: a slice of a network buffer would keep the whole buffer.
-            value: Bytes::copy_from_slice(&record.value),
+            data: Data::new(key, &record.value),
             version: record.version,
             created: record.created,
             fresh_until: end(record.fresh_until),
@@ -148,7 +146,7 @@ impl Shard {
         self.expiring += usize::from(slot.expires_at != 0);
         match self
             .slots
-            .entry(hash, |old| *old.key == *key, |slot| slot.hash)
+            .entry(hash, |old| old.key() == key, |slot| slot.hash)
         {
             Entry::Occupied(mut entry) => {
                 let old = mem::replace(entry.get_mut(), slot);
@@ -168,7 +166,7 @@ impl Shard {
         version: Version,
         change: impl FnOnce(&mut Slot),
     ) {
-        if let Some(slot) = self.slots.find_mut(hash, |slot| *slot.key == *key) {
+        if let Some(slot) = self.slots.find_mut(hash, |slot| slot.key() == key) {
             self.expiring -= usize::from(slot.expires_at != 0);
             slot.version = version;
             change(slot);
@@ -177,7 +175,7 @@ impl Shard {
     }
 
     pub(super) fn remove(&mut self, hash: u64, key: &[u8]) {
-        if let Ok(entry) = self.slots.find_entry(hash, |slot| *slot.key == *key) {
+        if let Ok(entry) = self.slots.find_entry(hash, |slot| slot.key() == key) {
             let (slot, _) = entry.remove();
             self.forget(&slot);
         }

@@ -8,7 +8,7 @@ use ::bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use larder_core::admit::Refusal;
-use larder_core::error::Error;
+use larder_core::error::{Error, ErrorKind};
 use larder_core::freshness::Freshness;
 use larder_core::lane::LEASE;
 use larder_core::record::Kind;
@@ -25,6 +25,7 @@ use crate::loaded::Source;
 use crate::loader::{Failure, Start, panic_message};
 use crate::near::Entry;
 use crate::observe::count;
+use crate::options::WhenFenced;
 
 /// First and longest pause before a process asks again for a lease that another one holds.
 const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(200));
@@ -107,7 +108,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     Ok(incoming) if order.skip => self.unstored(key, incoming, Refusal::Skipped),
                     Ok(incoming) => self.keep(key, before, proof, incoming, cost).await,
                     Err((value, error)) => {
-                        self.failed(error);
+                        let refusal = match self.failed(error).kind() {
+                            ErrorKind::TooLarge => Refusal::TooLarge,
+                            _ => Refusal::Unencoded,
+                        };
                         let incoming = Incoming {
                             value,
                             encoded: None,
@@ -115,7 +119,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                             ttl: None,
                             stale_for: Duration::ZERO,
                         };
-                        self.unstored(key, incoming, Refusal::TooLarge)
+                        self.unstored(key, incoming, refusal)
                     }
                 };
                 Ok(Landed {
@@ -139,10 +143,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
 
     /// Finds a fresh value in the remote tier, or the right to load one.
     async fn claim(&self, key: &EngineKey) -> Claim<V> {
-        let near_stale = || match self.near.get(key.near(), self.runtime.now()) {
-            Some((entry, Freshness::Stale)) => Some((entry, Source::Near)),
-            _ => None,
-        };
+        let near_stale = || self.near_stale(key).map(|entry| (entry, Source::Near));
         let Some(store) = &self.remote else {
             return Claim::Load {
                 proof: Proof::Local,
@@ -174,6 +175,16 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 stale: near_stale(),
             }
         })
+    }
+
+    /// A near copy that may be used if the load fails, and nobody else could be asked.
+    fn near_stale(&self, key: &EngineKey) -> Option<Arc<Entry<V>>> {
+        let now = self.runtime.now();
+        let found = match self.when_fenced {
+            WhenFenced::Bypass => self.near.get(key.near(), now),
+            WhenFenced::ServeStale => self.near.get_fenced(key.near(), now),
+        };
+        found.map(|(entry, _)| entry)
     }
 
     /// Takes the lease of a key, waiting while another process loads it.
