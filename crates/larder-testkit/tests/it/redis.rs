@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod bus;
 mod faults;
 mod foreign;
 mod leases;

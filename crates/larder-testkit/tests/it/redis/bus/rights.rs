@@ -1,0 +1,66 @@
+//! What a user may not do is said, and what is done is never lost.
+
+use larder_core::bus::Bus;
+use larder_core::error::ErrorKind;
+use larder_redis::RedisStore;
+use larder_testkit::servers::{RedisOptions, RedisServer};
+
+use super::super::{patient, put, start};
+use super::{next, poll, replay};
+
+/// The commands for records, as the page of the crate lists them.
+const RECORDS: &str = "~app:* resetchannels -@all +get +mget +getrange +set +setrange +unlink \
+    +pexpire +pexpireat +persist +pttl +hmget +hset +hdel +time +eval +evalsha";
+
+/// Those that it adds for the bus.
+const BUS: &str = "+info +hincrby +xadd +xrange +publish +subscribe +ping &app:*";
+
+fn with(rules: &str) -> Option<RedisServer> {
+    let rules = format!("{RECORDS} {rules}");
+    RedisServer::start_or_skip(RedisOptions::new().user("app", "secret", rules))
+}
+
+fn app(server: &RedisServer) -> std::sync::Arc<RedisStore> {
+    start(patient(server).key_prefix("app:"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_with_the_listed_commands_can_use_the_bus() {
+    let Some(server) = with(BUS) else {
+        return;
+    };
+    let store = app(&server);
+    let mut subscription = store.subscribe().await.unwrap();
+    poll(&store).await;
+    put(&*store, "k", "v").await;
+    assert_eq!(replay(&store, 1, 1).await.records.len(), 1);
+    assert!(next(&mut *subscription).await.is_some());
+}
+
+#[tokio::test]
+async fn without_info_there_is_no_poll_and_everything_else() {
+    let Some(server) = with(&BUS.replace("+info", "")) else {
+        return;
+    };
+    let store = app(&server);
+    put(&*store, "k", "v").await;
+    let error = store.poll().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+    assert!(error.to_string().contains("INFO"), "{error}");
+}
+
+/// A writer without the rights to the log still leaves its number: readers drop their copies.
+#[tokio::test]
+async fn a_change_that_cannot_be_written_down_is_still_counted() {
+    let Some(server) = with("+info +hincrby +xrange") else {
+        return;
+    };
+    let store = app(&server);
+    poll(&store).await;
+    put(&*store, "k", "v").await;
+    assert_eq!(poll(&store).await.seq, 1);
+    let replay = replay(&store, 1, 1).await;
+    assert_eq!((replay.oldest, replay.records.len()), (2, 0));
+    let error = store.subscribe().await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+}
