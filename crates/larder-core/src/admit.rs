@@ -42,11 +42,15 @@ pub enum Refusal {
     TooLarge,
     /// The value could not be encoded.
     Unencoded,
+    /// One of its tags was invalidated since before the load.
+    TagRaced,
+    /// Its tags cannot be used: too many, or this tier has none.
+    TagsRefused,
 }
 
 impl Refusal {
     /// Every reason, in label order.
-    pub const ALL: [Refusal; 8] = [
+    pub const ALL: [Refusal; 10] = [
         Refusal::Raced,
         Refusal::Superseded,
         Refusal::LeaseRevoked,
@@ -55,6 +59,8 @@ impl Refusal {
         Refusal::Skipped,
         Refusal::TooLarge,
         Refusal::Unencoded,
+        Refusal::TagRaced,
+        Refusal::TagsRefused,
     ];
 
     /// The label value.
@@ -68,6 +74,8 @@ impl Refusal {
             Refusal::Skipped => "skipped",
             Refusal::TooLarge => "too_large",
             Refusal::Unencoded => "unencoded",
+            Refusal::TagRaced => "tag_raced",
+            Refusal::TagsRefused => "tags_refused",
         }
     }
 }

@@ -43,6 +43,8 @@ pub enum ChangeKind {
     Removed,
     /// Only fail-safe may use them.
     Expired,
+    /// The key is that of a tag; entries with an older cut that name it are void.
+    TagBumped,
 }
 
 /// A part of the log.

@@ -19,7 +19,7 @@
 //! | 32 | 8 | fresh until, ms since the epoch, 0 for ever |
 //! | 40 | 8 | lease token, 0 for none |
 //! | 48 | 8 | lease until, ms since the epoch |
-//! | 56 | 8 | generation |
+//! | 56 | 8 | cut: the tag clock before the value was read, 0 without tags |
 //! | 64 | 8 | expires at, ms since the epoch, 0 for never |
 //!
 //! | offset | bytes | payload field |
@@ -40,6 +40,7 @@ use bytes::{Buf, Bytes};
 
 use crate::record::{Kind, Record};
 use crate::runtime::Timestamp;
+use crate::tag::Cut;
 use crate::version::Version;
 
 pub use payload::{PREFIX_LEN, seal_payload};
@@ -109,8 +110,8 @@ pub struct Header {
     pub lease_token: u64,
     /// Its end.
     pub lease_until: Timestamp,
-    /// The generation under which it was written.
-    pub generation: u64,
+    /// The tag clock before the value was read.
+    pub cut: Cut,
     /// End of all life.
     pub expires_at: Option<Timestamp>,
 }
@@ -137,7 +138,7 @@ impl Header {
         out[32..40].copy_from_slice(&end(self.fresh_until).to_be_bytes());
         out[40..48].copy_from_slice(&self.lease_token.to_be_bytes());
         out[48..56].copy_from_slice(&self.lease_until.0.to_be_bytes());
-        out[56..64].copy_from_slice(&self.generation.to_be_bytes());
+        out[56..64].copy_from_slice(&self.cut.0.to_be_bytes());
         out[64..72].copy_from_slice(&end(self.expires_at).to_be_bytes());
         out
     }
@@ -173,7 +174,7 @@ impl Header {
             fresh_until: end(bytes.get_u64()),
             lease_token: bytes.get_u64(),
             lease_until: Timestamp(bytes.get_u64()),
-            generation: bytes.get_u64(),
+            cut: Cut(bytes.get_u64()),
             expires_at: end(bytes.get_u64()),
         })
     }
@@ -201,6 +202,8 @@ pub fn open(key: &[u8], bytes: &Bytes) -> Result<Option<Record>, Damage> {
         expires_at: header.expires_at,
         codec: payload.codec,
         schema: payload.schema,
+        tags: payload.tags,
+        cut: header.cut,
         value: payload.value,
     }))
 }

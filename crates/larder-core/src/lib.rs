@@ -20,6 +20,7 @@ pub mod record;
 pub mod admit;
 pub mod freshness;
 pub mod lane;
+pub mod tag;
 pub mod tombstone;
 pub mod version;
 

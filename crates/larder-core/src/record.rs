@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::codec::CodecId;
 use crate::runtime::Timestamp;
+use crate::tag::{Cut, Tags};
 use crate::version::Version;
 
 /// What a stored record stands for.
@@ -45,6 +46,10 @@ pub struct Record {
     pub codec: CodecId,
     /// The schema that the writer declared for the value; 0 when none.
     pub schema: u32,
+    /// What the record can be invalidated by, beside its key.
+    pub tags: Tags,
+    /// Where the tag clock stood before the value was read; of meaning only with tags.
+    pub cut: Cut,
     /// The encoded value.
     pub value: Bytes,
 }

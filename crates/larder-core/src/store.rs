@@ -18,6 +18,7 @@ use crate::error::Result;
 use crate::record::{Kind, Life, Record};
 use crate::runtime::{BoxFuture, Timestamp};
 use crate::space::Space;
+use crate::tag::{Cut, Tags};
 use crate::version::Version;
 
 pub use crate::envelope::Damage;
@@ -95,6 +96,11 @@ pub struct Put {
     pub codec: CodecId,
     /// The schema of the value.
     pub schema: u32,
+    /// What it can be invalidated by, beside its key.
+    pub tags: Tags,
+    /// For a fill: where the tag clock stood when its lease was given. In a batch it is of no
+    /// meaning: there the store takes its tag clock's present number.
+    pub cut: Cut,
     /// The encoded value.
     pub value: Bytes,
 }
@@ -114,6 +120,9 @@ pub enum Write {
     Expire,
     /// Gives the live value another life. Nothing happens to an absent key.
     Touch(Life),
+    /// Invalidates a tag, whose stored key this is: gives it the tag clock's next number, which is
+    /// the outcome's version. `existed` is of no meaning.
+    Bump,
 }
 
 /// What must be true of a key for a batch to take place. Tombstones, leases and expired records
@@ -213,6 +222,8 @@ pub struct Description<'a> {
     pub keyspace: Option<&'a dyn Keyspace>,
     /// The log of changes.
     pub bus: Option<&'a dyn Bus>,
+    /// Tags. A store without them refuses [`Write::Bump`] and records with tags.
+    pub tags: Option<&'a dyn TagStore>,
 }
 
 /// A random, non-zero number that names one load of one key.
@@ -238,6 +249,8 @@ pub enum Lease {
     Hit(Record),
     /// The lease is given. A stale value, if one is left, is for fail-safe.
     Granted {
+        /// Where the tag clock stands.
+        cut: Cut,
         /// A value that is no longer fresh.
         stale: Option<Record>,
     },
@@ -259,6 +272,8 @@ pub enum Fill {
     Revoked,
     /// Not stored: the store no longer knows of a lease for this key. Absence refuses.
     Lost,
+    /// Not stored: one of its tags was invalidated since the lease was given.
+    TagRaced,
 }
 
 /// Fenced fills: a value is stored only while the lease taken before its load stands
@@ -276,6 +291,13 @@ pub trait Leases: Send + Sync {
 
     /// Gives the lease back without a value. Nothing happens if it is not held.
     fn release<'a>(&'a self, key: &'a Bytes, token: LeaseToken) -> Pending<'a, ()>;
+}
+
+/// Reading the numbers of tags.
+pub trait TagStore: Send + Sync {
+    /// The number of each tag, in order; that of an unknown one is the tag clock's present number.
+    /// One round trip.
+    fn tags<'a>(&'a self, keys: &'a [Bytes]) -> Pending<'a, Vec<Cut>>;
 }
 
 /// One step of a scan.

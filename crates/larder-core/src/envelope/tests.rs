@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::codec::CodecId;
+use crate::tag::{Tags, tag_key};
 
 const KEY: &[u8] = b"app:users:1";
 
@@ -20,7 +21,7 @@ fn header() -> Header {
         fresh_until: Some(Timestamp(1_700_000_060_000)),
         lease_token: 0,
         lease_until: Timestamp(0),
-        generation: 7,
+        cut: Cut(7),
         expires_at: Some(Timestamp(1_700_000_120_000)),
     }
 }
@@ -28,7 +29,13 @@ fn header() -> Header {
 fn sealed() -> Bytes {
     let mut bytes = BytesMut::new();
     bytes.extend_from_slice(&header().encode());
-    bytes.extend_from_slice(&seal_payload(KEY, CodecId::JSON, 3, b"{\"n\":1}"));
+    bytes.extend_from_slice(&seal_payload(
+        KEY,
+        CodecId::JSON,
+        3,
+        &Tags::default(),
+        b"{\"n\":1}",
+    ));
     bytes.freeze()
 }
 
@@ -44,7 +51,7 @@ const GOLDEN: &str = concat!(
     // version, origin, load cost
     "0001020304050607",
     "0a0b0c0d000000fa",
-    // created, fresh until, lease token, lease until, generation, expires at
+    // created, fresh until, lease token, lease until, cut, expires at
     "00060a24181e4000",
     "0000018bcfe65260",
     "0000000000000000",
@@ -74,6 +81,16 @@ fn a_sealed_record_opens_with_all_its_fields() {
     assert_eq!(record.expires_at, header().expires_at);
     assert_eq!((record.codec, record.schema), (CodecId::JSON, 3));
     assert_eq!(record.value, "{\"n\":1}");
+}
+
+#[test]
+fn tags_lie_before_the_value() {
+    let tags = Tags::new([tag_key("app:users", "tenant:7").unwrap()]).unwrap();
+    let mut bytes = BytesMut::from(&header().encode()[..]);
+    bytes.extend_from_slice(&seal_payload(KEY, CodecId::RAW, 0, &tags, b"v"));
+    let record = open(KEY, &bytes.freeze()).unwrap().unwrap();
+    assert_eq!((record.tags, record.cut), (tags, Cut(7)));
+    assert_eq!(record.value, "v");
 }
 
 #[test]
@@ -114,11 +131,11 @@ proptest! {
     #[test]
     fn headers_round_trip(
         version in 0u64..1 << 53, flags: u16, key_id: u16, created_us: u64, ends: (u64, u64),
-        lease: (u64, u64), generation: u64,
+        lease: (u64, u64), cut: u64,
     ) {
         let end = |ms: u64| (ms != 0).then_some(Timestamp(ms));
         let header = Header {
-            version: Version(version), flags, key_id, created_us, generation,
+            version: Version(version), flags, key_id, created_us, cut: Cut(cut),
             fresh_until: end(ends.0), expires_at: end(ends.1),
             lease_token: lease.0, lease_until: Timestamp(lease.1), ..header()
         };

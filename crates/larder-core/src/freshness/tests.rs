@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::*;
 use crate::codec::CodecId;
 use crate::record::Kind;
+use crate::tag::{Cut, Tags};
 use crate::version::Version;
 
 fn record(fresh_until: Option<u64>, expires_at: Option<u64>) -> Record {
@@ -19,6 +20,8 @@ fn record(fresh_until: Option<u64>, expires_at: Option<u64>) -> Record {
         expires_at: expires_at.map(Timestamp),
         codec: CodecId::RAW,
         schema: 0,
+        tags: Tags::default(),
+        cut: Cut(0),
         value: Bytes::new(),
     }
 }
