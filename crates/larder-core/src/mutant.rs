@@ -23,11 +23,15 @@ pub enum Mutant {
     IgnoreGaps,
     /// A lane's lease is granted before what its poll mentions is applied.
     LeaseBeforeReplay,
+    /// A fill does not look whether its tags were invalidated since the lease.
+    TagCut,
+    /// A near hit does not look at its tags.
+    TagCheck,
 }
 
 impl Mutant {
     /// Every mutant.
-    pub const ALL: [Mutant; 8] = [
+    pub const ALL: [Mutant; 10] = [
         Mutant::StripeCount,
         Mutant::DetachFlight,
         Mutant::Revoke,
@@ -36,6 +40,8 @@ impl Mutant {
         Mutant::IgnoreBus,
         Mutant::IgnoreGaps,
         Mutant::LeaseBeforeReplay,
+        Mutant::TagCut,
+        Mutant::TagCheck,
     ];
 
     /// Whether the rule is taken out on this thread.

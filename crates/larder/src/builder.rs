@@ -23,6 +23,7 @@ use crate::observe::Counts;
 use crate::options::{IntoBytes, IntoDuration, Near, WhenFenced};
 use crate::remote::{Layout, Opening, Remote};
 use crate::runtime::TokioRuntime;
+use crate::tags::TagCells;
 
 /// The codec of a builder that was given none.
 #[cfg(feature = "msgpack")]
@@ -282,6 +283,7 @@ impl<K, V, C> Builder<K, V, C> {
             when_fenced: self.when_fenced,
             max_value: usize::try_from(max_value).unwrap_or(usize::MAX),
             flights: Flights::default(),
+            tags: TagCells::default(),
             counts: Counts::default(),
             closed: AtomicBool::new(false),
             last_version: AtomicU64::new(0),

@@ -16,6 +16,7 @@ use larder_core::space::Space;
 use larder_core::store::{
     Batch, Committed, Damage, Expect, Keyspace, Lookup, Outcome, Page, Put, Store, Write,
 };
+use larder_core::tag::{Cut, Tags};
 use larder_core::version::Version;
 use smallvec::SmallVec;
 
@@ -82,6 +83,8 @@ pub fn put(value: Bytes, life: Life) -> Write {
         load_cost_ms: 0,
         codec: CodecId::RAW,
         schema: 0,
+        tags: Tags::default(),
+        cut: Cut::default(),
         value,
     })
 }
@@ -122,19 +125,51 @@ impl Database {
         self.cache.store.now()
     }
 
-    /// Reads one key. One round trip to the store.
+    /// Reads one key. One round trip to the store, and another one if its record has tags.
     pub async fn get(&self, key: &Bytes) -> Result<Option<Item>> {
         let stored = self.space.stored(key);
         let found = self.cache.store.get(&stored).await?;
-        Ok(item(found, self.now()))
+        self.item(found).await
     }
 
-    /// Reads many keys, in order. One round trip per shard of the store.
+    /// Reads many keys, in order. One round trip per shard of the store, and another one for each
+    /// record that has tags.
     pub async fn get_many(&self, keys: &[Bytes]) -> Result<Vec<Option<Item>>> {
         let stored: Vec<Bytes> = keys.iter().map(|key| self.space.stored(key)).collect();
         let found = self.cache.store.get_many(&stored).await?;
-        let now = self.now();
-        Ok(found.into_iter().map(|found| item(found, now)).collect())
+        let mut items = Vec::with_capacity(found.len());
+        for found in found {
+            items.push(self.item(found).await?);
+        }
+        Ok(items)
+    }
+
+    /// The live value that was found. A value that is only good for fail-safe counts as absent: no
+    /// Redis client knows what to do with it.
+    async fn item(&self, found: Lookup) -> Result<Option<Item>> {
+        let Some(record) = found.into_record() else {
+            return Ok(None);
+        };
+        let is_fresh = classify(&record, self.now()) == Freshness::Fresh;
+        if record.kind != Kind::Value || !is_fresh || self.is_void(&record).await? {
+            return Ok(None);
+        }
+        Ok(Some(Item {
+            value: record.value,
+            version: record.version,
+            expires_at: record.fresh_until,
+        }))
+    }
+
+    /// Whether a tag of the record was invalidated since its value was read.
+    async fn is_void(&self, record: &Record) -> Result<bool> {
+        match self.cache.store.describe().tags {
+            Some(there) if !record.tags.is_empty() => {
+                let numbers = there.tags(record.tags.keys()).await?;
+                Ok(numbers.iter().any(|number| *number > record.cut))
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Writes one key if `expect` holds; `None` if it does not. One round trip.
@@ -205,7 +240,6 @@ impl Database {
     async fn look(&self, keys: &[Bytes]) -> Result<(Batch, Vec<Option<Item>>)> {
         let stored: Vec<Bytes> = keys.iter().map(|key| self.space.stored(key)).collect();
         let found = self.cache.store.get_many(&stored).await?;
-        let now = self.now();
         let mut batch = Batch::default();
         let mut items = Vec::with_capacity(keys.len());
         for (key, found) in stored.into_iter().zip(found) {
@@ -216,7 +250,7 @@ impl Database {
                 Lookup::Damaged(damage) => return Err(damaged(*damage)),
             };
             batch.checks.push((key, Expect::Version(version)));
-            items.push(item(found, now));
+            items.push(self.item(found).await?);
         }
         Ok((batch, items))
     }
@@ -260,18 +294,4 @@ fn damaged(damage: Damage) -> Error {
             damage.as_str()
         ),
     )
-}
-
-/// The live value that was found. A value that is only good for fail-safe counts as absent: no
-/// Redis client knows what to do with it.
-fn item(found: Lookup, now: Timestamp) -> Option<Item> {
-    let record: Record = found.into_record()?;
-    if record.kind != Kind::Value || classify(&record, now) != Freshness::Fresh {
-        return None;
-    }
-    Some(Item {
-        value: record.value,
-        version: record.version,
-        expires_at: record.fresh_until,
-    })
 }

@@ -9,7 +9,7 @@ use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::key::Key;
 
 use crate::builder::Builder;
-use crate::engine::{Change, Engine, EngineKey, Load};
+use crate::engine::{Change, Engine, EngineKey, Incoming, Load};
 use crate::loaded::Loaded;
 use crate::loader::{Cx, Failure, LoadError, LoadFn, Orders};
 use crate::near::Cause;
@@ -270,6 +270,31 @@ where
         })
     }
 
+    /// Makes every value void that bears this tag, in all tiers and processes, and every load under
+    /// way that will name it: fail-safe cannot bring such a value back. Once this returns, no read
+    /// through this cache gives one; other processes follow as for
+    /// [`invalidate`](Cache::invalidate). One round trip, whatever the number of entries; what
+    /// they hold is released when it is met, or by its ttl.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] for an empty tag or one that is too long. Others: it is open whether
+    /// the values are void; repeat it.
+    pub async fn invalidate_tag(&self, tag: impl Into<String>) -> Result<()> {
+        self.invalidate_tags([tag]).await
+    }
+
+    /// Invalidates several tags together, in one round trip. See
+    /// [`invalidate_tag`](Cache::invalidate_tag).
+    pub async fn invalidate_tags<T: Into<String>>(
+        &self,
+        tags: impl IntoIterator<Item = T>,
+    ) -> Result<()> {
+        self.check_open()?;
+        let tags: Vec<String> = tags.into_iter().map(Into::into).collect();
+        Box::pin(self.engine.invalidate_tags(&tags)).await
+    }
+
     /// Ends the fresh life of a value, but keeps it for fail-safe: the next reader loads, and if
     /// that fails, gets the old value, marked as stale. A load under way is not stored. One round
     /// trip.
@@ -392,10 +417,12 @@ where
             let message = "a ttl of zero stores nothing; use invalidate to remove a value";
             return Err(Error::new(ErrorKind::Invalid, message));
         }
+        let tags = self.engine.tags(&options.tags)?;
         let incoming = self
             .engine
             .incoming(&wire, value, options.ttl, options.stale_for)
             .map_err(|(_, error)| error)?;
+        let incoming = Incoming { tags, ..incoming };
         Ok((wire, Change::Insert(incoming)))
     }
 

@@ -15,6 +15,7 @@ mod lease;
 mod log;
 mod shard;
 mod sweep;
+mod tags;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,6 +28,7 @@ use parking_lot::Mutex;
 
 use log::Log;
 use shard::Shard;
+use tags::TagClock;
 
 /// Enough that each shard stays small (a scan step and a sweep step lock one at a time) and that
 /// threads seldom meet; an empty store costs about half a MiB.
@@ -48,6 +50,7 @@ struct Inner {
     shards: Box<[Mutex<Shard>]>,
     expired: AtomicU64,
     log: Log,
+    tags: TagClock,
 }
 
 /// Counts of an embedded store at one moment.
@@ -74,8 +77,10 @@ impl Embedded {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             expired: AtomicU64::new(0),
             log: Log::default(),
+            tags: TagClock::default(),
             runtime,
         });
+        inner.tags.start(inner.now().0.saturating_mul(1_000));
         sweep::start(&inner);
         Embedded { inner }
     }
@@ -144,6 +149,7 @@ impl Store for Embedded {
             leases: Some(self),
             keyspace: Some(self),
             bus: Some(self),
+            tags: Some(self),
         }
     }
 }

@@ -9,8 +9,10 @@
 //! * A change, once sent, is seen through in a task of its own, whatever becomes of its caller.
 
 mod flight;
+mod keep;
 mod load;
 mod read;
+mod tagging;
 mod write;
 
 use std::sync::Arc;
@@ -28,6 +30,7 @@ use larder_core::record::{Expiry, Life};
 use larder_core::runtime::{Mono, Runtime};
 use larder_core::space::Space;
 use larder_core::store::Store;
+use larder_core::tag::Tags;
 use larder_core::version::Version;
 use tokio::sync::oneshot;
 
@@ -35,6 +38,7 @@ use crate::loaded::{Loaded, Source};
 use crate::near::{Entry, EntryMeta, Near, NearKey, NearSnapshot};
 use crate::observe::Counts;
 use crate::options::WhenFenced;
+use crate::tags::{EntryTags, TagCells};
 pub(crate) use flight::{Flights, Load};
 pub(crate) use write::Change;
 
@@ -56,6 +60,7 @@ pub(crate) struct Engine<V> {
     pub(crate) when_fenced: WhenFenced,
     pub(crate) max_value: usize,
     pub(crate) flights: Flights<V>,
+    pub(crate) tags: TagCells,
     pub(crate) counts: Counts,
     pub(crate) closed: AtomicBool,
     pub(crate) last_version: AtomicU64,
@@ -114,6 +119,8 @@ pub(crate) struct Incoming<V> {
     pub(crate) weight: usize,
     pub(crate) ttl: Option<Duration>,
     pub(crate) stale_for: Duration,
+    /// What users named; from this the rest follows.
+    pub(crate) tags: Tags,
 }
 
 impl<V> Incoming<V> {
@@ -214,6 +221,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             weight: Near::<V>::weight(key.near().bytes, size),
             ttl,
             stale_for: stale.unwrap_or(self.lives.stale_for),
+            tags: Tags::default(),
         })
     }
 
@@ -232,6 +240,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         incoming: Incoming<V>,
         version: Version,
         (before, start): (Mono, Mono),
+        tags: Option<Box<EntryTags>>,
     ) -> Arc<Entry<V>> {
         let fresh_until = incoming.ttl.map_or(Mono::MAX, |ttl| start.after(ttl));
         let usable_until = match incoming.ttl {
@@ -247,6 +256,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             created: start,
             life,
             proven_until: before.after(LEASE),
+            tags,
             weight: incoming.weight,
         };
         Arc::new(Entry::new(key.near().bytes, incoming.value, meta))

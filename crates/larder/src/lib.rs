@@ -18,6 +18,7 @@ mod link;
 mod near;
 mod observe;
 mod runtime;
+mod tags;
 
 pub use builder::{Builder, DefaultCodec};
 pub use cache::{Cache, Receipt};

@@ -150,6 +150,12 @@ impl<V: Send + Sync + 'static> Engine<V> {
     fn apply(&self, record: &BusRecord) {
         let now = self.runtime.now();
         for change in &record.changes {
+            if change.kind == ChangeKind::TagBumped {
+                if !Mutant::IgnoreBus.is_active() {
+                    self.tags.raise(&change.key, change.version.0);
+                }
+                continue;
+            }
             if !change.key.starts_with(&self.prefix) {
                 continue;
             }
@@ -173,6 +179,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             ChangeKind::Replaced => self.near.replaced(key.near(), version, now),
             ChangeKind::Removed => self.near.remove(key.near(), version, now),
             ChangeKind::Expired => self.near.mark_stale(key.near(), version, now),
+            ChangeKind::TagBumped => {}
         }
     }
 
@@ -182,6 +189,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         if view.generation() != lane.generation() {
             count(&self.counts.bus_flushes);
             self.near.start_generation(lane.generation());
+            self.tags.forget();
             self.flights.detach_all();
         }
         view.set_lease(lane.lease_until());

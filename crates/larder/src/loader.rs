@@ -36,6 +36,14 @@ impl<K> Cx<K> {
         self.orders.0.lock().stale_for = Some(stale_for);
     }
 
+    /// Labels the value: [`invalidate_tag`](crate::Cache::invalidate_tag) with the same text makes
+    /// it void, together with all others that bear the label. It also is void if the tag was
+    /// invalidated since before this load began. At most 32 tags of at most 256 bytes; with more,
+    /// or an empty one, the value is not stored ([`Refusal::TagsRefused`](crate::Refusal)).
+    pub fn tag(&self, tag: impl Into<String>) {
+        self.orders.0.lock().tags.push(tag.into());
+    }
+
     /// Gives the value to those who wait for it, but does not store it.
     pub fn skip(&self) {
         self.orders.0.lock().skip = true;
@@ -46,16 +54,17 @@ impl<K> Cx<K> {
 #[derive(Default)]
 pub(crate) struct Orders(Mutex<Order>);
 
-#[derive(Default, Clone, Copy)]
+#[derive(Default, Clone)]
 pub(crate) struct Order {
     pub(crate) ttl: Option<Duration>,
     pub(crate) stale_for: Option<Duration>,
     pub(crate) skip: bool,
+    pub(crate) tags: Vec<String>,
 }
 
 impl Orders {
     pub(crate) fn get(&self) -> Order {
-        *self.0.lock()
+        self.0.lock().clone()
     }
 }
 

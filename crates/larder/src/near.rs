@@ -104,7 +104,8 @@ impl<V: Send + Sync + 'static> Near<V> {
     ) -> Option<(Arc<Entry<V>>, Freshness)> {
         let entry = self.map.as_ref()?.get(&key.hash)?;
         let is_other = entry.key() != key.bytes;
-        if is_other || entry.generation() != self.view.generation() {
+        let is_void = entry.generation() != self.view.generation() || !entry.are_tags_valid();
+        if is_other || is_void {
             return None;
         }
         match entry.freshness(now) {

@@ -81,11 +81,12 @@ pub enum WhenFenced {
 }
 
 /// How one value is inserted, where it differs from the cache's settings.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct InsertOptions {
     pub(crate) ttl: Option<Duration>,
     pub(crate) stale_for: Option<Duration>,
+    pub(crate) tags: Vec<String>,
 }
 
 impl InsertOptions {
@@ -98,6 +99,12 @@ impl InsertOptions {
     /// [`insert_with`](crate::Cache::insert_with): such a value would never be seen.
     pub fn ttl(mut self, ttl: Duration) -> InsertOptions {
         self.ttl = Some(ttl);
+        self
+    }
+
+    /// Adds a label by which the value can be invalidated.
+    pub fn tag(mut self, tag: impl Into<String>) -> InsertOptions {
+        self.tags.push(tag.into());
         self
     }
 

@@ -6,6 +6,7 @@ use larder_core::bus::{BusChange, ChangeKind};
 use larder_core::record::{Kind, Record};
 use larder_core::runtime::Timestamp;
 use larder_core::store::{Batch, Committed, Expect, Outcome, Put, Write};
+use larder_core::tag::Cut;
 use larder_core::version::Version;
 use parking_lot::MutexGuard;
 use smallvec::SmallVec;
@@ -59,8 +60,15 @@ impl Inner {
         }
         let outcome = |(key, write): &(Bytes, Write)| {
             let hash = self.hasher.hash(key);
+            if matches!(write, Write::Bump) {
+                let number = self.tags.bump(key, now.0.saturating_mul(1_000));
+                return Outcome {
+                    version: Version(number),
+                    existed: false,
+                };
+            }
             let shard = locked.shard(self.shard_of(hash));
-            shard.apply(hash, key, write, now)
+            shard.apply(hash, key, write, now, self.tags.cut())
         };
         let outcomes: SmallVec<[Outcome; 1]> = batch.writes.iter().map(outcome).collect();
         self.log.append(|| {
@@ -82,11 +90,21 @@ fn kind_of(write: &Write) -> ChangeKind {
         Write::Put(_) | Write::Touch(_) => ChangeKind::Replaced,
         Write::Remove { .. } => ChangeKind::Removed,
         Write::Expire => ChangeKind::Expired,
+        Write::Bump => ChangeKind::TagBumped,
     }
 }
 
+/// What the store adds to a record.
+pub(super) struct Stamp {
+    pub(super) version: Version,
+    pub(super) cut: Cut,
+    pub(super) now: Timestamp,
+    /// The ends of the record that is replaced.
+    pub(super) kept: (Option<Timestamp>, Option<Timestamp>),
+}
+
 impl Shard {
-    fn apply(&mut self, hash: u64, key: &[u8], write: &Write, now: Timestamp) -> Outcome {
+    fn apply(&mut self, hash: u64, key: &[u8], write: &Write, now: Timestamp, cut: Cut) -> Outcome {
         let live = self.live(hash, key, now);
         let existed = live.is_some();
         let (stored, kept) = match live {
@@ -97,7 +115,17 @@ impl Shard {
         match write {
             Write::Put(put) => {
                 self.revoke(key);
-                self.store(hash, key, put, version, now, kept);
+                self.store(
+                    hash,
+                    key,
+                    put,
+                    Stamp {
+                        version,
+                        cut,
+                        now,
+                        kept,
+                    },
+                );
             }
             // One copy in one process: nothing travels that a tombstone could stop, and a load
             // in flight is refused because its lease is gone.
@@ -119,19 +147,18 @@ impl Shard {
                 self.alter(hash, key, version, |slot| slot.set_ends(ends));
             }
             Write::Touch(_) => {}
+            Write::Bump => unreachable!("the tag clock takes these"),
         }
         Outcome { version, existed }
     }
 
-    pub(super) fn store(
-        &mut self,
-        hash: u64,
-        key: &[u8],
-        put: &Put,
-        version: Version,
-        now: Timestamp,
-        kept: (Option<Timestamp>, Option<Timestamp>),
-    ) {
+    pub(super) fn store(&mut self, hash: u64, key: &[u8], put: &Put, stamp: Stamp) {
+        let Stamp {
+            version,
+            cut,
+            now,
+            kept,
+        } = stamp;
         let (fresh_until, expires_at) = put.life.resolve(now, kept);
         if expires_at.is_some_and(|end| end <= now) {
             self.remove(hash, key);
@@ -152,6 +179,8 @@ impl Shard {
             expires_at,
             codec: put.codec,
             schema: put.schema,
+            tags: put.tags.clone(),
+            cut,
             value: put.value.clone(),
         };
         self.put(hash, key, record);

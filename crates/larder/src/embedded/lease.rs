@@ -9,6 +9,7 @@ use larder_core::runtime::Timestamp;
 use larder_core::store::{Fill, Lease, LeaseToken, Leases, Pending, Put};
 use larder_core::version::Version;
 
+use super::commit::Stamp;
 use super::shard::{LeaseSlot, Shard};
 use super::{Embedded, Inner};
 
@@ -74,7 +75,10 @@ impl Inner {
                 until: now.after(ttl),
             };
             shard.leases.push(lease);
-            Lease::Granted { stale }
+            Lease::Granted {
+                cut: self.tags.cut(),
+                stale,
+            }
         })
     }
 
@@ -86,11 +90,20 @@ impl Inner {
                 Some(lease) if lease.token != token.get() => return Fill::Revoked,
                 Some(_) => shard.end_lease(key),
             }
+            if !self.tags.allows(&put.tags, put.cut) && !Mutant::TagCut.is_active() {
+                return Fill::TagRaced;
+            }
             let stored = shard
                 .live(hash, key, now)
                 .map_or(Version::ZERO, |slot| slot.version);
             let version = shard.next_version(now, stored);
-            shard.store(hash, key, &put, version, now, (None, None));
+            let stamp = Stamp {
+                version,
+                cut: put.cut,
+                now,
+                kept: (None, None),
+            };
+            shard.store(hash, key, &put, stamp);
             Fill::Stored(version)
         })
     }

@@ -128,6 +128,9 @@ impl Embedded {
     #[doc(hidden)]
     pub fn restart_empty(&self) {
         let incarnation = self.inner.runtime.random();
+        self.inner
+            .tags
+            .start(self.inner.now().0.saturating_mul(1_000) + 1);
         for shard in &self.inner.shards {
             *shard.lock() = super::shard::Shard::default();
         }

@@ -8,6 +8,7 @@ use larder_core::Version;
 use larder_core::codec::CodecId;
 use larder_core::record::{Kind, Record};
 use larder_core::runtime::Timestamp;
+use larder_core::tag::{Cut, Tags};
 
 use super::data::Data;
 
@@ -49,6 +50,8 @@ pub(super) struct Slot {
     pub(super) codec: CodecId,
     pub(super) negative: bool,
     pub(super) marked_stale: bool,
+    /// Few records have tags; those without pay a word for them.
+    tagged: Option<Box<(Tags, Cut)>>,
 }
 
 impl Slot {
@@ -67,6 +70,7 @@ impl Slot {
 
     pub(super) fn record(&self) -> Record {
         let (fresh_until, expires_at) = self.ends();
+        let (tags, cut) = self.tagged.as_deref().cloned().unwrap_or_default();
         Record {
             kind: if self.negative {
                 Kind::Negative
@@ -82,6 +86,8 @@ impl Slot {
             expires_at,
             codec: self.codec,
             schema: self.schema,
+            tags,
+            cut,
             value: self.data.value(),
         }
     }
@@ -141,6 +147,7 @@ impl Shard {
             codec: record.codec,
             negative: record.kind == Kind::Negative,
             marked_stale: record.marked_stale,
+            tagged: (!record.tags.is_empty()).then(|| Box::new((record.tags, record.cut))),
         };
         self.bytes += slot.cost();
         self.expiring += usize::from(slot.expires_at != 0);

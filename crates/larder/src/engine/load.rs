@@ -10,17 +10,13 @@ use futures_util::future::{Either, select};
 use larder_core::admit::Refusal;
 use larder_core::error::{Error, ErrorKind};
 use larder_core::freshness::Freshness;
-use larder_core::lane::LEASE;
-use larder_core::record::Kind;
 use larder_core::runtime::BoxFuture;
-use larder_core::store::{
-    Batch, Committed, Expect, Fill, Lease, LeaseToken, Leases, Put, Store, Write,
-};
-use larder_core::version::Version;
+use larder_core::store::{Batch, Expect, Lease, LeaseToken, Leases, Store, Write};
+use larder_core::tag::{Cut, Tags};
 
 use super::flight::{Landed, Load, Outcome};
 use super::read::Fetched;
-use super::{Before, Engine, EngineKey, Incoming};
+use super::{Engine, EngineKey, Incoming};
 use crate::loaded::Source;
 use crate::loader::{Failure, Start, panic_message};
 use crate::near::Entry;
@@ -34,9 +30,9 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_m
 const PATIENCE: u32 = 10;
 
 /// The right to store a loaded value.
-enum Proof {
+pub(super) enum Proof {
     /// There is no remote tier: the near guard alone decides.
-    Local,
+    Local(Cut),
     /// A lease of the remote tier.
     Lease(HeldLease),
     /// A remote tier without leases (the plain layout): stored only if still absent.
@@ -55,12 +51,14 @@ enum Claim<V> {
 }
 
 /// A lease that is given back when it is dropped before it was used.
-struct HeldLease {
-    store: Arc<dyn Store>,
+pub(super) struct HeldLease {
+    pub(super) store: Arc<dyn Store>,
     runtime: Arc<dyn larder_core::Runtime>,
-    key: Bytes,
-    token: LeaseToken,
-    held: bool,
+    pub(super) key: Bytes,
+    pub(super) token: LeaseToken,
+    /// The tag clock when the lease was given.
+    pub(super) cut: Cut,
+    pub(super) held: bool,
 }
 
 impl Drop for HeldLease {
@@ -106,7 +104,13 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 let cost = self.runtime.now().since(before.at);
                 let entry = match self.incoming(key, value, order.ttl, order.stale_for) {
                     Ok(incoming) if order.skip => self.unstored(key, incoming, Refusal::Skipped),
-                    Ok(incoming) => self.keep(key, before, proof, incoming, cost).await,
+                    Ok(incoming) => match self.tags(&order.tags) {
+                        Ok(tags) => {
+                            let incoming = Incoming { tags, ..incoming };
+                            self.keep(key, before, proof, incoming, cost).await
+                        }
+                        Err(_) => self.unstored(key, incoming, Refusal::TagsRefused),
+                    },
                     Err((value, error)) => {
                         let refusal = match self.failed(error).kind() {
                             ErrorKind::TooLarge => Refusal::TooLarge,
@@ -118,6 +122,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                             weight: 0,
                             ttl: None,
                             stale_for: Duration::ZERO,
+                            tags: Tags::default(),
                         };
                         self.unstored(key, incoming, refusal)
                     }
@@ -146,7 +151,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let near_stale = || self.near_stale(key).map(|entry| (entry, Source::Near));
         let Some(store) = &self.remote else {
             return Claim::Load {
-                proof: Proof::Local,
+                proof: Proof::Local(self.local_cut()),
                 stale: near_stale(),
             };
         };
@@ -203,7 +208,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             let answer = leases.lease(&stored, token, self.lives.lease).await;
             match answer.map_err(|error| self.failed(error))? {
                 Lease::Hit(record) => {
-                    let found = self.take_record(&**store, key, &record, before.at);
+                    let found = self.take_record(&**store, key, &record, before.at).await?;
                     if let Fetched::Fresh(entry) = found {
                         self.admit(key, before, &entry);
                         return Ok(Claim::Fresh(entry));
@@ -221,16 +226,17 @@ impl<V: Send + Sync + 'static> Engine<V> {
                         });
                     }
                 }
-                Lease::Granted { stale } => {
+                Lease::Granted { cut, stale } => {
                     let (store, runtime) = (store.clone(), self.runtime.clone());
                     let held = HeldLease {
                         store,
                         runtime,
                         key: stored,
                         token,
+                        cut,
                         held: true,
                     };
-                    let stale = stale.and_then(|record| self.stale(&held.store, key, &record));
+                    let stale = self.stale(&held.store, key, stale).await?;
                     return Ok(Claim::Load {
                         proof: Proof::Lease(held),
                         stale,
@@ -238,7 +244,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 }
                 Lease::Taken { remaining, stale } => {
                     if self.runtime.now() >= until {
-                        let stale = stale.and_then(|record| self.stale(store, key, &record));
+                        let stale = self.stale(store, key, stale).await?;
                         return Ok(Claim::Load {
                             proof: Proof::None,
                             stale,
@@ -252,16 +258,22 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
     }
 
-    fn stale(
+    async fn stale(
         &self,
         store: &Arc<dyn Store>,
         key: &EngineKey,
-        record: &larder_core::Record,
-    ) -> Option<(Arc<Entry<V>>, Source)> {
-        match self.take_record(&**store, key, record, self.runtime.now()) {
-            Fetched::Fresh(entry) | Fetched::Stale(entry) => Some((entry, Source::Remote)),
-            Fetched::Absent => None,
-        }
+        record: Option<larder_core::Record>,
+    ) -> Result<Option<(Arc<Entry<V>>, Source)>, Error> {
+        let Some(record) = record else {
+            return Ok(None);
+        };
+        let asked = self.runtime.now();
+        Ok(
+            match self.take_record(&**store, key, &record, asked).await? {
+                Fetched::Fresh(entry) | Fetched::Stale(entry) => Some((entry, Source::Remote)),
+                Fetched::Absent => None,
+            },
+        )
     }
 
     /// Runs the loader, renewing the lease while it does. A panic becomes a failure.
@@ -294,105 +306,5 @@ impl<V: Send + Sync + 'static> Engine<V> {
             }
         }
         std::future::pending().await
-    }
-
-    /// Stores a loaded value where the proof allows it, the remote tier first.
-    async fn keep(
-        &self,
-        key: &EngineKey,
-        before: Before,
-        proof: Proof,
-        incoming: Incoming<V>,
-        cost: Duration,
-    ) -> Arc<Entry<V>> {
-        let stored_from = self.runtime.now();
-        let version = match proof {
-            Proof::Local => Ok(self.local_version()),
-            Proof::Lease(lease) => self.fill(lease, self.put(&incoming, cost)).await,
-            Proof::Absence if !self.near.stands(key.hash, before.near) => Err(Refusal::Raced),
-            Proof::Absence => self.fill_absent(key, self.put(&incoming, cost)).await,
-            Proof::None => Err(Refusal::Unproven),
-        };
-        match version {
-            Ok(version) => {
-                let entry = self.entry(key, incoming, version, (before.at, stored_from));
-                self.admit(key, before, &entry);
-                entry
-            }
-            Err(Refusal::Unproven) => {
-                self.refuse(Refusal::Unproven);
-                let brief = Incoming {
-                    // The bound on staleness that near copies have in any case, so that a remote
-                    // tier that is down does not send every read to the source.
-                    ttl: Some(incoming.ttl.map_or(LEASE, |ttl| ttl.min(LEASE))),
-                    stale_for: Duration::ZERO,
-                    ..incoming
-                };
-                // Nobody gave it a version. That of a copy which is fresh no more lets it take that
-                // copy's place; it yields to a fresh one, and to all that changed meanwhile.
-                let now = self.runtime.now();
-                let version = self.near.outlived(key.near(), now).max(Version(1));
-                let entry = self.entry(key, brief, version, (before.at, before.at));
-                self.admit(key, before, &entry);
-                entry
-            }
-            Err(refusal) => self.unstored(key, incoming, refusal),
-        }
-    }
-
-    async fn fill(&self, mut lease: HeldLease, put: Put) -> Result<Version, Refusal> {
-        let filled = match lease.store.describe().leases {
-            Some(leases) => leases.fill(&lease.key, lease.token, put).await,
-            None => return Err(Refusal::Unproven),
-        };
-        match filled {
-            Ok(answer) => {
-                lease.held = false;
-                match answer {
-                    Fill::Stored(version) => Ok(version),
-                    Fill::Revoked => Err(Refusal::LeaseRevoked),
-                    Fill::Lost => Err(Refusal::LeaseLost),
-                }
-            }
-            Err(error) => {
-                self.failed(error);
-                Err(Refusal::Unproven)
-            }
-        }
-    }
-
-    async fn fill_absent(&self, key: &EngineKey, put: Put) -> Result<Version, Refusal> {
-        let Some(store) = &self.remote else {
-            return Err(Refusal::Unproven);
-        };
-        let stored = key.stored();
-        let batch = Batch::one(stored.clone(), Write::Put(put)).check(stored, Expect::Absent);
-        match store.commit(batch).await {
-            Ok(Committed::Done(outcomes)) => Ok(self.ordered(&**store, outcomes[0].version)),
-            Ok(Committed::Refused(_)) => Err(Refusal::Superseded),
-            Err(error) => {
-                self.failed(error);
-                Err(Refusal::Unproven)
-            }
-        }
-    }
-
-    pub(super) fn put(&self, incoming: &Incoming<V>, cost: Duration) -> Put {
-        Put {
-            kind: Kind::Value,
-            life: incoming.life(),
-            origin: 0,
-            load_cost_ms: u32::try_from(cost.as_millis()).unwrap_or(u32::MAX),
-            codec: self.codec.id(),
-            schema: self.schema,
-            value: incoming.encoded.clone().unwrap_or_default(),
-        }
-    }
-
-    /// An entry for the caller alone.
-    fn unstored(&self, key: &EngineKey, incoming: Incoming<V>, refusal: Refusal) -> Arc<Entry<V>> {
-        self.refuse(refusal);
-        let now = self.runtime.now();
-        self.entry(key, incoming, Version::ZERO, (now, now))
     }
 }

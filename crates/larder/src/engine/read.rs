@@ -11,6 +11,7 @@ use larder_core::record::{Kind, Record};
 use larder_core::runtime::Mono;
 use larder_core::store::{Lookup, Store};
 
+use super::tagging::Tagged;
 use super::{Before, Engine, EngineKey};
 use crate::loaded::{Loaded, Source};
 use crate::near::{Entry, EntryMeta, Near};
@@ -60,7 +61,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             .get(&stored)
             .await
             .map_err(|error| self.failed(error))?;
-        Ok(self.accept(store, key, before, found))
+        self.accept(store, key, before, found).await
     }
 
     /// Reads many keys that the near cache did not have. One round trip.
@@ -77,27 +78,30 @@ impl<V: Send + Sync + 'static> Engine<V> {
             .get_many(&stored)
             .await
             .map_err(|error| self.failed(error))?;
-        let answer = |((key, before), found)| match self.accept(&**store, key, before, found) {
-            Fetched::Fresh(entry) => Some(self.loaded(entry, Source::Remote, false)),
-            Fetched::Stale(_) | Fetched::Absent => None,
-        };
-        Ok(keys.iter().zip(before).zip(found).map(answer).collect())
+        let mut hits = Vec::with_capacity(keys.len());
+        for ((key, before), found) in keys.iter().zip(before).zip(found) {
+            hits.push(match self.accept(&**store, key, before, found).await? {
+                Fetched::Fresh(entry) => Some(self.loaded(entry, Source::Remote, false)),
+                Fetched::Stale(_) | Fetched::Absent => None,
+            });
+        }
+        Ok(hits)
     }
 
-    fn accept(
+    async fn accept(
         &self,
         store: &dyn Store,
         key: &EngineKey,
         before: Before,
         found: Lookup,
-    ) -> Fetched<V> {
+    ) -> Result<Fetched<V>> {
         let fetched = match found {
             Lookup::Absent => Fetched::Absent,
             Lookup::Damaged(damage) => {
                 self.damaged(damage.as_str());
                 Fetched::Absent
             }
-            Lookup::Found(record) => self.take_record(store, key, &record, before.at),
+            Lookup::Found(record) => self.take_record(store, key, &record, before.at).await?,
         };
         match &fetched {
             Fetched::Fresh(entry) => {
@@ -106,29 +110,34 @@ impl<V: Send + Sync + 'static> Engine<V> {
             }
             Fetched::Stale(_) | Fetched::Absent => self.counts.remote_misses.add(1),
         }
-        fetched
+        Ok(fetched)
     }
 
-    /// Turns a record, which was asked for at `asked`, into an entry of this process.
-    pub(super) fn take_record(
+    /// Turns a record, which was asked for at `asked`, into an entry of this process. No round trip,
+    /// unless it has tags that are not known here.
+    pub(super) async fn take_record(
         &self,
         store: &dyn Store,
         key: &EngineKey,
         record: &Record,
         asked: Mono,
-    ) -> Fetched<V> {
+    ) -> Result<Fetched<V>> {
         let store_now = store.now();
         let freshness = classify(record, store_now);
         if freshness == Freshness::Expired || record.kind != Kind::Value {
-            return Fetched::Absent;
+            return Ok(Fetched::Absent);
         }
         if !self.codec.accepts(record.codec) || record.schema != self.schema {
             self.damaged("other_codec_or_schema");
-            return Fetched::Absent;
+            return Ok(Fetched::Absent);
         }
         let Ok(value) = self.codec.decode(&record.value) else {
             self.damaged("undecodable");
-            return Fetched::Absent;
+            return Ok(Fetched::Absent);
+        };
+        let tags = match self.check_tags(store, record).await? {
+            Tagged::Valid(tags) => tags,
+            Tagged::Void => return Ok(Fetched::Absent),
         };
         let now = self.runtime.now();
         let size = self
@@ -143,14 +152,15 @@ impl<V: Send + Sync + 'static> Engine<V> {
             ),
             life: NearLife::of(record, store_now, now, self.lives.near_ttl),
             proven_until: asked.after(LEASE),
+            tags,
             weight: Near::<V>::weight(key.near().bytes, size),
         };
         let entry = Arc::new(Entry::new(key.near().bytes, value, meta));
-        if freshness == Freshness::Fresh {
+        Ok(if freshness == Freshness::Fresh {
             Fetched::Fresh(entry)
         } else {
             Fetched::Stale(entry)
-        }
+        })
     }
 
     fn damaged(&self, what: &'static str) {

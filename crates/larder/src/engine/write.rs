@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use larder_core::error::Result;
 use larder_core::store::{Batch, Committed, Write};
+use larder_core::tag::Cut;
 use larder_core::version::Version;
 
 use super::{Before, Engine, EngineKey, Incoming};
@@ -55,7 +56,11 @@ impl<V: Send + Sync + 'static> Engine<V> {
     fn insert_near(&self, key: &EngineKey, incoming: Incoming<V>) {
         let now = self.runtime.now();
         // The version is drawn under the stripe's lock: the last to come is the newest.
-        let entry = || self.entry(key, incoming, self.local_version(), (now, now));
+        let tags = match self.local_tags(&incoming.tags, self.local_cut()) {
+            Ok(tags) => tags,
+            Err(refusal) => return self.refuse(refusal),
+        };
+        let entry = || self.entry(key, incoming, self.local_version(), (now, now), tags);
         if let Err(refusal) = self.near.replace(key.near(), entry, now) {
             self.refuse(refusal);
         }
@@ -95,7 +100,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
 
     fn write_of(&self, change: &Change<V>) -> Write {
         match change {
-            Change::Insert(incoming) => Write::Put(self.put(incoming, Duration::ZERO)),
+            Change::Insert(incoming) => {
+                Write::Put(self.put(incoming, Duration::ZERO, Cut::default()))
+            }
             Change::Invalidate => Write::Remove {
                 tombstone_ms: u64::try_from(self.lives.tombstone.as_millis()).unwrap_or(u64::MAX),
             },
@@ -107,8 +114,12 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let now = self.runtime.now();
         self.flights.detach(key);
         match change {
+            // Which cut the store gave it is only known to the next reader.
+            Change::Insert(incoming) if !incoming.tags.is_empty() => {
+                self.near.replaced(key.near(), version, now);
+            }
             Change::Insert(incoming) => {
-                let entry = self.entry(key, incoming, version, (before.at, now));
+                let entry = self.entry(key, incoming, version, (before.at, now), None);
                 if let Err(refusal) = self.near.conclude(key.near(), before.near, &entry, now) {
                     self.refuse(refusal);
                 }

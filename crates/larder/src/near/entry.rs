@@ -7,6 +7,8 @@ use larder_core::runtime::Mono;
 use larder_core::version::Version;
 use smallvec::SmallVec;
 
+use crate::tags::EntryTags;
+
 /// A value that was read or written, shared by the near cache and everyone who holds it.
 ///
 /// What a hit looks at comes first, so that it lies in one cache line with the reference counts.
@@ -23,18 +25,19 @@ pub(crate) struct Entry<V> {
     generation: AtomicU32,
     /// The instant at which the value was stored, or loaded.
     created: Mono,
+    tags: Option<Box<EntryTags>>,
     value: V,
     version: Version,
     weight: u32,
 }
 
 /// Everything about an entry but its key and value.
-#[derive(Clone, Copy)]
 pub(crate) struct EntryMeta {
     pub(crate) version: Version,
     pub(crate) created: Mono,
     pub(crate) life: NearLife,
     pub(crate) proven_until: Mono,
+    pub(crate) tags: Option<Box<EntryTags>>,
     pub(crate) weight: usize,
 }
 
@@ -48,6 +51,7 @@ impl<V> Entry<V> {
             usable_until: meta.life.usable_until,
             proven_until: meta.proven_until,
             generation: AtomicU32::new(0),
+            tags: meta.tags,
             weight: u32::try_from(meta.weight).unwrap_or(u32::MAX),
             value,
         }
@@ -84,6 +88,11 @@ impl<V> Entry<V> {
             usable_until: self.usable_until,
         }
         .classify(now)
+    }
+
+    /// Whether none of its tags was invalidated since it was read.
+    pub(crate) fn are_tags_valid(&self) -> bool {
+        self.tags.as_ref().is_none_or(|tags| tags.are_valid())
     }
 
     pub(crate) fn proven_until(&self) -> Mono {

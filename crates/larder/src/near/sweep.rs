@@ -41,7 +41,7 @@ async fn walk<V: Send + Sync + 'static>(near: &Near<V>, clock: &dyn Runtime) {
             let Some((hash, entry)) = entries.next() else {
                 return;
             };
-            let is_void = entry.generation() != near.view.generation();
+            let is_void = entry.generation() != near.view.generation() || !entry.are_tags_valid();
             if !is_void && entry.freshness(now) != Freshness::Expired {
                 continue;
             }

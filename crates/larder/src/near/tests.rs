@@ -41,6 +41,7 @@ fn entry(value: u32, version: u64, weight: usize) -> Arc<Entry<u32>> {
         created: NOW,
         life,
         proven_until: Mono(0),
+        tags: None,
         weight,
     };
     Arc::new(Entry::new(b"k", value, meta))
@@ -171,6 +172,7 @@ fn what_does_not_fit_is_evicted_and_reported_and_a_resize_evicts_too() {
             created: NOW,
             life,
             proven_until: Mono(0),
+            tags: None,
             weight: 1 << 10,
         };
         let hash = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -1,0 +1,168 @@
+//! The tags that near copies depend on, as this process knows them.
+//!
+//! A cell holds the number of one tag: its last invalidation. Entries hold the cells of their tags,
+//! so that a hit looks at a few atomics and nothing else. A cell is made before the tag's number is
+//! asked for, and takes the greatest number it is ever told: an invalidation that arrives while the
+//! answer is on its way is not lost. A cell belongs to one generation of the near cache; with a new
+//! generation all are forgotten, because invalidations may have been missed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ::bytes::Bytes;
+use larder_core::mutant::Mutant;
+use larder_core::tag::{Cut, Tags};
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+
+/// Cells kept at most, whether entries hold them or not. A lost cell is asked for again.
+const CELLS: usize = 1 << 16;
+
+/// The number of one tag; 0 while it is unknown.
+#[derive(Default)]
+pub(crate) struct TagCell(AtomicU64);
+
+impl TagCell {
+    fn is_known(&self) -> bool {
+        self.0.load(Ordering::Acquire) != 0
+    }
+
+    /// Takes a number, unless a greater one is known.
+    fn raise(&self, number: u64) {
+        self.0.fetch_max(number, Ordering::AcqRel);
+    }
+}
+
+/// What one entry depends on.
+pub(crate) struct EntryTags {
+    cut: Cut,
+    cells: SmallVec<[Arc<TagCell>; 2]>,
+}
+
+impl EntryTags {
+    /// Whether none of the tags was invalidated since the entry's value was read.
+    pub(crate) fn are_valid(&self) -> bool {
+        let is_valid = |cell: &Arc<TagCell>| cell.0.load(Ordering::Acquire) <= self.cut.0;
+        self.cells.iter().all(is_valid) || Mutant::TagCheck.is_active()
+    }
+}
+
+/// The cells of all tags that near copies, or loads under way, depend on.
+#[derive(Default)]
+pub(crate) struct TagCells(Mutex<HashMap<Bytes, Arc<TagCell>>>);
+
+/// The cells of some tags, and whether their numbers are known.
+pub(crate) struct Held {
+    cells: SmallVec<[Arc<TagCell>; 2]>,
+}
+
+impl TagCells {
+    /// The cells of `tags`, made if need be.
+    pub(crate) fn hold(&self, tags: &Tags) -> Held {
+        let mut cells = self.0.lock();
+        if cells.len() + tags.keys().len() > CELLS {
+            // Those that entries hold go on in them, but are no longer raised: they must not
+            // vouch for anything any more.
+            for (_, cell) in cells.drain() {
+                cell.raise(u64::MAX);
+            }
+        }
+        let cell = |tag: &Bytes| match cells.get(tag) {
+            Some(cell) => cell.clone(),
+            None => {
+                // A copy of its own: the tag may be a slice of a whole record.
+                let cell = Arc::<TagCell>::default();
+                cells.insert(Bytes::copy_from_slice(tag), cell.clone());
+                cell
+            }
+        };
+        Held {
+            cells: tags.keys().iter().map(cell).collect(),
+        }
+    }
+
+    /// A tag was invalidated.
+    pub(crate) fn raise(&self, tag: &[u8], number: u64) {
+        if let Some(cell) = self.0.lock().get(tag) {
+            cell.raise(number);
+        }
+    }
+
+    /// Invalidates a tag of which no store knows.
+    pub(crate) fn raise_or_insert(&self, tag: &Bytes, number: u64) {
+        self.0.lock().entry(tag.clone()).or_default().raise(number);
+    }
+
+    /// Forgets everything: something may have been missed.
+    pub(crate) fn forget(&self) {
+        self.0.lock().clear();
+    }
+}
+
+impl Held {
+    pub(crate) fn are_known(&self) -> bool {
+        self.cells.iter().all(|cell| cell.is_known())
+    }
+
+    /// Takes the numbers that the store gave, in the order of the tags.
+    pub(crate) fn learn(&self, numbers: &[Cut]) {
+        for (cell, number) in self.cells.iter().zip(numbers) {
+            cell.raise(number.0.max(1));
+        }
+    }
+
+    /// What an entry with this cut depends on.
+    pub(crate) fn with(self, cut: Cut) -> EntryTags {
+        EntryTags {
+            cut,
+            cells: self.cells,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use larder_core::tag::tag_key;
+
+    fn tags(tags: &[&str]) -> Tags {
+        Tags::new(tags.iter().map(|tag| tag_key("c", tag).unwrap())).unwrap()
+    }
+
+    #[test]
+    fn an_invalidation_that_overtakes_the_answer_is_not_lost() {
+        let cells = TagCells::default();
+        let held = cells.hold(&tags(&["a"]));
+        assert!(!held.are_known());
+        cells.raise(&tag_key("c", "a").unwrap(), 9);
+        held.learn(&[Cut(5)]);
+        assert!(!held.with(Cut(5)).are_valid());
+        assert!(cells.hold(&tags(&["a"])).with(Cut(9)).are_valid());
+    }
+
+    #[test]
+    fn one_invalid_tag_is_enough() {
+        let cells = TagCells::default();
+        let both = tags(&["a", "b"]);
+        let held = cells.hold(&both);
+        held.learn(&[Cut(3), Cut(3)]);
+        let entry = held.with(Cut(3));
+        assert!(entry.are_valid());
+        cells.raise(&tag_key("c", "b").unwrap(), 4);
+        assert!(!entry.are_valid());
+    }
+
+    #[test]
+    fn cells_that_are_forgotten_for_want_of_room_vouch_for_nothing() {
+        let cells = TagCells::default();
+        let held = cells.hold(&tags(&["first"]));
+        held.learn(&[Cut(1)]);
+        let entry = held.with(Cut(1));
+        for n in 0..CELLS {
+            cells.hold(&tags(&[&n.to_string()]));
+        }
+        assert!(!entry.are_valid());
+        assert!(cells.0.lock().len() <= CELLS);
+    }
+}
