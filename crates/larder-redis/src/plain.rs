@@ -87,6 +87,7 @@ impl Store for PlainStore {
             leases: None,
             keyspace: Some(self),
             bus: None,
+            tags: None,
         }
     }
 }

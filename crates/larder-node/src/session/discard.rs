@@ -48,6 +48,7 @@ impl Store for Discard {
             leases: None,
             keyspace: Some(self),
             bus: None,
+            tags: None,
         }
     }
 }

@@ -59,6 +59,7 @@ impl Store for Nothing {
             leases: None,
             keyspace: Some(self),
             bus: None,
+            tags: None,
         }
     }
 }

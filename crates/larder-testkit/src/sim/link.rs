@@ -12,7 +12,7 @@ use larder_core::runtime::{BoxFuture, Runtime, Timestamp};
 use larder_core::space::Space;
 use larder_core::store::{
     Batch, Committed, Description, Fill, Keyspace, Lease, LeaseToken, Leases, Lookup, Page,
-    Pending, Put, Store,
+    Pending, Put, Store, TagStore,
 };
 
 use tokio::sync::mpsc;
@@ -185,6 +185,7 @@ impl Store for Link {
             leases: Some(self),
             keyspace: Some(self),
             bus: self.store.describe().bus.map(|_| self as &dyn Bus),
+            tags: Some(self),
         }
     }
 }
@@ -227,6 +228,18 @@ impl Keyspace for Link {
 
     fn clear<'a>(&'a self, space: &'a Space) -> Pending<'a, u64> {
         Pending::waiting(self.carry(async move { self.keyspace_there().clear(space).await }))
+    }
+}
+
+impl TagStore for Link {
+    fn tags<'a>(&'a self, keys: &'a [Bytes]) -> Pending<'a, Vec<larder_core::tag::Cut>> {
+        Pending::waiting(self.carry(async move {
+            let there = self.store.describe().tags;
+            there
+                .expect("the simulated store has tags")
+                .tags(keys)
+                .await
+        }))
     }
 }
 

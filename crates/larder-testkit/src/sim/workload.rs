@@ -48,6 +48,13 @@ pub struct Report {
 #[derive(Debug)]
 pub(crate) struct SourceDown;
 
+/// Every key bears one of so many tags.
+const TAGS: u64 = 2;
+
+fn tag_of(key: u64) -> String {
+    format!("tag:{}", key % TAGS)
+}
+
 /// How long copies may take to become what the source says, once nothing goes wrong any more.
 const CONVERGENCE: Duration = Duration::from_secs(2);
 
@@ -122,6 +129,7 @@ impl World {
         let load = move |cx: Cx<u64>| async move {
             runtime.sleep(pause).await;
             let value = source.read(*cx.key());
+            cx.tag(tag_of(*cx.key()));
             runtime.sleep(pause).await;
             if fails { Err(SourceDown) } else { Ok(value) }
         };
@@ -166,6 +174,21 @@ impl World {
         done
     }
 
+    /// Changes the source of every key of a tag, and invalidates the tag.
+    pub async fn invalidate_tag(&self, node: usize, tag: u64, keys: u64) -> bool {
+        let changed: Vec<(u64, u64)> = (0..keys)
+            .filter(|key| key % TAGS == tag)
+            .map(|key| (key, self.source.write(key)))
+            .collect();
+        let done = self.nodes[node].invalidate_tag(tag_of(tag)).await.is_ok();
+        if done {
+            for (key, value) in changed {
+                self.acknowledged(node, key, value, true);
+            }
+        }
+        done
+    }
+
     /// Changes the source and ends the fresh life of the cached value.
     pub async fn expire(&self, node: usize, key: u64) -> bool {
         let value = self.source.write(key);
@@ -196,7 +219,7 @@ impl World {
         done
     }
 
-    async fn step(&self, node: usize, key: u64, random: &mut Random) -> bool {
+    async fn step(&self, setup: Setup, node: usize, key: u64, random: &mut Random) -> bool {
         let pause = Duration::from_micros(random.below(3_000));
         match random.below(1_000) {
             0..700 => self.read(node, key, pause, random.per_mille(50)).await,
@@ -204,6 +227,7 @@ impl World {
             900..950 => self.invalidate(node, key).await,
             950..970 => self.expire(node, key).await,
             970..975 => self.clear(node, key).await,
+            975..985 => self.invalidate_tag(node, key % TAGS, setup.keys).await,
             // No inserts here: they race the source by nature (of two writers the slower one
             // wins), so nothing could be promised. The scenarios have them, one writer each.
             _ => self.read(node, key, pause, false).await,
@@ -252,7 +276,7 @@ impl World {
                         let mut errors = 0;
                         for _ in 0..setup.operations {
                             let key = random.below(setup.keys);
-                            errors += u64::from(!world.step(node, key, &mut random).await);
+                            errors += u64::from(!world.step(setup, node, key, &mut random).await);
                             let rest = setup.rest.as_nanos() as u64;
                             let rest = Duration::from_nanos(random.below(rest.max(1)));
                             world.runtime.sleep(rest).await;
