@@ -5,34 +5,25 @@
 //! lost. Nothing here models the engine; it is the engine.
 
 mod chaos;
+mod courses;
 mod executor;
 mod history;
+mod journal;
 mod link;
 mod random;
+mod report;
+mod rows;
 mod scenarios;
 mod source;
 mod workload;
 
+pub use courses::{COURSES, Course, Failure};
 pub use executor::{SimRuntime, simulate};
 pub use history::{History, Violation};
+pub use journal::{Fault, Journal, Line};
 pub use link::{Cut, Faults, Link};
 pub use random::Random;
+pub use report::Report;
 pub use scenarios::{SCENARIOS, Scenario};
 pub use source::Source;
-pub use workload::{Report, Setup, World};
-
-use larder_core::mutant::{Mutant, activate};
-
-/// Runs `body` once for each of `seeds`, with `mutant` (if any) taken out of the engine, and
-/// gives the first violation with its seed.
-pub fn search<R>(
-    seeds: impl IntoIterator<Item = u64>,
-    mutant: Option<Mutant>,
-    mut body: impl FnMut(u64) -> Result<R, Violation>,
-) -> Result<Vec<R>, (u64, Violation)> {
-    let _active = activate(mutant);
-    seeds
-        .into_iter()
-        .map(|seed| body(seed).map_err(|violation| (seed, violation)))
-        .collect()
-}
+pub use workload::{Setup, World};

@@ -1,7 +1,10 @@
 //! The scheduler: one thread, virtual time, and a seed that decides which ready task goes next.
+//!
+//! Tasks may belong to a node, and a node may be frozen, as a stopped process is: time goes on, and
+//! what the node waits for takes place, but none of its tasks takes a step until it is thawed.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -20,15 +23,27 @@ struct State {
     choices: Random,
     numbers: Random,
     ready: Vec<u64>,
-    tasks: BTreeMap<u64, BoxFuture<'static, ()>>,
+    tasks: BTreeMap<u64, Task>,
+    frozen: BTreeSet<usize>,
+    /// Ready tasks of frozen nodes.
+    held: Vec<u64>,
     timers: BinaryHeap<Reverse<(u64, u64)>>,
     sleepers: BTreeMap<u64, Waker>,
     drawn: u64,
 }
 
+struct Task {
+    node: Option<usize>,
+    work: BoxFuture<'static, ()>,
+}
+
 /// The surroundings of simulated engines.
 #[derive(Clone)]
-pub struct SimRuntime(Arc<Mutex<State>>);
+pub struct SimRuntime {
+    state: Arc<Mutex<State>>,
+    /// Whose tasks it spawns; `None` for those of the world between the nodes.
+    node: Option<usize>,
+}
 
 struct TaskWaker {
     id: u64,
@@ -38,7 +53,7 @@ struct TaskWaker {
 impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
         let mut state = self.runtime.state();
-        if !state.ready.contains(&self.id) {
+        if !state.ready.contains(&self.id) && !state.held.contains(&self.id) {
             state.ready.push(self.id);
         }
     }
@@ -46,9 +61,38 @@ impl Wake for TaskWaker {
 
 impl SimRuntime {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0
+        self.state
             .lock()
             .expect("no task panics while it holds the scheduler's state")
+    }
+
+    /// The same scheduler for one node: what is spawned here stands still while it is frozen.
+    pub fn on_node(&self, node: usize) -> SimRuntime {
+        SimRuntime {
+            state: self.state.clone(),
+            node: Some(node),
+        }
+    }
+
+    /// The same scheduler for what belongs to no node.
+    pub fn outside(&self) -> SimRuntime {
+        SimRuntime {
+            state: self.state.clone(),
+            node: None,
+        }
+    }
+
+    /// Stops a node's tasks.
+    pub fn freeze(&self, node: usize) {
+        self.state().frozen.insert(node);
+    }
+
+    /// Lets a node's tasks go on.
+    pub fn thaw(&self, node: usize) {
+        let mut state = self.state();
+        state.frozen.remove(&node);
+        let held = std::mem::take(&mut state.held);
+        state.ready.extend(held);
     }
 
     /// A stream of random numbers of its own.
@@ -63,13 +107,18 @@ impl SimRuntime {
     }
 
     /// Takes one ready task, chosen by the seed; with none ready, time goes to the next timer.
-    fn choose(&self) -> Option<(u64, BoxFuture<'static, ()>)> {
+    fn choose(&self) -> Option<(u64, Task)> {
         loop {
             let mut state = self.state();
             while !state.ready.is_empty() {
                 let among = state.ready.len() as u64;
                 let at = state.choices.below(among) as usize;
                 let id = state.ready.swap_remove(at);
+                let node = state.tasks.get(&id).and_then(|task| task.node);
+                if node.is_some_and(|node| state.frozen.contains(&node)) {
+                    state.held.push(id);
+                    continue;
+                }
                 if let Some(task) = state.tasks.remove(&id) {
                     return Some((id, task));
                 }
@@ -98,10 +147,11 @@ impl Runtime for SimRuntime {
         self.state().numbers.draw()
     }
 
-    fn spawn(&self, task: BoxFuture<'static, ()>) {
+    fn spawn(&self, work: BoxFuture<'static, ()>) {
         let id = self.id();
         let mut state = self.state();
-        state.tasks.insert(id, task);
+        let node = self.node;
+        state.tasks.insert(id, Task { node, work });
         state.ready.push(id);
     }
 
@@ -169,16 +219,22 @@ where
 {
     let mut choices = Random::new(seed);
     let numbers = choices.fork();
-    let runtime = SimRuntime(Arc::new(Mutex::new(State {
+    let state = State {
         now: 1_000_000_000,
         choices,
         numbers,
         ready: Vec::new(),
         tasks: BTreeMap::new(),
+        frozen: BTreeSet::new(),
+        held: Vec::new(),
         timers: BinaryHeap::new(),
         sleepers: BTreeMap::new(),
         drawn: 0,
-    })));
+    };
+    let runtime = SimRuntime {
+        state: Arc::new(Mutex::new(state)),
+        node: None,
+    };
     let result = Arc::new(Mutex::new(None));
     let (main, slot) = (main(runtime.clone()), result.clone());
     runtime.spawn(Box::pin(async move {
@@ -194,6 +250,7 @@ where
             runtime: runtime.clone(),
         }));
         if task
+            .work
             .as_mut()
             .poll(&mut Context::from_waker(&waker))
             .is_pending()
@@ -250,6 +307,35 @@ mod tests {
             (before, runtime.now())
         });
         assert_eq!(after.since(before), Duration::from_secs(86_400));
+    }
+
+    #[test]
+    fn a_frozen_node_stands_still_while_time_goes_on() {
+        let seen = simulate(1, |runtime| async move {
+            let seen = Arc::new(Mutex::new(Vec::new()));
+            for node in [0, 1] {
+                let (clock, seen) = (runtime.on_node(node), seen.clone());
+                let inner = clock.clone();
+                // What a node's task spawns belongs to the node too.
+                clock.spawn(Box::pin(async move {
+                    let (outer, clock) = (inner.clone(), inner);
+                    outer.spawn(Box::pin(async move {
+                        clock.sleep(Duration::from_secs(1)).await;
+                        seen.lock().unwrap().push((node, clock.now()));
+                    }));
+                }));
+            }
+            let start = runtime.now();
+            runtime.sleep(Duration::from_millis(500)).await;
+            runtime.freeze(0);
+            runtime.sleep(Duration::from_secs(3)).await;
+            runtime.thaw(0);
+            runtime.sleep(Duration::from_millis(1)).await;
+            let seen = std::mem::take(&mut *seen.lock().unwrap());
+            let after = |(node, at): (usize, Mono)| (node, at.since(start).as_millis());
+            seen.into_iter().map(after).collect::<Vec<_>>()
+        });
+        assert_eq!(seen, [(1, 1_000), (0, 3_500)]);
     }
 
     #[test]

@@ -145,15 +145,17 @@ impl History {
         }
     }
 
-    /// Call with what the read gave.
-    pub fn end_read(&self, due: Due, got: u64, marked_stale: bool) {
+    /// Call with what the read gave. Tells whether that was new enough.
+    pub fn end_read(&self, due: Due, got: u64, marked_stale: bool) -> bool {
         let mut promises = self.promises();
         promises.reads += 1;
+        let mut kept = true;
         let bound = |(fresh, stale)| if marked_stale { stale } else { fresh };
         for (promise, floor) in [
             ("at once", bound(due.at_once)),
             ("after Δ", bound(due.after_delta)),
         ] {
+            kept &= got >= floor;
             if got < floor && promises.violation.is_none() {
                 let Due { node, key, .. } = due;
                 let violation = Violation {
@@ -167,6 +169,7 @@ impl History {
                 promises.violation = Some(violation);
             }
         }
+        kept
     }
 
     /// A copy that has not become what the source says although there was time enough.

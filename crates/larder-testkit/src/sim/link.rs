@@ -1,4 +1,7 @@
 //! The network between one node and the shared store: delays, lost requests, lost replies.
+//!
+//! Messages under way belong to no node: a request that was sent arrives even if its sender is
+//! frozen, has given up or no longer cares.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,15 +18,17 @@ use larder_core::store::{
     Pending, Put, Store, TagStore,
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-use super::{Random, SimRuntime};
+use super::{Fault, Journal, Random, SimRuntime};
 
 /// What goes wrong on a link, in cases of a thousand.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Faults {
     /// The request never arrives; its sender learns of it only by its time limit.
     pub lost_request: u64,
+    /// The request arrives, up to some seconds after its sender has given up.
+    pub late_request: u64,
     /// The store has done it, but the reply is lost.
     pub lost_reply: u64,
     /// The request, the reply or the pushed record takes up to a hundred times as long as usual;
@@ -39,6 +44,8 @@ pub struct Faults {
 
 /// How long a sender waits for a reply.
 const LIMIT: Duration = Duration::from_millis(500);
+/// How late a late request may be beyond that, in nanoseconds.
+const LATE: u64 = 3_000_000_000;
 /// The longest usual way in one direction.
 const WAY: u64 = 1_000_000;
 
@@ -50,6 +57,8 @@ pub struct Link {
     runtime: SimRuntime,
     random: Arc<Mutex<Random>>,
     faults: Faults,
+    journal: Journal,
+    node: usize,
     cut: Arc<AtomicU8>,
     is_calm: Arc<AtomicBool>,
 }
@@ -69,15 +78,34 @@ pub enum Cut {
     Pushes = 4,
 }
 
+impl Cut {
+    fn as_str(self) -> &'static str {
+        match self {
+            Cut::Nothing => "is whole",
+            Cut::Requests => "requests no longer arrive",
+            Cut::Replies => "replies and pushes no longer arrive",
+            Cut::Both => "nothing arrives any longer",
+            Cut::Pushes => "pushes no longer arrive",
+        }
+    }
+}
+
 impl Link {
-    /// A way to `store` with these faults.
-    pub fn new(store: Arc<dyn Store>, runtime: SimRuntime, faults: Faults) -> Link {
+    /// The way of a node to `store`, with these faults, which are counted in `journal`.
+    pub fn new(
+        store: Arc<dyn Store>,
+        runtime: &SimRuntime,
+        faults: Faults,
+        (node, journal): (usize, Journal),
+    ) -> Link {
         let random = Arc::new(Mutex::new(runtime.fork_random()));
         Link {
             store,
-            runtime,
+            runtime: runtime.outside(),
             random,
             faults,
+            journal,
+            node,
             cut: Arc::default(),
             is_calm: Arc::default(),
         }
@@ -85,6 +113,14 @@ impl Link {
 
     /// Cuts some ways, or heals all.
     pub fn cut(&self, cut: Cut) {
+        match cut {
+            Cut::Nothing => {}
+            Cut::Requests => self.journal.fault(Fault::CutRequests),
+            Cut::Replies => self.journal.fault(Fault::CutReplies),
+            Cut::Both => self.journal.fault(Fault::CutBoth),
+            Cut::Pushes => self.journal.fault(Fault::CutPushes),
+        }
+        self.note(cut.as_str(), "link");
         self.cut.store(cut as u8, Ordering::Relaxed);
     }
 
@@ -111,68 +147,127 @@ impl Link {
         draw(&mut self.random.lock().expect("drawing does not panic"))
     }
 
-    fn way(&self) -> Duration {
-        Duration::from_nanos(self.draw(|random| {
-            let scale = if random.per_mille(self.faults().slow) {
-                100
-            } else {
-                1
-            };
-            random.below(WAY * scale)
-        }))
+    /// Whether a fault of this chance happens now; if so, it is counted.
+    fn happens(&self, fault: Fault, chance: u64) -> bool {
+        let happens = self.draw(|random| random.per_mille(chance));
+        if happens {
+            self.journal.fault(fault);
+        }
+        happens
     }
 
-    async fn lost<T>(&self) -> Result<T> {
+    fn way(&self) -> Duration {
+        let scale = if self.happens(Fault::Slow, self.faults().slow) {
+            100
+        } else {
+            1
+        };
+        Duration::from_nanos(self.draw(|random| random.below(WAY * scale)))
+    }
+
+    fn note(&self, what: &str, name: &'static str) {
+        let at = self.runtime.now();
+        let node = self.node;
+        self.journal
+            .note(at, || format!("node {node}: {name}: {what}"));
+    }
+
+    async fn lost<T>(&self, what: &str, name: &'static str) -> Result<T> {
+        self.note(what, name);
         self.runtime.sleep(LIMIT).await;
         Err(Error::new(ErrorKind::Timeout, "no reply within 500ms"))
     }
 
-    async fn carry<T>(&self, operation: impl Future<Output = Result<T>>) -> Result<T> {
+    /// Sends a request on its way and waits for what becomes of it.
+    fn carry<T, F>(
+        &self,
+        name: &'static str,
+        operation: impl FnOnce(Arc<dyn Store>) -> F + Send + 'static,
+    ) -> Pending<'static, T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let link = self.clone();
+        Pending::waiting(async move {
+            let (done, reply) = oneshot::channel();
+            let runtime = link.runtime.clone();
+            runtime.spawn(Box::pin(async move {
+                // Nobody to tell if the sender no longer cares.
+                let _ = done.send(link.travel(name, operation).await);
+            }));
+            let ended = |_| Err(Error::new(ErrorKind::Closed, "the run has ended"));
+            reply.await.unwrap_or_else(ended)
+        })
+    }
+
+    async fn travel<T, F>(
+        &self,
+        name: &'static str,
+        operation: impl FnOnce(Arc<dyn Store>) -> F + Send + 'static,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let faults = self.faults();
         self.runtime.sleep(self.way()).await;
-        let lost = self.draw(|random| random.per_mille(self.faults().lost_request));
+        let lost = self.happens(Fault::LostRequest, faults.lost_request);
         if lost || self.is_cut(&[Cut::Requests, Cut::Both]) {
-            return self.lost().await;
+            return self.lost("the request is lost", name).await;
         }
-        let result = operation.await;
+        if self.happens(Fault::LateRequest, faults.late_request) {
+            let late = LIMIT + Duration::from_nanos(self.draw(|random| random.below(LATE)));
+            let link = self.clone();
+            self.runtime.spawn(Box::pin(async move {
+                link.runtime.sleep(late).await;
+                link.note("arrives late", name);
+                // Its sender has given up: there is nobody to tell.
+                let _ = operation(link.store.clone()).await;
+            }));
+            return self.lost("the request is late", name).await;
+        }
+        let result = operation(self.store.clone()).await;
+        self.note("done by the store", name);
         self.runtime.sleep(self.way()).await;
-        let lost = self.draw(|random| random.per_mille(self.faults().lost_reply));
+        let lost = self.happens(Fault::LostReply, faults.lost_reply);
         if lost || self.is_cut(&[Cut::Replies, Cut::Both]) {
-            return self.lost().await;
+            return self.lost("the reply is lost", name).await;
         }
         result
     }
+}
 
-    fn leases_there(&self) -> &dyn Leases {
-        self.store
-            .describe()
-            .leases
-            .expect("the simulated store has leases")
-    }
+fn leases(store: &dyn Store) -> &dyn Leases {
+    let description = store.describe();
+    description.leases.expect("the simulated store has leases")
+}
 
-    fn bus_there(&self) -> &dyn Bus {
-        let description = self.store.describe();
-        description.bus.expect("the simulated store has a bus")
-    }
+fn bus(store: &dyn Store) -> &dyn Bus {
+    let description = store.describe();
+    description.bus.expect("the simulated store has a bus")
+}
 
-    fn keyspace_there(&self) -> &dyn Keyspace {
-        self.store
-            .describe()
-            .keyspace
-            .expect("the simulated store has a keyspace")
-    }
+fn keyspace(store: &dyn Store) -> &dyn Keyspace {
+    let description = store.describe();
+    description
+        .keyspace
+        .expect("the simulated store has a keyspace")
 }
 
 impl Store for Link {
     fn get<'a>(&'a self, key: &'a Bytes) -> Pending<'a, Lookup> {
-        Pending::waiting(self.carry(async move { self.store.get(key).await }))
+        let key = key.clone();
+        self.carry("get", |store| async move { store.get(&key).await })
     }
 
     fn get_many<'a>(&'a self, keys: &'a [Bytes]) -> Pending<'a, Vec<Lookup>> {
-        Pending::waiting(self.carry(async move { self.store.get_many(keys).await }))
+        let keys = keys.to_vec();
+        self.carry("get", |store| async move { store.get_many(&keys).await })
     }
 
     fn commit(&self, batch: Batch) -> Pending<'_, Committed> {
-        Pending::waiting(self.carry(async move { self.store.commit(batch).await }))
+        self.carry("commit", |store| async move { store.commit(batch).await })
     }
 
     fn now(&self) -> Timestamp {
@@ -192,42 +287,61 @@ impl Store for Link {
 
 impl Leases for Link {
     fn lease<'a>(&'a self, key: &'a Bytes, token: LeaseToken, ttl: Duration) -> Pending<'a, Lease> {
-        Pending::waiting(
-            self.carry(async move { self.leases_there().lease(key, token, ttl).await }),
-        )
+        let key = key.clone();
+        self.carry("lease", move |store| async move {
+            leases(&*store).lease(&key, token, ttl).await
+        })
     }
 
     fn renew<'a>(&'a self, key: &'a Bytes, token: LeaseToken, ttl: Duration) -> Pending<'a, bool> {
-        Pending::waiting(
-            self.carry(async move { self.leases_there().renew(key, token, ttl).await }),
-        )
+        let key = key.clone();
+        self.carry("renew", move |store| async move {
+            leases(&*store).renew(&key, token, ttl).await
+        })
     }
 
     fn fill<'a>(&'a self, key: &'a Bytes, token: LeaseToken, put: Put) -> Pending<'a, Fill> {
-        Pending::waiting(self.carry(async move { self.leases_there().fill(key, token, put).await }))
+        let key = key.clone();
+        self.carry("fill", move |store| async move {
+            leases(&*store).fill(&key, token, put).await
+        })
     }
 
     fn release<'a>(&'a self, key: &'a Bytes, token: LeaseToken) -> Pending<'a, ()> {
-        Pending::waiting(self.carry(async move { self.leases_there().release(key, token).await }))
+        let key = key.clone();
+        self.carry("release", move |store| async move {
+            leases(&*store).release(&key, token).await
+        })
     }
 }
 
 impl Keyspace for Link {
     fn scan<'a>(&'a self, space: &'a Space, cursor: u64, count: usize) -> Pending<'a, Page> {
-        let scan = async move { self.keyspace_there().scan(space, cursor, count).await };
-        Pending::waiting(self.carry(scan))
+        let space = space.clone();
+        self.carry("scan", move |store| async move {
+            keyspace(&*store).scan(&space, cursor, count).await
+        })
     }
 
     fn count<'a>(&'a self, space: &'a Space) -> Pending<'a, u64> {
-        Pending::waiting(self.carry(async move { self.keyspace_there().count(space).await }))
+        let space = space.clone();
+        self.carry("count", |store| async move {
+            keyspace(&*store).count(&space).await
+        })
     }
 
     fn random_key<'a>(&'a self, space: &'a Space) -> Pending<'a, Option<Bytes>> {
-        Pending::waiting(self.carry(async move { self.keyspace_there().random_key(space).await }))
+        let space = space.clone();
+        self.carry("random key", |store| async move {
+            keyspace(&*store).random_key(&space).await
+        })
     }
 
     fn clear<'a>(&'a self, space: &'a Space) -> Pending<'a, u64> {
-        Pending::waiting(self.carry(async move { self.keyspace_there().clear(space).await }))
+        let space = space.clone();
+        self.carry("clear", |store| async move {
+            keyspace(&*store).clear(&space).await
+        })
     }
 }
 
@@ -245,21 +359,24 @@ impl TagStore for Link {
 
 impl Bus for Link {
     fn poll(&self) -> Pending<'_, Position> {
-        Pending::waiting(self.carry(async move { self.bus_there().poll().await }))
+        self.carry("poll", |store| async move { bus(&*store).poll().await })
     }
 
     fn replay(&self, gap: Gap) -> Pending<'_, Replay> {
-        Pending::waiting(self.carry(async move { self.bus_there().replay(gap).await }))
+        self.carry("replay", move |store| async move {
+            bus(&*store).replay(gap).await
+        })
     }
 
     fn subscribe(&self) -> Pending<'_, Box<dyn Subscription>> {
-        Pending::waiting(self.carry(async move {
-            let there = self.bus_there().subscribe().await?;
+        let link = self.clone();
+        self.carry("subscribe", move |store| async move {
+            let there = bus(&*store).subscribe().await?;
             let (deliver, arriving) = mpsc::unbounded_channel();
-            self.runtime
-                .spawn(Box::pin(self.clone().push(there, deliver)));
+            let runtime = link.runtime.clone();
+            runtime.spawn(Box::pin(link.push(there, deliver)));
             Ok(Box::new(Arriving(arriving)) as Box<dyn Subscription>)
-        }))
+        })
     }
 }
 
@@ -271,16 +388,17 @@ impl Link {
         deliver: mpsc::UnboundedSender<BusRecord>,
     ) {
         while let Some(record) = there.next().await {
-            if deliver.is_closed()
-                || self.draw(|random| random.per_mille(self.faults().broken_push))
-            {
+            let faults = self.faults();
+            if deliver.is_closed() || self.happens(Fault::BrokenPush, faults.broken_push) {
+                self.note("is broken", "subscription");
                 return;
             }
-            let lost = self.draw(|random| random.per_mille(self.faults().lost_push));
+            let lost = self.happens(Fault::LostPush, faults.lost_push);
             if lost || self.is_cut(&[Cut::Replies, Cut::Both, Cut::Pushes]) {
+                self.note("a record is lost", "subscription");
                 continue;
             }
-            let twice = self.draw(|random| random.per_mille(self.faults().doubled_push));
+            let twice = self.happens(Fault::DoubledPush, faults.doubled_push);
             for _ in 0..1 + u8::from(twice) {
                 let (record, deliver) = (record.clone(), deliver.clone());
                 let arrival = self.runtime.sleep(self.way());

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use larder_core::runtime::Runtime;
 
-use super::{Faults, Setup, Violation, World, simulate};
+use super::workload::Loading;
+use super::{Faults, Journal, Report, Setup, Violation, World, simulate};
 
 /// The key that all scenarios fight for.
 const KEY: u64 = 7;
@@ -118,7 +119,7 @@ const fn race(name: &'static str, first: Step, second: Step, before: Before) -> 
 
 impl Scenario {
     /// Runs the race under one seed: both steps at once, then readers on both nodes.
-    pub fn run(self, seed: u64) -> Result<(), Violation> {
+    pub fn run(self, seed: u64, journal: Journal) -> Result<Report, Violation> {
         simulate(seed, move |runtime| async move {
             let faults = Faults {
                 slow: 50,
@@ -133,7 +134,7 @@ impl Scenario {
                 faults,
                 chaos: false,
             };
-            let world = Arc::new(World::new(runtime.clone(), setup).await);
+            let world = Arc::new(World::new(runtime.clone(), setup, journal).await);
             self.prepare(&world).await;
             let (done, mut ended) = tokio::sync::mpsc::unbounded_channel::<()>();
             for step in [self.first, self.second] {
@@ -146,10 +147,10 @@ impl Scenario {
                     for pause in [0, 20] {
                         world.runtime.sleep(Duration::from_millis(pause)).await;
                         for node in [A, B] {
-                            // A near copy of A may outlive what B has done until the bus is
-                            // there; `World` promises nothing for it.
+                            // A near copy of A may outlive what B has done until the bus has
+                            // told A; until then `World` promises nothing for it.
                             world.peek(node, KEY).await;
-                            world.read(node, KEY, Duration::ZERO, false).await;
+                            world.read(node, KEY, Duration::ZERO, Loading::Plain).await;
                         }
                     }
                     drop(done);
@@ -157,7 +158,7 @@ impl Scenario {
             }
             drop(done);
             let _ = ended.recv().await;
-            world.history.violation().map_or(Ok(()), Err)
+            world.report(0)
         })
     }
 
@@ -165,10 +166,10 @@ impl Scenario {
         match self.before {
             Before::Nothing => {}
             Before::Value => {
-                world.read(B, KEY, Duration::ZERO, false).await;
+                world.read(B, KEY, Duration::ZERO, Loading::Plain).await;
             }
             Before::Stale => {
-                world.read(B, KEY, Duration::ZERO, false).await;
+                world.read(B, KEY, Duration::ZERO, Loading::Plain).await;
                 world.expire(B, KEY).await;
             }
         }
@@ -179,8 +180,8 @@ impl Step {
     async fn take(self, world: &World) {
         let pause = Duration::from_micros(world.runtime.random() % 3_000);
         match self {
-            Step::Load(node) => world.read(node, KEY, pause, false).await,
-            Step::FailingLoad(node) => world.read(node, KEY, pause, true).await,
+            Step::Load(node) => world.read(node, KEY, pause, Loading::Plain).await,
+            Step::FailingLoad(node) => world.read(node, KEY, pause, Loading::Fails).await,
             Step::Get(node) => world.peek(node, KEY).await,
             Step::Invalidate(node) => world.invalidate(node, KEY).await,
             Step::Insert(node) => world.insert(node, KEY).await,

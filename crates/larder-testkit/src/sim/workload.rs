@@ -4,11 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use larder::embedded::Embedded;
-use larder::{Cache, Cx, Near, Stats};
-use larder_core::runtime::Runtime;
+use larder::{Cache, Cx, LoadError, Loaded, Near};
+use larder_core::error::Error;
+use larder_core::runtime::{Mono, Runtime};
 use larder_core::store::Store;
+use tokio::sync::mpsc;
 
-use super::{Faults, History, Link, Random, SimRuntime, Source, Violation, chaos, simulate};
+use super::history::Due;
+use super::rows::{self, Rows};
+use super::{
+    Faults, History, Journal, Link, Random, Report, SimRuntime, Source, Violation, chaos, simulate,
+};
 
 /// What a world consists of.
 #[derive(Clone, Copy, Debug)]
@@ -25,23 +31,8 @@ pub struct Setup {
     pub rest: Duration,
     /// What goes wrong between nodes and store.
     pub faults: Faults,
-    /// Whether links are cut, the store restarts empty, and logs are trimmed.
+    /// Whether links are cut, nodes paused, the store robbed or restarted, and logs trimmed.
     pub chaos: bool,
-}
-
-/// What a run amounted to.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// Reads that were checked.
-    pub reads: u64,
-    /// Changes that were acknowledged.
-    pub changes: u64,
-    /// Operations that ended with an error, as injected.
-    pub errors: u64,
-    /// Cuts, restarts and trimmings.
-    pub disasters: u64,
-    /// The counts of every node.
-    pub nodes: Vec<Stats>,
 }
 
 /// A failure of a loader, injected.
@@ -55,6 +46,33 @@ fn tag_of(key: u64) -> String {
     format!("tag:{}", key % TAGS)
 }
 
+/// What a loader does beside reading the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loading {
+    /// Nothing.
+    Plain,
+    /// It fails.
+    Fails,
+    /// It asks that its value is not stored.
+    Skips,
+    /// Its value is larger than any tier takes.
+    Heavy,
+    /// Its value cannot be encoded.
+    Unencodable,
+}
+
+impl Loading {
+    fn draw(random: &mut Random) -> Loading {
+        match random.below(1_000) {
+            0..40 => Loading::Fails,
+            40..50 => Loading::Skips,
+            50..60 => Loading::Heavy,
+            60..70 => Loading::Unencodable,
+            _ => Loading::Plain,
+        }
+    }
+}
+
 /// How long copies may take to become what the source says, once nothing goes wrong any more.
 const CONVERGENCE: Duration = Duration::from_secs(2);
 
@@ -66,6 +84,8 @@ pub struct World {
     pub source: Source,
     /// What was promised.
     pub history: History,
+    /// What happened.
+    pub journal: Journal,
     /// One cache per node.
     pub nodes: Vec<Cache<u64, u64>>,
     /// The nodes' ways to the store.
@@ -76,18 +96,21 @@ pub struct World {
 
 impl World {
     /// Builds the engines.
-    pub async fn new(runtime: SimRuntime, setup: Setup) -> World {
+    pub async fn new(runtime: SimRuntime, setup: Setup, journal: Journal) -> World {
         let clock: Arc<dyn Runtime> = Arc::new(runtime.clone());
-        let store = Embedded::new(clock.clone());
+        let store = Embedded::new(clock);
         let (mut nodes, mut links) = (Vec::new(), Vec::new());
         for node in 0..setup.nodes {
-            let link = Link::new(Arc::new(store.clone()), runtime.clone(), setup.faults);
+            let place = (node, journal.clone());
+            let link = Link::new(Arc::new(store.clone()), &runtime, setup.faults, place);
             let remote: Arc<dyn Store> = Arc::new(link.clone());
             let mut builder = Cache::builder("sim:rows")
                 .ttl(Duration::from_secs(600))
                 .stale_for(Duration::from_secs(600))
                 .lease(Duration::from_millis(300))
-                .runtime(clock.clone())
+                .max_value(rows::MAX_VALUE)
+                .codec(Rows)
+                .runtime(Arc::new(runtime.on_node(node)))
                 .remote(remote);
             if node + 1 < setup.nodes {
                 builder = builder.near(Near::bytes(1 << 20));
@@ -105,6 +128,7 @@ impl World {
             runtime,
             source,
             history,
+            journal,
             nodes,
             links,
             store,
@@ -122,20 +146,69 @@ impl World {
         self.nodes.len()
     }
 
-    /// Reads through the loader and checks what comes.
-    pub async fn read(&self, node: usize, key: u64, pause: Duration, fails: bool) -> bool {
-        let due = self.history.begin_read(self.runtime.now(), node, key);
-        let (source, runtime) = (self.source.clone(), self.runtime.clone());
+    fn begin(&self, reader: usize, key: u64) -> (Mono, Due) {
+        self.journal.operation();
+        let now = self.runtime.now();
+        (now, self.history.begin_read(now, reader, key))
+    }
+
+    /// Checks what a read gave.
+    fn check(&self, (began, due): (Mono, Due), what: (&str, usize, u64), found: &Loaded<u64>) {
+        let (value, now) = (rows::plain(**found), self.runtime.now());
+        let kept = self.history.end_read(due, value, found.is_stale());
+        self.journal.note(now, || {
+            let (verb, node, key) = what;
+            let stale = if found.is_stale() { ", stale" } else { "" };
+            let verdict = if kept { "" } else { "  <-- too old" };
+            let (source, taken) = (found.source(), now.since(began));
+            format!("node {node}: {verb} {key} -> {value} ({source:?}{stale}, {taken:?}){verdict}")
+        });
+    }
+
+    fn say(&self, began: Mono, (verb, node, key): (&str, usize, u64), outcome: &str) {
+        let now = self.runtime.now();
+        self.journal.note(now, || {
+            format!(
+                "node {node}: {verb} {key} -> {outcome} ({:?})",
+                now.since(began)
+            )
+        });
+    }
+
+    /// Reads through a loader that takes twice `pause`, and checks what comes.
+    pub(super) async fn read(
+        &self,
+        node: usize,
+        key: u64,
+        pause: Duration,
+        loading: Loading,
+    ) -> bool {
+        let begun = self.begin(node, key);
+        let (source, runtime) = (self.source.clone(), self.runtime.on_node(node));
         let load = move |cx: Cx<u64>| async move {
             runtime.sleep(pause).await;
             let value = source.read(*cx.key());
             cx.tag(tag_of(*cx.key()));
             runtime.sleep(pause).await;
-            if fails { Err(SourceDown) } else { Ok(value) }
+            match loading {
+                Loading::Plain => Ok(value),
+                Loading::Fails => Err(SourceDown),
+                Loading::Skips => {
+                    cx.skip();
+                    Ok(value)
+                }
+                Loading::Heavy => Ok(rows::heavy(value)),
+                Loading::Unencodable => Ok(rows::unencodable(value)),
+            }
         };
+        let what = ("read", node, key);
         match self.nodes[node].get_or_load(&key, load).await {
-            Ok(loaded) => self.history.end_read(due, *loaded, loaded.is_stale()),
-            Err(_) => return false,
+            Ok(found) => self.check(begun, what, &found),
+            Err(error) => {
+                let error: LoadError<SourceDown> = error;
+                self.say(begun.0, what, &format!("{error:?}"));
+                return false;
+            }
         }
         true
     }
@@ -149,80 +222,92 @@ impl World {
         } else {
             node
         };
-        let due = self.history.begin_read(self.runtime.now(), reader, key);
+        let begun = self.begin(reader, key);
+        let what = ("get", node, key);
         match self.nodes[node].get(&key).await {
-            Ok(Some(loaded)) => self.history.end_read(due, *loaded, loaded.is_stale()),
-            Ok(None) => {}
-            Err(_) => return false,
+            Ok(Some(found)) => self.check(begun, what, &found),
+            Ok(None) => self.say(begun.0, what, "nothing"),
+            Err(error) => {
+                self.say(begun.0, what, &error.to_string());
+                return false;
+            }
         }
         true
     }
 
-    fn acknowledged(&self, node: usize, key: u64, value: u64, removal: bool) {
-        let now = self.runtime.now();
-        self.history
-            .acknowledged(now, self.bound(node), key, value, removal);
+    /// Changes the source, then does what `change` says, and keeps what was promised. After a
+    /// removal nothing older may come back even as a stale value.
+    async fn change<T>(
+        &self,
+        what: (&str, usize, u64),
+        removal: bool,
+        change: impl AsyncFnOnce(u64) -> Result<T, Error>,
+    ) -> bool {
+        let (_, node, key) = what;
+        self.journal.operation();
+        let began = self.runtime.now();
+        let value = self.source.write(key);
+        match change(value).await {
+            Ok(_) => {
+                let (now, bound) = (self.runtime.now(), self.bound(node));
+                self.history.acknowledged(now, bound, key, value, removal);
+                self.say(began, what, &format!("done for {value}"));
+                true
+            }
+            Err(error) => {
+                self.say(began, what, &format!("{error} for {value}"));
+                false
+            }
+        }
     }
 
     /// Changes the source and removes the cached value.
     pub async fn invalidate(&self, node: usize, key: u64) -> bool {
-        let value = self.source.write(key);
-        let done = self.nodes[node].invalidate(&key).await.is_ok();
-        if done {
-            self.acknowledged(node, key, value, true);
-        }
-        done
+        let change = async |_| self.nodes[node].invalidate(&key).await;
+        self.change(("invalidate", node, key), true, change).await
     }
 
     /// Changes the source of every key of a tag, and invalidates the tag.
     pub async fn invalidate_tag(&self, node: usize, tag: u64, keys: u64) -> bool {
+        self.journal.operation();
+        let (began, what) = (self.runtime.now(), ("invalidate_tag", node, tag));
         let changed: Vec<(u64, u64)> = (0..keys)
             .filter(|key| key % TAGS == tag)
             .map(|key| (key, self.source.write(key)))
             .collect();
-        let done = self.nodes[node].invalidate_tag(tag_of(tag)).await.is_ok();
-        if done {
+        let done = self.nodes[node].invalidate_tag(tag_of(tag)).await;
+        self.say(began, what, &format!("{done:?} for {changed:?}"));
+        if done.is_ok() {
             for (key, value) in changed {
-                self.acknowledged(node, key, value, true);
+                let (now, bound) = (self.runtime.now(), self.bound(node));
+                self.history.acknowledged(now, bound, key, value, true);
             }
         }
-        done
+        done.is_ok()
     }
 
     /// Changes the source and ends the fresh life of the cached value.
     pub async fn expire(&self, node: usize, key: u64) -> bool {
-        let value = self.source.write(key);
-        let done = self.nodes[node].expire(&key).await.is_ok();
-        if done {
-            self.acknowledged(node, key, value, false);
-        }
-        done
+        let change = async |_| self.nodes[node].expire(&key).await;
+        self.change(("expire", node, key), false, change).await
     }
 
     /// Changes the source and stores the new value.
     pub async fn insert(&self, node: usize, key: u64) -> bool {
-        let value = self.source.write(key);
-        let done = self.nodes[node].insert(&key, value).await.is_ok();
-        if done {
-            self.acknowledged(node, key, value, true);
-        }
-        done
+        let change = async |value| self.nodes[node].insert(&key, value).await;
+        self.change(("insert", node, key), true, change).await
     }
 
     /// Changes the source and clears the whole cache; the promise is kept for one key.
     pub async fn clear(&self, node: usize, key: u64) -> bool {
-        let value = self.source.write(key);
-        let done = self.nodes[node].clear().await.is_ok();
-        if done {
-            self.acknowledged(node, key, value, true);
-        }
-        done
+        let change = async |_| self.nodes[node].clear().await;
+        self.change(("clear", node, key), true, change).await
     }
 
     async fn step(&self, setup: Setup, node: usize, key: u64, random: &mut Random) -> bool {
         let pause = Duration::from_micros(random.below(3_000));
         match random.below(1_000) {
-            0..700 => self.read(node, key, pause, random.per_mille(50)).await,
+            0..700 => self.read(node, key, pause, Loading::draw(random)).await,
             700..900 => self.peek(node, key).await,
             900..950 => self.invalidate(node, key).await,
             950..970 => self.expire(node, key).await,
@@ -230,7 +315,7 @@ impl World {
             975..985 => self.invalidate_tag(node, key % TAGS, setup.keys).await,
             // No inserts here: they race the source by nature (of two writers the slower one
             // wins), so nothing could be promised. The scenarios have them, one writer each.
-            _ => self.read(node, key, pause, false).await,
+            _ => self.read(node, key, pause, Loading::Plain).await,
         }
     }
 
@@ -244,7 +329,7 @@ impl World {
             while !self.invalidate(0, key).await {}
             // A last copy everywhere, then a last change.
             for node in 0..self.nodes.len() {
-                self.read(node, key, Duration::ZERO, false).await;
+                self.read(node, key, Duration::ZERO, Loading::Plain).await;
             }
             while !self.invalidate(0, key).await {}
         }
@@ -262,52 +347,54 @@ impl World {
         }
     }
 
-    /// Runs one seed of the random workload.
-    pub fn run(seed: u64, setup: Setup) -> Result<Report, Violation> {
-        simulate(seed, move |runtime| async move {
-            let world = Arc::new(World::new(runtime.clone(), setup).await);
-            let (done, mut ended) = tokio::sync::mpsc::unbounded_channel();
-            for node in 0..setup.nodes {
-                let is_observer = node + 1 == setup.nodes;
-                for _ in 0..if is_observer { 1 } else { setup.tasks } {
-                    let (world, done) = (world.clone(), done.clone());
-                    let mut random = runtime.fork_random();
-                    runtime.spawn(Box::pin(async move {
-                        let mut errors = 0;
-                        for _ in 0..setup.operations {
-                            let key = random.below(setup.keys);
-                            errors += u64::from(!world.step(setup, node, key, &mut random).await);
-                            let rest = setup.rest.as_nanos() as u64;
-                            let rest = Duration::from_nanos(random.below(rest.max(1)));
-                            world.runtime.sleep(rest).await;
-                        }
-                        let _ = done.send(errors);
-                    }));
-                }
+    /// What the run amounted to, or what it broke.
+    pub(super) fn report(&self, errors: u64) -> Result<Report, Violation> {
+        match self.history.violation() {
+            Some(violation) => Err(violation),
+            None => Ok(Report::of(self, errors)),
+        }
+    }
+
+    /// Starts the tasks of all nodes. Each sends the number of its errors when it has ended.
+    fn start(self: &Arc<World>, setup: Setup) -> mpsc::UnboundedReceiver<u64> {
+        let (done, ended) = mpsc::unbounded_channel();
+        for node in 0..setup.nodes {
+            let is_observer = node + 1 == setup.nodes;
+            let runtime = self.runtime.on_node(node);
+            for _ in 0..if is_observer { 1 } else { setup.tasks } {
+                let (world, done, clock) = (self.clone(), done.clone(), runtime.clone());
+                let mut random = runtime.fork_random();
+                runtime.spawn(Box::pin(async move {
+                    let mut errors = 0;
+                    for _ in 0..setup.operations {
+                        let key = random.below(setup.keys);
+                        errors += u64::from(!world.step(setup, node, key, &mut random).await);
+                        let rest = setup.rest.as_nanos() as u64;
+                        let rest = Duration::from_nanos(random.below(rest.max(1)));
+                        clock.sleep(rest).await;
+                    }
+                    let _ = done.send(errors);
+                }));
             }
-            drop(done);
+        }
+        ended
+    }
+
+    /// Runs one seed of the random workload.
+    pub fn run(seed: u64, setup: Setup, journal: Journal) -> Result<Report, Violation> {
+        simulate(seed, move |runtime| async move {
+            let world = Arc::new(World::new(runtime, setup, journal).await);
+            let mut ended = world.start(setup);
             let chaos = setup.chaos.then(|| chaos::start(&world));
             let mut errors = 0;
             while let Some(more) = ended.recv().await {
                 errors += more;
             }
-            let disasters = match chaos {
-                Some(chaos) => chaos.stop().await,
-                None => 0,
-            };
-            world.converge(setup).await;
-            let (reads, changes) = world.history.counts();
-            let nodes = world.nodes.iter().map(Cache::stats).collect();
-            match world.history.violation() {
-                Some(violation) => Err(violation),
-                None => Ok(Report {
-                    reads,
-                    changes,
-                    errors,
-                    disasters,
-                    nodes,
-                }),
+            if let Some(chaos) = chaos {
+                chaos.stop().await;
             }
+            world.converge(setup).await;
+            world.report(errors)
         })
     }
 }

@@ -124,6 +124,17 @@ impl Embedded {
         });
     }
 
+    /// Silently loses the records and the leases for which `is_lost` says so, as a full server
+    /// does. For tests.
+    #[doc(hidden)]
+    pub fn evict(&self, mut is_lost: impl FnMut() -> bool) {
+        for shard in &self.inner.shards {
+            let mut shard = shard.lock();
+            shard.remove_if(|_| is_lost());
+            shard.revoke_if(|_| is_lost());
+        }
+    }
+
     /// Loses everything, as a server does that restarts empty. For tests.
     #[doc(hidden)]
     pub fn restart_empty(&self) {

@@ -12,6 +12,11 @@ use larder_testkit::servers::{RedisOptions, RedisServer};
 use super::super::{eventually, open, patient, put, start};
 use super::{next, poll, replay};
 
+fn subscribers(server: &RedisServer) -> usize {
+    let list = server.cli(&["CLIENT", "LIST", "TYPE", "pubsub"]);
+    list.lines().filter(|line| !line.is_empty()).count()
+}
+
 /// Subscribes to a server that may be on its way back.
 async fn subscribe(store: &Arc<RedisStore>) -> Box<dyn Subscription> {
     let again = Arc::clone(store);
@@ -96,15 +101,37 @@ async fn a_dropped_subscription_leaves_no_connection() {
     let store = start(patient(&server));
     let subscription = store.subscribe().await.unwrap();
     let server = Arc::new(server);
-    let count = |server: &RedisServer| {
-        let list = server.cli(&["CLIENT", "LIST", "TYPE", "pubsub"]);
-        list.lines().filter(|line| !line.is_empty()).count()
-    };
-    assert_eq!(count(&server), 1);
+    assert_eq!(subscribers(&server), 1);
     drop(subscription);
     eventually("the end of the connection", move || {
         let server = Arc::clone(&server);
-        async move { count(&server) == 0 }
+        async move { subscribers(&server) == 0 }
     })
     .await;
+}
+
+/// What waits for a reader is bounded: it is cut off and told so, and the log has the rest.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_lags_too_far_behind_is_cut_off() {
+    let Some(server) = RedisServer::start_or_skip(RedisOptions::new()) else {
+        return;
+    };
+    let store = start(patient(&server));
+    let mut subscription = store.subscribe().await.unwrap();
+    poll(&store).await;
+    for _ in 0..1_500 {
+        put(&*store, "k", "v").await;
+    }
+    let server = Arc::new(server);
+    eventually("the end of the connection", move || {
+        let server = Arc::clone(&server);
+        async move { subscribers(&server) == 0 }
+    })
+    .await;
+    let mut given = 0;
+    while let Some(record) = next(&mut *subscription).await {
+        given += 1;
+        assert_eq!(record.position.seq, given);
+    }
+    assert!(given < 1_500, "{given}");
 }

@@ -112,6 +112,8 @@ async fn an_old_dump_begins_another_life() {
     assert_eq!(after.seq, 3);
     assert_ne!(after.incarnation, before.incarnation);
     assert_eq!(poll(&store).await, after, "once is enough");
+    let left = lua(&server, "return redis.call('XLEN', log)");
+    assert_eq!(left, "0", "records of another life are of no use");
     put(&*store, "k", "v").await;
     let replay = replay(&store, 1, 4).await;
     assert_eq!((replay.oldest, replay.records.len()), (4, 1));

@@ -5,7 +5,7 @@ use larder_core::error::ErrorKind;
 use larder_redis::RedisStore;
 use larder_testkit::servers::{RedisOptions, RedisServer};
 
-use super::super::{patient, put, start};
+use super::super::{SOON, open, patient, put, start};
 use super::{next, poll, replay};
 
 /// The commands for records, as the page of the crate lists them.
@@ -63,4 +63,28 @@ async fn a_change_that_cannot_be_written_down_is_still_counted() {
     assert_eq!((replay.oldest, replay.records.len()), (2, 0));
     let error = store.subscribe().await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+}
+
+/// A subscription opens a connection of its own: it has to log in and speak TLS like the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn subscriptions_go_over_tls_and_sockets() {
+    let options = RedisOptions::new().tls().unix_socket().password("p@ss");
+    let Some(server) = RedisServer::start_or_skip(options) else {
+        return;
+    };
+    let socket = server.socket_path();
+    let socket = open(&format!("unix://{}?db=2&password=p%40ss", socket.display()));
+    let tls = open(&server.tls_url()).ca_file(server.ca_pem_path());
+    for redis in [socket, tls] {
+        let store = start(redis.response_timeout(SOON).connect_timeout(SOON));
+        let mut subscription = store.subscribe().await.unwrap();
+        let first = poll(&store).await;
+        put(&*store, "k", "v").await;
+        let record = next(&mut *subscription).await.unwrap();
+        assert_eq!(record.position.incarnation, first.incarnation);
+    }
+    let stranger = start(open(&format!("redis://:wrong@127.0.0.1:{}", server.port())));
+    let error = stranger.subscribe().await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+    assert!(error.to_string().contains("WRONGPASS"), "{error}");
 }

@@ -1,0 +1,239 @@
+//! The simulation from the command line: many seeds, one seed with its story, or the mutants.
+//!
+//! `cargo xtask sim` builds this in release mode and passes its arguments on. It ends with 1 when
+//! a promise was broken or a mutant survived, and with 2 when it was called in a wrong way.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "how long a batch takes is told in real time"
+)]
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use larder_core::mutant::{Mutant, activate};
+use larder_testkit::sim::{COURSES, Course, Failure, Fault, Journal, Report};
+
+const USAGE: &str = "\
+usage: cargo xtask sim [--seeds N] [--from S] [--setup NAME] [--mutant NAME]
+       cargo xtask sim --seed S [--setup NAME] [--mutant NAME]
+       cargo xtask sim --mutants [--seeds N]
+
+    --seeds N        how many seeds of each setup; 1000 unless told
+    --from S         the first of them; 0 unless told
+    --setup NAME     races, calm, stormy or chaotic; all of them unless told
+    --seed S         one seed, with a line for everything that happens
+    --mutant NAME    takes a rule out of the engine
+    --mutants        takes out one rule after the other; each must be noticed
+";
+
+struct Options {
+    seeds: u64,
+    from: u64,
+    seed: Option<u64>,
+    course: Option<Course>,
+    mutant: Option<Mutant>,
+    mutants: bool,
+}
+
+fn main() -> ExitCode {
+    let options = match parse(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(message) => {
+            eprintln!("{message}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let passed = match options.seed {
+        Some(seed) => replay(seed, &options),
+        None if options.mutants => try_mutants(&options),
+        None => try_seeds(&options),
+    };
+    ExitCode::from(u8::from(!passed))
+}
+
+fn parse(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
+    let mut options = Options {
+        seeds: 1_000,
+        from: 0,
+        seed: None,
+        course: None,
+        mutant: None,
+        mutants: false,
+    };
+    while let Some(word) = words.next() {
+        if word == "--mutants" {
+            options.mutants = true;
+            continue;
+        }
+        let value = words.next().ok_or(format!("{word} needs a value"))?;
+        let number = || {
+            let number = value.parse::<u64>();
+            number.map_err(|_| format!("{word}: {value} is no number"))
+        };
+        match word.as_str() {
+            "--seeds" => options.seeds = number()?,
+            "--from" => options.from = number()?,
+            "--seed" => options.seed = Some(number()?),
+            "--setup" => {
+                let course = Course::named(&value);
+                options.course = Some(course.ok_or(format!("there is no setup {value}"))?);
+            }
+            "--mutant" => {
+                let is_named = |mutant: &Mutant| name(*mutant).eq_ignore_ascii_case(&value);
+                let mutant = Mutant::ALL.into_iter().find(is_named);
+                options.mutant = Some(mutant.ok_or(format!("there is no mutant {value}"))?);
+            }
+            _ => return Err(format!("unknown option {word}")),
+        }
+    }
+    Ok(options)
+}
+
+fn name(mutant: Mutant) -> String {
+    format!("{mutant:?}")
+}
+
+fn courses(options: &Options) -> Vec<Course> {
+    options
+        .course
+        .map_or(COURSES.to_vec(), |course| vec![course])
+}
+
+/// The command line that runs one seed again.
+fn again(course: Course, seed: u64, mutant: Option<Mutant>) -> String {
+    let mutant = mutant.map_or_else(String::new, |mutant| format!(" --mutant {mutant:?}"));
+    format!(
+        "cargo xtask sim --seed {seed} --setup {}{mutant}",
+        course.name
+    )
+}
+
+/// Runs one batch, telling how far it is where somebody watches.
+fn batch(
+    course: Course,
+    options: &Options,
+    mutant: Option<Mutant>,
+) -> (Report, Option<Failure>, f64) {
+    let (seeds, is_watched) = (options.seeds, std::io::stderr().is_terminal());
+    let (done, start) = (AtomicU64::new(0), Instant::now());
+    // Twenty lines for a whole batch, or a line that is written over and over.
+    let step = if is_watched { 25 } else { (seeds / 20).max(1) };
+    let progress = || {
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        if done.is_multiple_of(step) && mutant.is_none() {
+            let end = if is_watched { '\r' } else { '\n' };
+            eprint!("{}: {done} of {seeds} seeds{end}", course.name);
+            let _ = std::io::stderr().flush();
+        }
+    };
+    let seeds = options.from..options.from.saturating_add(seeds);
+    let (report, failure) = course.run_all(seeds, mutant, &progress);
+    (report, failure, start.elapsed().as_secs_f64())
+}
+
+fn try_seeds(options: &Options) -> bool {
+    let mut columns = Vec::new();
+    let mut failures = Vec::new();
+    for course in courses(options) {
+        let (report, failure, seconds) = batch(course, options, options.mutant);
+        eprintln!("{}: {} seeds in {seconds:.1} s", course.name, report.runs);
+        if let Some(failure) = failure {
+            failures.push((course, failure));
+        }
+        columns.push((course, report));
+    }
+    table(&columns, &failures);
+    for (course, report) in &columns {
+        for refusal in report.never_refused() {
+            println!(
+                "{}: nothing was refused as {}",
+                course.name,
+                refusal.as_str()
+            );
+        }
+        // Whatever a setup is said to do it must have done.
+        for fault in Fault::ALL {
+            if report.fault(fault) == 0 && course.has_disasters() {
+                println!("{}: there was no {}", course.name, fault.as_str());
+            }
+        }
+    }
+    for (course, failure) in &failures {
+        println!("\n{}: seed {}: {}", course.name, failure.seed, failure.text);
+        println!("    {}", again(*course, failure.seed, options.mutant));
+    }
+    failures.is_empty()
+}
+
+/// Prints reports side by side.
+fn table(columns: &[(Course, Report)], failures: &[(Course, Failure)]) {
+    let names: Vec<&str> = columns.iter().map(|(course, _)| course.name).collect();
+    println!("| | {} |", names.join(" | "));
+    println!("|---|{}", "---:|".repeat(columns.len()));
+    for (at, (name, _)) in Report::default().rows().iter().enumerate() {
+        let cells: Vec<String> = columns
+            .iter()
+            .map(|(_, report)| report.rows()[at].1.clone())
+            .collect();
+        println!("| {name} | {} |", cells.join(" | "));
+    }
+    let broken = |name: &str| {
+        let is_of = |(course, _): &&(Course, Failure)| course.name == name;
+        failures.iter().filter(is_of).count().to_string()
+    };
+    let cells: Vec<String> = names.iter().map(|name| broken(name)).collect();
+    println!("| violations | {} |", cells.join(" | "));
+}
+
+fn try_mutants(options: &Options) -> bool {
+    let mut survivors = Vec::new();
+    println!("| rule taken out | setup | first failing seed | what was noticed |");
+    println!("|---|---|---:|---|");
+    for mutant in Mutant::ALL {
+        let killed = courses(options).into_iter().find_map(|course| {
+            let (_, failure, _) = batch(course, options, Some(mutant));
+            failure.map(|failure| (course, failure))
+        });
+        match killed {
+            Some((course, failure)) => println!(
+                "| {mutant:?} | {} | {} | {} |",
+                course.name, failure.seed, failure.text
+            ),
+            None => {
+                println!("| {mutant:?} | | | nothing |");
+                survivors.push(mutant);
+            }
+        }
+    }
+    for mutant in &survivors {
+        println!(
+            "\n{mutant:?} survived {} seeds of each setup",
+            options.seeds
+        );
+    }
+    survivors.is_empty()
+}
+
+fn replay(seed: u64, options: &Options) -> bool {
+    let _active = activate(options.mutant);
+    let mut passed = true;
+    for course in courses(options) {
+        let journal = Journal::with_text();
+        let outcome = course.run(seed, &journal);
+        println!("{}, seed {seed}", course.name);
+        for line in journal.lines() {
+            println!("{line}");
+        }
+        match outcome {
+            Ok(report) => println!("{report}"),
+            Err(text) => {
+                println!("{}: seed {seed}: {text}\n", course.name);
+                passed = false;
+            }
+        }
+    }
+    passed
+}

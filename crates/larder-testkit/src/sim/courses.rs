@@ -1,0 +1,179 @@
+//! What can be run under a seed, by name, and many seeds at once on all processors.
+
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use larder_core::mutant::{Mutant, activate};
+
+use super::{Faults, Journal, Report, SCENARIOS, Setup, World};
+
+/// Something to run under a seed.
+#[derive(Clone, Copy, Debug)]
+pub struct Course {
+    /// What it is called.
+    pub name: &'static str,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// Every scenario.
+    Races,
+    /// The random workload.
+    Workload(Setup),
+}
+
+const CALM: Setup = Setup {
+    nodes: 3,
+    keys: 6,
+    tasks: 4,
+    operations: 60,
+    rest: Duration::from_millis(3),
+    faults: Faults {
+        lost_request: 0,
+        late_request: 0,
+        lost_reply: 0,
+        slow: 20,
+        lost_push: 0,
+        doubled_push: 0,
+        broken_push: 0,
+    },
+    chaos: false,
+};
+
+const STORMY: Setup = Setup {
+    faults: Faults {
+        lost_request: 10,
+        late_request: 5,
+        lost_reply: 15,
+        slow: 50,
+        lost_push: 150,
+        doubled_push: 100,
+        broken_push: 20,
+    },
+    ..CALM
+};
+
+/// Slow enough for leases to end and links to be cut in the middle of things.
+const CHAOTIC: Setup = Setup {
+    chaos: true,
+    rest: Duration::from_millis(150),
+    ..STORMY
+};
+
+/// All courses, from the quickest to the roughest.
+pub const COURSES: [Course; 4] = [
+    Course::new("races", Kind::Races),
+    Course::new("calm", Kind::Workload(CALM)),
+    Course::new("stormy", Kind::Workload(STORMY)),
+    Course::new("chaotic", Kind::Workload(CHAOTIC)),
+];
+
+/// The first seed that broke a promise, and which.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The seed.
+    pub seed: u64,
+    /// What happened.
+    pub text: String,
+}
+
+impl Course {
+    const fn new(name: &'static str, kind: Kind) -> Course {
+        Course { name, kind }
+    }
+
+    /// The course of this name.
+    pub fn named(name: &str) -> Option<Course> {
+        COURSES.into_iter().find(|course| course.name == name)
+    }
+
+    /// Whether messages are lost.
+    pub fn loses_messages(self) -> bool {
+        matches!(self.kind, Kind::Workload(setup) if setup.faults.lost_request > 0)
+    }
+
+    /// Whether there are disasters.
+    pub fn has_disasters(self) -> bool {
+        matches!(self.kind, Kind::Workload(setup) if setup.chaos)
+    }
+
+    /// Runs one seed.
+    ///
+    /// # Errors
+    ///
+    /// The promise that was broken, or the panic.
+    pub fn run(self, seed: u64, journal: &Journal) -> Result<Report, String> {
+        let run = AssertUnwindSafe(|| self.run_unguarded(seed, journal));
+        catch_unwind(run).unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or(panic.downcast_ref::<&str>().copied());
+            Err(format!("panicked: {}", text.unwrap_or("without a message")))
+        })
+    }
+
+    fn run_unguarded(self, seed: u64, journal: &Journal) -> Result<Report, String> {
+        match self.kind {
+            Kind::Workload(setup) => {
+                World::run(seed, setup, journal.clone()).map_err(|violation| violation.to_string())
+            }
+            Kind::Races => {
+                let mut report = Report::default();
+                for scenario in SCENARIOS {
+                    let own = journal.part(scenario.name);
+                    let done = scenario.run(seed, own);
+                    let done = done.map_err(|found| format!("{}: {found}", scenario.name))?;
+                    report.add(&done);
+                }
+                report.runs = 1;
+                Ok(report)
+            }
+        }
+    }
+
+    /// Runs many seeds on all processors, with `mutant` (if any) taken out of the engine, up to
+    /// the first seed that fails. `progress` is told after each seed.
+    pub fn run_all(
+        self,
+        seeds: Range<u64>,
+        mutant: Option<Mutant>,
+        progress: &(dyn Fn() + Sync),
+    ) -> (Report, Option<Failure>) {
+        let next = AtomicU64::new(seeds.start);
+        let found: Mutex<(Report, Option<Failure>)> = Mutex::default();
+        let work = || {
+            // The switch belongs to the thread.
+            let _active = activate(mutant);
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                let lock = || found.lock().expect("adding up does not panic");
+                let failed = lock().1.as_ref().map(|failure| failure.seed);
+                // Seeds are handed out in order, so that the first failure is the lowest seed.
+                if seed >= failed.unwrap_or(seeds.end).min(seeds.end) {
+                    return;
+                }
+                let outcome = self.run(seed, &Journal::default());
+                let (report, failure) = &mut *lock();
+                match outcome {
+                    Ok(more) => report.add(&more),
+                    Err(text) if failure.as_ref().is_none_or(|other| seed < other.seed) => {
+                        *failure = Some(Failure { seed, text });
+                    }
+                    Err(_) => {}
+                }
+                progress();
+            }
+        };
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(work);
+            }
+        });
+        found.into_inner().expect("adding up does not panic")
+    }
+}
