@@ -347,13 +347,14 @@ impl Keyspace for Link {
 
 impl TagStore for Link {
     fn tags<'a>(&'a self, keys: &'a [Bytes]) -> Pending<'a, Vec<larder_core::tag::Cut>> {
-        Pending::waiting(self.carry(async move {
-            let there = self.store.describe().tags;
+        let keys = keys.to_vec();
+        self.carry("tags", move |store| async move {
+            let there = store.describe().tags;
             there
                 .expect("the simulated store has tags")
-                .tags(keys)
+                .tags(&keys)
                 .await
-        }))
+        })
     }
 }
 
