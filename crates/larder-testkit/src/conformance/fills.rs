@@ -19,6 +19,8 @@ pub async fn a_fill_stores_and_ends_the_lease(subject: &Subject) {
         load_cost_ms: 8,
         codec: CodecId(9),
         schema: 10,
+        tags: larder_core::tag::Tags::default(),
+        cut: larder_core::tag::Cut::default(),
         value: bytes("v"),
     };
     let key = bytes("k");

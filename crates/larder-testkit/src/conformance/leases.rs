@@ -8,7 +8,7 @@ use larder_core::store::{Lease, Lookup, Put, Write};
 use super::subject::{LONG, LONG_LEASE, SHORT_LEASE, Subject, bytes, fine, put_of};
 
 fn stale_value(lease: &Lease) -> Option<&[u8]> {
-    let (Lease::Granted { stale } | Lease::Taken { stale, .. }) = lease else {
+    let (Lease::Granted { stale, .. } | Lease::Taken { stale, .. }) = lease else {
         panic!("not a hit: {lease:?}");
     };
     stale.as_ref().map(|record| &record.value[..])

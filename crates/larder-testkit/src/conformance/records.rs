@@ -20,6 +20,8 @@ pub async fn every_field_comes_back(subject: &Subject) {
         load_cost_ms: u32::MAX - 1,
         codec: CodecId(200),
         schema: 0xfedc_ba98,
+        tags: larder_core::tag::Tags::default(),
+        cut: larder_core::tag::Cut::default(),
         value: bytes("value"),
     };
     let before = subject.store.now();

@@ -157,7 +157,7 @@ impl Subject {
     /// Takes a lease that must be given.
     pub(super) async fn granted(&self, key: &str, token: u64) -> Option<Record> {
         match self.lease(key, token).await {
-            Lease::Granted { stale } => stale,
+            Lease::Granted { stale, .. } => stale,
             other => panic!("a lease of {key:?} was expected, and got: {other:?}"),
         }
     }
@@ -223,6 +223,8 @@ pub(super) fn put_of(value: &str, life: Life) -> Put {
         load_cost_ms: 0,
         codec: CodecId::RAW,
         schema: 0,
+        tags: larder_core::tag::Tags::default(),
+        cut: larder_core::tag::Cut::default(),
         value: bytes(value),
     }
 }
