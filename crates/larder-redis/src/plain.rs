@@ -26,6 +26,7 @@ use crate::tier::Tier;
 ///   but not their order, and a value that comes back has its old version. The version of a
 ///   removal is [`Version::ZERO`].
 /// * Nothing stale: a value ends with its fresh life, and `Expire` removes it.
+/// * No tags: a put with tags, and the invalidation of a tag, are `Refused`.
 /// * No negative entries: putting one removes the value, and the next read misses.
 /// * Origin, load cost, schema and time of creation read as zero; the codec is the one that the
 ///   store was made with. Nothing is checksummed.

@@ -23,7 +23,7 @@ macro_rules! script {
 
 script!(
     /// Checks and writes.
-    COMMIT, "common.lua", "log.lua", "commit.lua"
+    COMMIT, "common.lua", "log.lua", "tag.lua", "commit.lua"
 );
 script!(
     /// Asks for a lease.
@@ -35,7 +35,7 @@ script!(
 );
 script!(
     /// Stores under a lease.
-    FILL, "common.lua", "fill.lua"
+    FILL, "common.lua", "tag.lua", "fill.lua"
 );
 script!(
     /// Gives a lease back.
@@ -44,6 +44,10 @@ script!(
 script!(
     /// Removes whatever Larder wrote.
     CLEAR, "common.lua", "log.lua", "clear.lua"
+);
+script!(
+    /// Reads the numbers of tags.
+    TAGS, "common.lua", "tags.lua"
 );
 script!(
     /// Where the log stands.

@@ -4,6 +4,7 @@ pub(crate) mod commit;
 pub(crate) mod encode;
 mod leases;
 mod read;
+mod tags;
 
 use std::sync::Arc;
 
@@ -83,6 +84,7 @@ impl Store for RedisStore {
             leases: Some(self),
             keyspace: Some(self),
             bus: Some(self),
+            tags: Some(self),
         }
     }
 }

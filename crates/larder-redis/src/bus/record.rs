@@ -29,6 +29,7 @@ fn change(rest: &mut Bytes) -> Option<BusChange> {
         1 => ChangeKind::Replaced,
         2 => ChangeKind::Removed,
         3 => ChangeKind::Expired,
+        4 => ChangeKind::TagBumped,
         _ => return None,
     };
     let version = Version(rest.try_get_u64().ok()?);
@@ -48,7 +49,8 @@ mod tests {
         \x00\x00\x00\x00\x00\x00\x00\x07\x00\x00\x00\x00\x00\x00\x00\x2a\
         \x01\x00\x06\x0a\x24\x18\x1e\x40\x00\x00\x00\x00\x06user:1\
         \x02\x00\x06\x0a\x24\x18\x1e\x40\x01\x00\x00\x00\x04\x00d\x03k\
-        \x03\x00\x06\x0a\x24\x18\x1e\x40\x02\x00\x00\x00\x00";
+        \x03\x00\x06\x0a\x24\x18\x1e\x40\x02\x00\x00\x00\x00\
+        \x04\x00\x06\x0a\x24\x18\x1e\x40\x03\x00\x00\x00\x09\x00stag:c\x00t";
 
     #[test]
     fn the_golden_bytes_are_read() {
@@ -67,6 +69,7 @@ mod tests {
                 change(ChangeKind::Replaced, 0, b"user:1"),
                 change(ChangeKind::Removed, 1, b"\0d\x03k"),
                 change(ChangeKind::Expired, 2, b""),
+                change(ChangeKind::TagBumped, 3, b"\0stag:c\0t"),
             ],
         };
         assert_eq!(decode(&Bytes::from_static(GOLDEN)), Some(record));
@@ -76,12 +79,12 @@ mod tests {
     fn nothing_else_is_a_record() {
         let golden = Bytes::from_static(GOLDEN);
         // Between two changes a record could end, too.
-        let sound = [17, 36, 53, golden.len()];
+        let sound = [17, 36, 53, 66, golden.len()];
         for length in 0..golden.len() {
             let record = decode(&golden.slice(..length));
             assert_eq!(record.is_some(), sound.contains(&length), "{length}");
         }
-        for (at, byte) in [(0, 2), (17, 0), (17, 4), (26, 0xff)] {
+        for (at, byte) in [(0, 2), (17, 0), (17, 5), (26, 0xff)] {
             let mut bytes = GOLDEN.to_vec();
             bytes[at] = byte;
             assert_eq!(decode(&bytes.into()), None, "{at}");

@@ -1,7 +1,7 @@
 //! Batches of the plain layout: one script call, or several for many unconditional writes.
 
 use bytes::Bytes;
-use larder_core::error::Result;
+use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::limits::MAX_KEYS_PER_SCRIPT;
 use larder_core::record::Kind;
 use larder_core::store::{Batch, Committed, Expect, Outcome, Write};
@@ -20,6 +20,13 @@ type Writes = [(Bytes, Write)];
 
 impl PlainStore {
     pub(super) async fn commit_batch(&self, batch: Batch) -> Result<Committed> {
+        if batch.writes.iter().any(|(_, write)| needs_tags(write)) {
+            let message = format!(
+                "{}: the plain layout keeps no tags; use the enveloped one for caches with tags",
+                self.tier.name
+            );
+            return Err(Error::new(ErrorKind::Refused, message));
+        }
         let keys = batch.checks.len() + batch.writes.len();
         if !batch.checks.is_empty() {
             if keys > MAX_CONDITIONAL {
@@ -66,6 +73,14 @@ impl PlainStore {
     }
 }
 
+fn needs_tags(write: &Write) -> bool {
+    match write {
+        Write::Bump => true,
+        Write::Put(put) => !put.tags.is_empty(),
+        Write::Remove { .. } | Write::Expire | Write::Touch(_) => false,
+    }
+}
+
 fn outcomes(mut reply: Reply, writes: &Writes) -> Result<Committed> {
     if let Ok(check) = usize::try_from(reply.int()?) {
         return Ok(Committed::Refused(check));
@@ -84,7 +99,9 @@ fn version_after(write: &Write) -> Version {
     match write {
         Write::Put(put) if put.kind != Kind::Negative => version(&put.value),
         // A touched value keeps its version, which is not known here.
-        Write::Touch(_) | Write::Put(_) | Write::Remove { .. } | Write::Expire => Version::ZERO,
+        Write::Touch(_) | Write::Put(_) | Write::Remove { .. } | Write::Expire | Write::Bump => {
+            Version::ZERO
+        }
     }
 }
 
@@ -102,5 +119,6 @@ fn write(call: &mut Cmd, write: &Write) {
             call.arg("T");
             encode::fresh(call, life.fresh);
         }
+        Write::Bump => unreachable!("refused before"),
     }
 }

@@ -6,6 +6,7 @@ use larder_core::limits::MAX_KEYS_PER_SCRIPT;
 use larder_core::record::{Kind, Record};
 use larder_core::runtime::Timestamp;
 use larder_core::store::Lookup;
+use larder_core::tag::{Cut, Tags};
 use redis::{Cmd, Value};
 
 use super::{PlainStore, version};
@@ -68,6 +69,8 @@ impl PlainStore {
             expires_at: end,
             codec: self.codec,
             schema: 0,
+            tags: Tags::default(),
+            cut: Cut(0),
             value,
         }))
     }

@@ -14,6 +14,6 @@ for i = 3, #KEYS do
     note(REMOVED, next_version(KEYS[1], r), key, tonumber(ARGV[2]))
   end
 end
-keep_high_water()
+keep_clocks()
 emit(KEYS[1], KEYS[2], ARGV[1])
 return {ms, removed}

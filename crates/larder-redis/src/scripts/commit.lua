@@ -1,8 +1,9 @@
 -- Checks, then writes, all of them or none.
--- KEYS: shard, log, then the key of each check, then the key of each write (repeats are fine)
--- ARGV: checks, frees, channel, length of the key prefix, then per check: kind version
---       then per write: P kind mode at stale_for origin cost payload | R tombstone_ms | E
---                       | T mode at stale_for
+-- KEYS: shard, log, then the key of each check, then the key of each write (repeats are fine), then
+--       all tags of records that are put
+-- ARGV: checks, frees, channel, length of the key prefix, tags, then per check: kind version
+--       then per write: P kind mode at stale_for origin cost tagged payload | R tombstone_ms | E
+--                       | T mode at stale_for | B
 -- Answer: ms, index of the failed check or -1, then per write: version, existed (0 or 1)
 
 -- Every header is read before the first write: a key of another type ends the script while
@@ -12,7 +13,7 @@ for i = 3, #KEYS do
   if records[KEYS[i]] == nil then records[KEYS[i]] = read(KEYS[i]) or false end
 end
 
-local checks, arg = tonumber(ARGV[1]), 5
+local checks, arg = tonumber(ARGV[1]), 6
 for i = 1, checks do
   local r, expect = records[KEYS[i + 2]], ARGV[arg]
   local live, holds = is_live(r), nil
@@ -31,11 +32,12 @@ local put, remove, expire, touch
 
 function put(key, r, version)
   local fresh, expires = ends(ARGV[arg + 2], ARGV[arg + 3], ARGV[arg + 4], is_live(r) and r)
-  local payload = ARGV[arg + 7]
+  local cut = ARGV[arg + 7] == '1' and present_cut(KEYS[1]) or 0
+  local payload = ARGV[arg + 8]
   local new = {kind = tonumber(ARGV[arg + 1]), flags = 0, key_id = 0, version = version,
     origin = tonumber(ARGV[arg + 5]), cost = tonumber(ARGV[arg + 6]), created = us, fresh = fresh,
-    token = 0, lease = 0, generation = 0, expires = expires}
-  arg = arg + 8
+    token = 0, lease = 0, cut = cut, expires = expires}
+  arg = arg + 9
   return store(key, new, payload)
 end
 
@@ -46,7 +48,7 @@ function remove(key, r, version)
   if tombstone == 0 then return nil end
   local expires = math.min(ms + tombstone, NUMBERS_END)
   return store(key, {kind = TOMBSTONE, flags = 0, key_id = 0, version = version, origin = 0,
-    cost = 0, created = us, fresh = 0, token = 0, lease = 0, generation = 0,
+    cost = 0, created = us, fresh = 0, token = 0, lease = 0, cut = 0,
     expires = expires}, '')
 end
 
@@ -78,7 +80,7 @@ function touch(key, r, version)
   revoke(r)
   rewrite(key, r)
   if r.expires == 0 then redis.call('PERSIST', key)
-  else redis.call('PEXPIREAT', key, string.format('%.0f', r.expires)) end
+  else redis.call('PEXPIREAT', key, decimal(r.expires)) end
   return r
 end
 
@@ -93,17 +95,29 @@ end
 
 local apply = {P = put, R = remove, E = expire, T = touch}
 local answer, prefix = {ms, -1}, tonumber(ARGV[4])
-for i = checks + 3, #KEYS do
-  local key, write = KEYS[i], ARGV[arg]
+local first_tag = #KEYS - tonumber(ARGV[5]) + 1
+
+local function change(key, write)
   local r = records[key]
   local version, was_live = next_version(KEYS[1], r), is_live(r)
-  answer[#answer + 1] = version
-  answer[#answer + 1] = was_live and 1 or 0
   local after = apply[write](key, r, version)
   records[key] = after or false
-  local kind = meaning(write, was_live, after)
+  return version, was_live and 1 or 0, meaning(write, was_live, after)
+end
+
+local function invalidate(tag)
+  arg = arg + 1
+  return bump(KEYS[1], tag), 0, TAG_BUMPED
+end
+
+for i = first_tag, #KEYS do remember(KEYS[1], KEYS[i]) end
+for i = checks + 3, first_tag - 1 do
+  local key, write = KEYS[i], ARGV[arg]
+  local version, existed, kind = (write == 'B' and invalidate or change)(key, write)
+  answer[#answer + 1] = version
+  answer[#answer + 1] = existed
   if kind then note(kind, version, key, prefix) end
 end
-keep_high_water()
+keep_clocks()
 emit(KEYS[1], KEYS[2], ARGV[3])
 return answer

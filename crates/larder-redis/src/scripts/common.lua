@@ -17,16 +17,16 @@ local function read(key)
   local bytes = redis.call('GETRANGE', key, 0, LENGTH - 1)
   if #bytes < LENGTH then return nil end
   local magic, format, kind, flags, key_id, version, origin, cost, created, fresh, token, lease,
-    generation, expires = struct.unpack(HEADER, bytes)
+    cut, expires = struct.unpack(HEADER, bytes)
   if magic ~= 'C1' or format ~= 1 or kind > NEGATIVE then return nil end
   return {kind = kind, flags = flags, key_id = key_id, version = version, origin = origin,
     cost = cost, created = created, fresh = fresh, token = token, lease = lease,
-    generation = generation, expires = expires}
+    cut = cut, expires = expires}
 end
 
 local function pack(r)
   return struct.pack(HEADER, 'C1', 1, r.kind, r.flags, r.key_id, r.version, r.origin, r.cost,
-    r.created, r.fresh, r.token, r.lease, r.generation, r.expires)
+    r.created, r.fresh, r.token, r.lease, r.cut, r.expires)
 end
 
 -- A value or negative entry that has not ended by this shard's clock.
@@ -65,28 +65,50 @@ local function ends(mode, at, stale_for, kept)
   return fresh, math.min(fresh + tonumber(stale_for), NUMBERS_END)
 end
 
+-- A number as text, exactly.
+local function decimal(number)
+  return string.format('%.0f', number)
+end
+
+-- What the shard remembers: the highest version that it gave; the life of its log, false while
+-- nobody reads the log; its tag clock, nil until somebody asks for it.
+local shard, high_water, incarnation, tag_clock
+local high_water_rose, tag_clock_rose = false, false
+
+local function open_shard(key)
+  if shard then return end
+  shard = key
+  high_water, incarnation, tag_clock =
+    unpack(redis.call('HMGET', key, 'high_water', 'inc', 'tags'))
+  high_water, tag_clock = tonumber(high_water or 0), tonumber(tag_clock)
+end
+
 -- Versions: above the shard's clock in microseconds, above every version that this shard ever
 -- gave (so that neither eviction nor a clock that steps back lowers one), above the key's own.
-local high_water, high_water_key
--- The life of the shard's log, known after the first version; false while nobody reads the log.
-local incarnation
-
 local function next_version(shard_key, r)
-  if not high_water then
-    high_water_key = shard_key
-    high_water, incarnation = unpack(redis.call('HMGET', shard_key, 'high_water', 'inc'))
-    high_water = tonumber(high_water or 0)
-  end
+  open_shard(shard_key)
   local version = math.max(us, high_water + 1)
   if r and r.version >= version then version = r.version + 1 end
-  high_water = version
+  high_water, high_water_rose = version, true
   return version
 end
 
-local function keep_high_water()
-  if high_water then
-    redis.call('HSET', high_water_key, 'high_water', string.format('%.0f', high_water))
-  end
+local function set_tag_clock(number)
+  tag_clock, tag_clock_rose = number, true
+  if number > high_water then high_water, high_water_rose = number, true end
+end
+
+-- Where the tag clock stands: the number of every tag that is not known. Where it is lost, it goes
+-- on from the time, which lies beyond all that it gave, so that loss makes entries void.
+local function present_cut(shard_key)
+  open_shard(shard_key)
+  if not tag_clock then set_tag_clock(math.max(us, high_water)) end
+  return tag_clock
+end
+
+local function keep_clocks()
+  if high_water_rose then redis.call('HSET', shard, 'high_water', decimal(high_water)) end
+  if tag_clock_rose then redis.call('HSET', shard, 'tags', decimal(tag_clock)) end
 end
 
 -- Stores a whole record; gives it back, or nil if its life is over already.
@@ -99,7 +121,7 @@ local function store(key, r, payload)
     redis.call('SET', key, pack(r) .. payload)
   else
     -- Not PXAT, which Redis 6.0 does not know; the script's clock is that of `ms`.
-    redis.call('SET', key, pack(r) .. payload, 'PX', string.format('%.0f', r.expires - ms))
+    redis.call('SET', key, pack(r) .. payload, 'PX', decimal(r.expires - ms))
   end
   return r
 end
@@ -107,6 +129,17 @@ end
 -- Rewrites the header in place, whatever the size of the value; keeps the key's own expiry.
 local function rewrite(key, r)
   redis.call('SETRANGE', key, 0, pack(r))
+end
+
+-- Ends the lease that `r` holds. A lease without a value leaves nothing; nor does a value that only
+-- the lease kept.
+local function give_back(key, r)
+  if r.kind == TOMBSTONE or is_live(r) then
+    revoke(r)
+    rewrite(key, r)
+  else
+    redis.call('UNLINK', key)
+  end
 end
 
 -- Keeps a key long enough for a lease of `ttl` ms and its last fill.

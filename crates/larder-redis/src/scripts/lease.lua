@@ -1,6 +1,7 @@
 -- Asks for the right to load a key.
--- KEYS: key | ARGV: token, ttl in ms, version of a record that the caller found damaged (0: none)
--- Answer: ms, 'H' bytes (fresh) | 'G' bytes or nil (granted) | 'T' remaining bytes or nil (taken)
+-- KEYS: key, shard | ARGV: token, ttl in ms, version of a record that the caller found damaged (0: none)
+-- Answer: ms, 'H' bytes (fresh) | 'G' cut, bytes or nil (granted)
+--         | 'T' remaining bytes or nil (taken)
 local key, token, ttl = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
 local r = read(key)
 local live = is_live(r)
@@ -18,7 +19,9 @@ if r then
 else
   -- A lease is no change of the key, so it has no version of its own.
   r = {kind = LEASE, flags = 0, key_id = 0, version = 0, origin = 0, cost = 0, created = us,
-    fresh = 0, token = token, lease = ms + ttl, generation = 0, expires = 0}
+    fresh = 0, token = token, lease = ms + ttl, cut = 0, expires = 0}
   redis.call('SET', key, pack(r), 'PX', 2 * ttl)
 end
-return {ms, 'G', stale}
+local cut = present_cut(KEYS[2])
+keep_clocks()
+return {ms, 'G', cut, stale}

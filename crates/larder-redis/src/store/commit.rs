@@ -1,9 +1,12 @@
 //! Batches of the enveloped layout: one script call, or several for many unconditional writes.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::limits::MAX_KEYS_PER_SCRIPT;
 use larder_core::store::{Batch, Committed, Expect, Outcome, Write};
+use larder_core::tag::Cut;
 use larder_core::version::Version;
 use redis::Cmd;
 use smallvec::SmallVec;
@@ -55,10 +58,12 @@ impl RedisStore {
 
     fn call(&self, checks: &[(Bytes, Expect)], writes: &Writes) -> Cmd {
         let tier = &self.tier;
-        let mut call = COMMIT.call(2 + checks.len() + writes.len());
+        let tags = tags_of(writes);
+        let mut call = COMMIT.call(2 + checks.len() + writes.len() + tags.len());
         call.arg(&tier.keys.shard()[..]).arg(&tier.keys.log()[..]);
         let checked = checks.iter().map(|(key, _)| key);
-        for key in checked.chain(writes.iter().map(|(key, _)| key)) {
+        let written = writes.iter().map(|(key, _)| key);
+        for key in checked.chain(written).chain(tags.iter().copied()) {
             call.arg(&tier.keys.wire(key)[..]);
         }
         let needs_memory = writes
@@ -67,6 +72,7 @@ impl RedisStore {
         call.arg(checks.len())
             .arg(u8::from(!needs_memory && !writes.is_empty()));
         call.arg(&tier.channel[..]).arg(tier.keys.prefix_len());
+        call.arg(tags.len());
         for (_, expect) in checks {
             self::expect(&mut call, *expect);
         }
@@ -96,11 +102,20 @@ pub(crate) fn too_many(keys: usize) -> Error {
     )
 }
 
+/// The tags of all records that are put, each once.
+fn tags_of(writes: &Writes) -> BTreeSet<&Bytes> {
+    let tags = writes.iter().filter_map(|(_, write)| match write {
+        Write::Put(put) => Some(put.tags.keys()),
+        Write::Remove { .. } | Write::Expire | Write::Touch(_) | Write::Bump => None,
+    });
+    tags.flatten().collect()
+}
+
 fn write(call: &mut Cmd, key: &Bytes, write: &Write) {
     match write {
         Write::Put(put) => {
             call.arg("P");
-            encode::put(call, key, put);
+            encode::put(call, key, put, Cut(u64::from(!put.tags.is_empty())));
         }
         Write::Remove { tombstone_ms } => {
             call.arg("R").arg(*tombstone_ms);
@@ -111,6 +126,9 @@ fn write(call: &mut Cmd, key: &Bytes, write: &Write) {
         Write::Touch(life) => {
             call.arg("T");
             encode::life(call, *life);
+        }
+        Write::Bump => {
+            call.arg("B");
         }
     }
 }

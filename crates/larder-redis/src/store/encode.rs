@@ -4,15 +4,16 @@ use bytes::Bytes;
 use larder_core::envelope::seal_payload;
 use larder_core::record::{Expiry, Kind, Life};
 use larder_core::store::Put;
+use larder_core::tag::Cut;
 use redis::Cmd;
 
-/// The greatest time that scripts calculate with: Lua's numbers are exact up to here.
-const LAST_TIME: u64 = (1 << 53) - 1;
+/// The greatest number that scripts calculate with: Lua's numbers are exact up to here.
+const LAST_NUMBER: u64 = (1 << 53) - 1;
 
 /// `mode at stale_for`, as `ends` in common.lua reads it.
 pub(crate) fn life(call: &mut Cmd, life: Life) {
     fresh(call, life.fresh);
-    call.arg(life.stale_for_ms.min(LAST_TIME));
+    call.arg(life.stale_for_ms.min(LAST_NUMBER));
 }
 
 /// `mode at`.
@@ -23,16 +24,18 @@ pub(crate) fn fresh(call: &mut Cmd, fresh: Expiry) {
         Expiry::At(at) => ("A", at.0),
         Expiry::Keep => ("K", 0),
     };
-    call.arg(mode).arg(at.min(LAST_TIME));
+    call.arg(mode).arg(at.min(LAST_NUMBER));
 }
 
-/// `kind mode at stale_for origin cost payload`.
-pub(super) fn put(call: &mut Cmd, key: &Bytes, put: &Put) {
+/// `kind mode at stale_for origin cost cut payload`; in a batch, where the store's present cut is
+/// taken, `cut` says only whether there are tags.
+pub(super) fn put(call: &mut Cmd, key: &Bytes, put: &Put, cut: Cut) {
     call.arg(match put.kind {
         Kind::Negative => 3,
         Kind::Value | Kind::Tombstone | Kind::Lease => 0,
     });
     life(call, put.life);
     call.arg(put.origin).arg(put.load_cost_ms);
-    call.arg(&seal_payload(key, put.codec, put.schema, &put.value)[..]);
+    call.arg(cut.0.min(LAST_NUMBER));
+    call.arg(&seal_payload(key, put.codec, put.schema, &put.tags, &put.value)[..]);
 }

@@ -7,6 +7,7 @@ use larder_core::envelope::Header;
 use larder_core::error::Result;
 use larder_core::record::Record;
 use larder_core::store::{Fill, Lease, LeaseToken, Leases, Lookup, Pending, Put};
+use larder_core::tag::Cut;
 use larder_core::version::Version;
 
 use super::read::lookup_alive;
@@ -31,8 +32,9 @@ impl RedisStore {
     async fn ask_lease(&self, key: &Bytes, token: LeaseToken, ttl: Duration) -> Result<Lease> {
         let mut damaged = Version::ZERO;
         for _ in 0..TRIES {
-            let mut call = LEASE.call(1);
+            let mut call = LEASE.call(2);
             call.arg(&self.tier.keys.wire(key)[..]);
+            call.arg(&self.tier.keys.shard()[..]);
             call.arg(token.get()).arg(ttl_ms(ttl)).arg(damaged.0);
             match answer(key, self.tier.run(&LEASE, &call).await?)? {
                 Answer::Lease(lease) => return Ok(lease),
@@ -50,16 +52,21 @@ impl RedisStore {
     }
 
     async fn ask_fill(&self, key: &Bytes, token: LeaseToken, put: Put) -> Result<Fill> {
-        let mut call = FILL.call(2);
-        call.arg(&self.tier.keys.wire(key)[..]);
-        call.arg(&self.tier.keys.shard()[..]).arg(token.get());
-        encode::put(&mut call, key, &put);
+        let keys = &self.tier.keys;
+        let mut call = FILL.call(2 + put.tags.keys().len());
+        call.arg(&keys.wire(key)[..]).arg(&keys.shard()[..]);
+        for tag in put.tags.keys() {
+            call.arg(&keys.wire(tag)[..]);
+        }
+        call.arg(token.get());
+        encode::put(&mut call, key, &put, put.cut);
         let mut reply = self.tier.run(&FILL, &call).await?;
         match reply.bytes()?.as_deref() {
             Some(b"S") => Ok(Fill::Stored(Version(reply.number()?))),
             Some(b"R") => Ok(Fill::Revoked),
             Some(b"L") => Ok(Fill::Lost),
-            _ => Err(unexpected("S, R or L")),
+            Some(b"T") => Ok(Fill::TagRaced),
+            _ => Err(unexpected("S, R, L or T")),
         }
     }
 
@@ -103,8 +110,9 @@ fn answer(key: &Bytes, mut reply: Reply) -> Result<Answer> {
             })
         }
         Some(b"G") => {
+            let cut = Cut(reply.number()?);
             let stale = stale(key, &mut reply)?;
-            Ok(Answer::Lease(Lease::Granted { stale }))
+            Ok(Answer::Lease(Lease::Granted { cut, stale }))
         }
         Some(b"T") => {
             let remaining = Duration::from_millis(reply.number()?);
