@@ -43,6 +43,8 @@ pub enum ChangeKind {
     Removed,
     /// Only fail-safe may use them.
     Expired,
+    /// Copies of all keys that begin with this one must never be used again.
+    Cleared,
     /// The key is that of a tag; entries with an older cut that name it are void.
     TagBumped,
 }

@@ -19,6 +19,8 @@ pub enum Mutant {
     Conclude,
     /// Changes that others made are not applied.
     IgnoreBus,
+    /// That others cleared the cache is not applied, beyond the keys that they found.
+    IgnoreClear,
     /// A gap in a lane's numbers is taken for none.
     IgnoreGaps,
     /// A lane's lease is granted before what its poll mentions is applied.
@@ -31,13 +33,14 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every mutant.
-    pub const ALL: [Mutant; 10] = [
+    pub const ALL: [Mutant; 11] = [
         Mutant::StripeCount,
         Mutant::DetachFlight,
         Mutant::Revoke,
         Mutant::AbsenceRefuses,
         Mutant::Conclude,
         Mutant::IgnoreBus,
+        Mutant::IgnoreClear,
         Mutant::IgnoreGaps,
         Mutant::LeaseBeforeReplay,
         Mutant::TagCut,

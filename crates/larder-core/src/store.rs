@@ -322,6 +322,7 @@ pub trait Keyspace: Send + Sync {
     fn random_key<'a>(&'a self, space: &'a Space) -> Pending<'a, Option<Bytes>>;
 
     /// Removes every record of `space` that is there when it is called, leases included: a fill
-    /// whose load began before the call is refused. Gives the number of records removed.
+    /// whose load began before the call is refused. Gives the number of records removed. The log
+    /// tells of each, and at last that the whole space was cleared.
     fn clear<'a>(&'a self, space: &'a Space) -> Pending<'a, u64>;
 }

@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::pool::Lent;
 use crate::reply::{self, Reply};
-use crate::scripts::CLEAR;
+use crate::scripts::{CLEAR, CLEARED};
 use crate::tier::Tier;
 use crate::{fault, keys::Keys};
 
@@ -102,9 +102,23 @@ impl Browser<'_> {
             }
             cursor = next;
             if cursor == 0 {
-                return Ok(removed);
+                break;
             }
         }
+        if self.layout == Layout::Enveloped {
+            self.announce_cleared(&mut lent, space).await?;
+        }
+        Ok(removed)
+    }
+
+    /// Last, so that a copy taken while the pages were being cleared goes as well.
+    async fn announce_cleared(&self, lent: &mut Lent, space: &Space) -> Result<()> {
+        let tier = self.tier;
+        let mut call = CLEARED.call(3);
+        call.arg(&tier.keys.shard()[..]).arg(&tier.keys.log()[..]);
+        call.arg(&tier.keys.wire(&space.stored_prefix())[..]);
+        call.arg(&tier.channel[..]).arg(tier.keys.prefix_len());
+        tier.run_on(lent, &CLEARED, &call).await.map(drop)
     }
 
     /// One step of the server's scan: the stored keys of the space, whatever is under them.

@@ -46,6 +46,10 @@ script!(
     CLEAR, "common.lua", "log.lua", "clear.lua"
 );
 script!(
+    /// Says that a space was cleared.
+    CLEARED, "common.lua", "log.lua", "cleared.lua"
+);
+script!(
     /// Reads the numbers of tags.
     TAGS, "common.lua", "tags.lua"
 );

@@ -153,7 +153,12 @@ impl<V: Send + Sync + 'static> Engine<V> {
             if change.kind == ChangeKind::TagBumped {
                 if !Mutant::IgnoreBus.is_active() {
                     self.tags.raise(&change.key, change.version.0);
+                    self.flights.detach_all();
                 }
+                continue;
+            }
+            if change.kind == ChangeKind::Cleared {
+                self.apply_clear(&change.key);
                 continue;
             }
             if !change.key.starts_with(&self.prefix) {
@@ -161,6 +166,15 @@ impl<V: Send + Sync + 'static> Engine<V> {
             }
             let key = self.wire_key(WireKey::from_slice(&change.key));
             self.apply_one(&key, change.kind, change.version, now);
+        }
+    }
+
+    /// All of this cache, or a part of it that nobody keeps apart here.
+    fn apply_clear(&self, prefix: &[u8]) {
+        let is_ours = self.prefix.starts_with(prefix) || prefix.starts_with(&self.prefix);
+        if is_ours && !Mutant::IgnoreClear.is_active() {
+            self.flights.detach_all();
+            self.near.clear();
         }
     }
 
@@ -179,7 +193,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             ChangeKind::Replaced => self.near.replaced(key.near(), version, now),
             ChangeKind::Removed => self.near.remove(key.near(), version, now),
             ChangeKind::Expired => self.near.mark_stale(key.near(), version, now),
-            ChangeKind::TagBumped => {}
+            ChangeKind::Cleared | ChangeKind::TagBumped => {}
         }
     }
 
@@ -188,8 +202,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let view = self.near.view();
         if view.generation() != lane.generation() {
             count(&self.counts.bus_flushes);
-            self.near.start_generation(lane.generation());
+            // The cells first: an entry of the new generation must not hold one that nobody raises.
             self.tags.forget();
+            self.near.start_generation(lane.generation());
             self.flights.detach_all();
         }
         view.set_lease(lane.lease_until());

@@ -94,7 +94,15 @@ impl TagCells {
         self.0.lock().entry(tag.clone()).or_default().raise(number);
     }
 
-    /// Forgets everything: something may have been missed.
+    /// Makes void what depends on a tag now, whatever its number: an invalidation may or may not
+    /// have taken place.
+    pub(crate) fn void(&self, tag: &[u8]) {
+        if let Some(cell) = self.0.lock().remove(tag) {
+            cell.raise(u64::MAX);
+        }
+    }
+
+    /// Forgets everything, with all copies void: something may have been missed.
     pub(crate) fn forget(&self) {
         self.0.lock().clear();
     }

@@ -30,6 +30,7 @@ fn change(rest: &mut Bytes) -> Option<BusChange> {
         2 => ChangeKind::Removed,
         3 => ChangeKind::Expired,
         4 => ChangeKind::TagBumped,
+        5 => ChangeKind::Cleared,
         _ => return None,
     };
     let version = Version(rest.try_get_u64().ok()?);

@@ -92,6 +92,14 @@ impl Inner {
             };
             self.log.append(|| keys.into_iter().map(change).collect());
         }
+        self.log.append(|| {
+            let version = Version(now.0.saturating_mul(1_000));
+            vec![BusChange {
+                key: space.stored_prefix(),
+                version,
+                kind: ChangeKind::Cleared,
+            }]
+        });
         removed
     }
 }

@@ -99,6 +99,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             for tag in tags.keys() {
                 self.tags.raise_or_insert(tag, self.local_version().0);
             }
+            self.flights.detach_all();
             return Ok(());
         };
         let engine = self.clone();
@@ -117,6 +118,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     for (tag, outcome) in tags.keys().iter().zip(outcomes) {
                         engine.tags.raise(tag, outcome.version.0);
                     }
+                    // Which loads under way will name these tags only shows when they end. Their
+                    // leases see to it that whoever comes now does not load beside them.
+                    engine.flights.detach_all();
                     Ok(())
                 }
                 Ok(Committed::Refused(_)) => {
@@ -124,10 +128,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 }
                 Err(error) => {
                     // It may or may not have taken place: what depends on these tags is void here.
-                    for tag in tags.keys() {
-                        engine.tags.raise(tag, u64::MAX);
-                    }
-                    engine.tags.forget();
+                    tags.keys().iter().for_each(|tag| engine.tags.void(tag));
+                    engine.flights.detach_all();
                     Err(engine.failed(error))
                 }
             }
