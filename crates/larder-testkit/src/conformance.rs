@@ -4,7 +4,7 @@
 //! all of them, each as a test of its own, so that a failure names the claim:
 //!
 //! ```text
-//! larder_testkit::conformance::store!(embedded, make);        // records, leases, keyspace
+//! larder_testkit::conformance::store!(embedded, make);        // records, leases, tags, keyspace
 //! larder_testkit::conformance::bus!(embedded_bus, make);      // the log of changes
 //! larder_testkit::conformance::plain_store!(plain, make);     // what bare values can keep
 //! ```
@@ -21,6 +21,7 @@ pub mod bus;
 pub mod bus_batches;
 pub mod bus_feed;
 pub mod bus_replay;
+pub mod bus_tags;
 pub mod clearing;
 pub mod concurrency;
 pub mod expectations;
@@ -30,6 +31,8 @@ pub mod leases;
 pub mod lives;
 pub mod records;
 pub mod stale;
+pub mod tag_fills;
+pub mod tags;
 pub mod values;
 
 mod claims;

@@ -62,7 +62,7 @@ macro_rules! conformance_bare_claims {
     };
 }
 
-/// Calls `$then` with every claim that needs versions, stale values or leases, by group.
+/// Calls `$then` with every claim that needs versions, stale values, leases or tags, by group.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! conformance_record_claims {
@@ -135,6 +135,29 @@ macro_rules! conformance_record_claims {
                 a_fill_does_not_outlive_a_removal,
                 a_fill_does_not_outlive_an_expiry,
                 a_fill_does_not_replace_a_newer_value;
+            tags:
+                unknown_tags_have_the_number_of_the_clock,
+                every_bump_exceeds_all_before,
+                the_number_of_a_tag_is_that_of_its_last_bump,
+                a_thousand_tags_are_bumped_and_read_at_once,
+                tags_are_exact,
+                tags_come_back,
+                what_has_no_tags_has_no_cut,
+                a_put_is_valid_until_a_bump,
+                a_put_behind_a_bump_is_valid_and_one_before_it_is_void,
+                bumps_take_place_with_their_batch_or_not_at_all,
+                tags_and_cut_outlive_a_change_of_life,
+                tags_are_in_no_space;
+            tag_fills:
+                a_lease_says_where_the_clock_stands,
+                a_fill_with_unknown_tags_is_stored_while_the_clock_stands,
+                a_fill_with_an_unknown_tag_is_refused_once_the_clock_has_moved,
+                a_fill_whose_tags_were_bumped_before_its_lease_is_stored,
+                a_fill_whose_tag_was_bumped_after_its_lease_is_refused,
+                a_fill_is_refused_for_one_of_its_tags,
+                a_refused_fill_leaves_the_stale_value,
+                a_fill_without_tags_is_not_refused_for_any,
+                a_fill_with_tags_needs_its_lease;
         }
     };
 }
@@ -175,6 +198,10 @@ macro_rules! conformance_bus_claims {
                 a_dropped_wait_loses_nothing,
                 a_slow_reader_misses_nothing_unnoticed,
                 subscribers_come_and_go;
+            bus_tags:
+                a_bump_is_told_with_its_number,
+                a_bump_is_told_at_its_place_in_a_batch,
+                only_bumps_of_tags_are_told;
         }
     };
 }
@@ -266,10 +293,13 @@ mod tests {
             ("stale", include_str!("stale.rs")),
             ("leases", include_str!("leases.rs")),
             ("fills", include_str!("fills.rs")),
+            ("tags", include_str!("tags.rs")),
+            ("tag_fills", include_str!("tag_fills.rs")),
             ("bus", include_str!("bus.rs")),
             ("bus_batches", include_str!("bus_batches.rs")),
             ("bus_replay", include_str!("bus_replay.rs")),
             ("bus_feed", include_str!("bus_feed.rs")),
+            ("bus_tags", include_str!("bus_tags.rs")),
         ] {
             for line in text.lines() {
                 if let Some(rest) = line.strip_prefix("pub async fn ") {

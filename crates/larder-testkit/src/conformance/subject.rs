@@ -11,7 +11,8 @@ use larder_core::error::Result;
 use larder_core::record::{Expiry, Kind, Life, Record};
 use larder_core::runtime::BoxFuture;
 use larder_core::store::{
-    Batch, Committed, Fill, Keyspace, Lease, LeaseToken, Leases, Lookup, Outcome, Put, Store, Write,
+    Batch, Committed, Fill, Keyspace, Lease, LeaseToken, Leases, Lookup, Outcome, Put, Store,
+    TagStore, Write,
 };
 
 /// Long enough that nothing given it ends during a test.
@@ -74,6 +75,10 @@ impl Subject {
 
     pub(super) fn bus(&self) -> &dyn Bus {
         self.store.describe().bus.expect("the store has a bus")
+    }
+
+    pub(super) fn tags(&self) -> &dyn TagStore {
+        self.store.describe().tags.expect("the store has tags")
     }
 
     pub(super) async fn get(&self, key: &str) -> Lookup {

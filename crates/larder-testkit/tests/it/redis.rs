@@ -12,6 +12,7 @@ mod foreign;
 mod leases;
 mod limits;
 mod plain;
+mod tags;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use larder_core::codec::CodecId;
 use larder_core::error::Result;
 use larder_core::record::{Kind, Life};
 use larder_core::store::{Batch, Committed, LeaseToken, Lookup, Outcome, Put, Store, Write};
+use larder_core::tag::{Cut, Tags};
 use larder_redis::{Redis, RedisStore};
 use larder_testkit::servers::{RedisServer, until};
 
@@ -59,6 +61,8 @@ fn value(text: &str) -> Put {
         load_cost_ms: 0,
         codec: CodecId::RAW,
         schema: 0,
+        tags: Tags::default(),
+        cut: Cut(0),
         value: bytes(text),
     }
 }

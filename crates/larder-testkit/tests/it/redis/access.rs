@@ -6,7 +6,8 @@ use larder_core::codec::CodecId;
 use larder_core::error::ErrorKind;
 use larder_core::record::Life;
 use larder_core::space::Space;
-use larder_core::store::{Batch, Expect, Keyspace, Leases, Store, Write};
+use larder_core::store::{Batch, Expect, Keyspace, Leases, Put, Store, TagStore, Write};
+use larder_core::tag::{Tags, tag_key};
 use larder_redis::Redis;
 use larder_testkit::servers::{RedisOptions, RedisServer};
 
@@ -61,6 +62,19 @@ async fn every_command(redis: Redis) {
     store.lease(&key, token, LEASE).await.unwrap();
     store.fill(&key, token, value("x")).await.unwrap();
     store.get_many(&[key.clone(), bytes("t")]).await.unwrap();
+    let tag = tag_key("c", "t").unwrap();
+    let tagged = || Put {
+        tags: Tags::new([tag.clone()]).unwrap(),
+        ..value("x")
+    };
+    write(&*store, "k", Write::Put(tagged())).await;
+    write(&*store, "k", Write::Expire).await;
+    store.lease(&key, token, LEASE).await.unwrap();
+    let bump = Batch::one(tag.clone(), Write::Bump);
+    store.commit(bump).await.unwrap();
+    let cut = store.tags(std::slice::from_ref(&tag)).await.unwrap()[0];
+    let put = Put { cut, ..tagged() };
+    store.fill(&key, token, put).await.unwrap();
     let all = Space::default();
     assert_eq!(store.scan(&all, 0, 100).await.unwrap().keys, ["k"]);
     assert_eq!(store.count(&all).await.unwrap(), 1);

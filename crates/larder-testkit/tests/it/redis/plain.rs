@@ -7,7 +7,8 @@ use larder_core::codec::CodecId;
 use larder_core::error::ErrorKind;
 use larder_core::record::{Expiry, Kind, Life};
 use larder_core::space::Space;
-use larder_core::store::{Keyspace, Lookup, Put, Store, Write};
+use larder_core::store::{Batch, Keyspace, Lookup, Put, Store, Write};
+use larder_core::tag::{Tags, tag_key};
 use larder_core::version::Version;
 use larder_redis::PlainStore;
 use larder_testkit::servers::{RedisOptions, RedisServer};
@@ -64,6 +65,28 @@ async fn nothing_stale_and_nothing_negative_is_kept() {
     write(&store, "k", Write::Put(Put { life, ..value("v") })).await;
     let left: u64 = server.cli(&["PTTL", "k"]).parse().unwrap();
     assert!(left <= 60_000, "{left}");
+}
+
+#[tokio::test]
+async fn tags_are_refused() {
+    let Some(server) = RedisServer::start_or_skip(RedisOptions::new()) else {
+        return;
+    };
+    let store = plain(&server);
+    assert!(store.describe().tags.is_none());
+    let tag = tag_key("c", "t").unwrap();
+    let tagged = Put {
+        tags: Tags::new([tag.clone()]).unwrap(),
+        ..value("v")
+    };
+    let tagged = Batch::one("k".into(), Write::Put(tagged));
+    for batch in [Batch::one(tag, Write::Bump), tagged] {
+        let batch = batch.write("other".into(), Write::Put(value("v")));
+        let error = store.commit(batch).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+        assert!(error.to_string().contains("no tags"), "{error}");
+        assert_eq!(server.cli(&["DBSIZE"]), "0", "nothing in part");
+    }
 }
 
 #[tokio::test]
