@@ -51,7 +51,8 @@ mod tests {
         \x01\x00\x06\x0a\x24\x18\x1e\x40\x00\x00\x00\x00\x06user:1\
         \x02\x00\x06\x0a\x24\x18\x1e\x40\x01\x00\x00\x00\x04\x00d\x03k\
         \x03\x00\x06\x0a\x24\x18\x1e\x40\x02\x00\x00\x00\x00\
-        \x04\x00\x06\x0a\x24\x18\x1e\x40\x03\x00\x00\x00\x09\x00stag:c\x00t";
+        \x04\x00\x06\x0a\x24\x18\x1e\x40\x03\x00\x00\x00\x09\x00stag:c\x00t\
+        \x05\x00\x06\x0a\x24\x18\x1e\x40\x04\x00\x00\x00\x04app:";
 
     #[test]
     fn the_golden_bytes_are_read() {
@@ -71,6 +72,7 @@ mod tests {
                 change(ChangeKind::Removed, 1, b"\0d\x03k"),
                 change(ChangeKind::Expired, 2, b""),
                 change(ChangeKind::TagBumped, 3, b"\0stag:c\0t"),
+                change(ChangeKind::Cleared, 4, b"app:"),
             ],
         };
         assert_eq!(decode(&Bytes::from_static(GOLDEN)), Some(record));
@@ -80,12 +82,12 @@ mod tests {
     fn nothing_else_is_a_record() {
         let golden = Bytes::from_static(GOLDEN);
         // Between two changes a record could end, too.
-        let sound = [17, 36, 53, 66, golden.len()];
+        let sound = [17, 36, 53, 66, 88, golden.len()];
         for length in 0..golden.len() {
             let record = decode(&golden.slice(..length));
             assert_eq!(record.is_some(), sound.contains(&length), "{length}");
         }
-        for (at, byte) in [(0, 2), (17, 0), (17, 5), (26, 0xff)] {
+        for (at, byte) in [(0, 2), (17, 0), (17, 6), (26, 0xff)] {
             let mut bytes = GOLDEN.to_vec();
             bytes[at] = byte;
             assert_eq!(decode(&bytes.into()), None, "{at}");

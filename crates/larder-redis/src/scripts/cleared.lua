@@ -3,6 +3,6 @@
 -- KEYS: shard, log, the prefix | ARGV: channel, length of the key prefix
 -- Answer: ms
 note(CLEARED, next_version(KEYS[1], nil), KEYS[3], tonumber(ARGV[2]))
-keep_high_water()
+keep_clocks()
 emit(KEYS[1], KEYS[2], ARGV[1])
 return {ms}
