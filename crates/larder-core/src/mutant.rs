@@ -11,6 +11,8 @@ pub enum Mutant {
     StripeCount,
     /// Callers may join a load that began before the last change of their key.
     DetachFlight,
+    /// Callers may join a load of any age although the bus is silent.
+    JoinOld,
     /// A change does not revoke the lease of its key.
     Revoke,
     /// A fill whose lease is gone is stored all the same.
@@ -33,9 +35,10 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every mutant.
-    pub const ALL: [Mutant; 11] = [
+    pub const ALL: [Mutant; 12] = [
         Mutant::StripeCount,
         Mutant::DetachFlight,
+        Mutant::JoinOld,
         Mutant::Revoke,
         Mutant::AbsenceRefuses,
         Mutant::Conclude,

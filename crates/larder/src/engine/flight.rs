@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::future::{Either, select};
+use larder_core::lane::LEASE;
 use larder_core::mutant::Mutant;
-use larder_core::runtime::BoxFuture;
+use larder_core::runtime::{BoxFuture, Mono};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -41,7 +42,13 @@ impl<V> Clone for Landed<V> {
 }
 
 type Announcer<V> = Arc<watch::Sender<Option<Outcome<V>>>>;
-type Shard<V> = Mutex<HashMap<Box<[u8]>, Announcer<V>>>;
+type Shard<V> = Mutex<HashMap<Box<[u8]>, Flight<V>>>;
+
+/// A flight that can be joined.
+struct Flight<V> {
+    announcer: Announcer<V>,
+    started: Mono,
+}
 
 pub(crate) struct Flights<V> {
     shards: Box<[Shard<V>]>,
@@ -80,7 +87,7 @@ impl<V> Flights<V> {
         let mut shard = self.shard(key).lock();
         if shard
             .get(key.near().bytes)
-            .is_some_and(|other| Arc::ptr_eq(other, flight))
+            .is_some_and(|other| Arc::ptr_eq(&other.announcer, flight))
         {
             shard.remove(key.near().bytes);
         }
@@ -95,7 +102,7 @@ impl<V> Flights<V> {
         }
         if shard
             .get(key.near().bytes)
-            .is_some_and(|other| Arc::ptr_eq(other, flight))
+            .is_some_and(|other| Arc::ptr_eq(&other.announcer, flight))
         {
             shard.remove(key.near().bytes);
         }
@@ -134,18 +141,32 @@ impl<V: Send + Sync + 'static> Engine<V> {
         load: &mut Option<Load<V>>,
     ) -> Option<watch::Receiver<Option<Outcome<V>>>> {
         let mut shard = self.flights.shard(key).lock();
-        if let Some(flight) = shard.get(key.near().bytes) {
+        let now = self.runtime.now();
+        if let Some(flight) = shard.get(key.near().bytes)
+            && self.may_join(flight.started, now)
+        {
             count(&self.counts.load_shared);
-            return Some(flight.subscribe());
+            return Some(flight.announcer.subscribe());
         }
         let load = load.take()?;
         let (announcer, waiting) = watch::channel(None);
-        let flight = Arc::new(announcer);
-        shard.insert(key.near().bytes.into(), flight.clone());
+        let announcer = Arc::new(announcer);
+        let flight = Flight {
+            announcer: announcer.clone(),
+            started: now,
+        };
+        shard.insert(key.near().bytes.into(), flight);
         drop(shard);
         self.runtime
-            .spawn(self.clone().pilot(key.clone(), load, flight));
+            .spawn(self.clone().pilot(key.clone(), load, announcer));
         Some(waiting)
+    }
+
+    /// Whether what a flight brings is recent enough for a caller who comes now. While the bus says
+    /// that nothing was missed, a change of the key would have detached the flight; else only its
+    /// age tells.
+    fn may_join(&self, started: Mono, now: Mono) -> bool {
+        self.near.view().is_leased(now) || now < started.after(LEASE) || Mutant::JoinOld.is_active()
     }
 
     /// Sees one flight through, or drops it when nobody waits for it any more.
