@@ -27,15 +27,13 @@ pub enum Mutant {
     IgnoreGaps,
     /// A lane's lease is granted before what its poll mentions is applied.
     LeaseBeforeReplay,
-    /// A fill does not look whether its tags were invalidated since the lease.
-    TagCut,
     /// A near hit does not look at its tags.
     TagCheck,
 }
 
 impl Mutant {
     /// Every mutant.
-    pub const ALL: [Mutant; 12] = [
+    pub const ALL: [Mutant; 11] = [
         Mutant::StripeCount,
         Mutant::DetachFlight,
         Mutant::JoinOld,
@@ -46,7 +44,6 @@ impl Mutant {
         Mutant::IgnoreClear,
         Mutant::IgnoreGaps,
         Mutant::LeaseBeforeReplay,
-        Mutant::TagCut,
         Mutant::TagCheck,
     ];
 
