@@ -11,6 +11,8 @@ pub enum Mutant {
     StripeCount,
     /// Callers may join a load that began before the last change of their key.
     DetachFlight,
+    /// Callers may join a load of any age, although nobody vouches for it.
+    OldFlight,
     /// A change does not revoke the lease of its key.
     Revoke,
     /// A fill whose lease is gone is stored all the same.
@@ -27,9 +29,10 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every mutant.
-    pub const ALL: [Mutant; 8] = [
+    pub const ALL: [Mutant; 9] = [
         Mutant::StripeCount,
         Mutant::DetachFlight,
+        Mutant::OldFlight,
         Mutant::Revoke,
         Mutant::AbsenceRefuses,
         Mutant::Conclude,

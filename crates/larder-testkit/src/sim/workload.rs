@@ -10,10 +10,11 @@ use larder_core::runtime::{Mono, Runtime};
 use larder_core::store::Store;
 use tokio::sync::mpsc;
 
-use super::history::Due;
+use super::history::{Change, Due};
 use super::rows::{self, Rows};
 use super::{
-    Faults, History, Journal, Link, Random, Report, SimRuntime, Source, Violation, chaos, simulate,
+    Fault, Faults, History, Journal, Link, Random, Report, SimRuntime, Source, Violation, chaos,
+    simulate,
 };
 
 /// What a world consists of.
@@ -29,6 +30,8 @@ pub struct Setup {
     pub operations: usize,
     /// The longest rest of a task between two operations.
     pub rest: Duration,
+    /// Loaders that take up to two seconds instead of milliseconds, in cases of a thousand.
+    pub slow_loads: u64,
     /// What goes wrong between nodes and store.
     pub faults: Faults,
     /// Whether links are cut, nodes paused, the store robbed or restarted, and logs trimmed.
@@ -242,7 +245,16 @@ impl World {
         match change(value).await {
             Ok(_) => {
                 let (now, bound) = (self.runtime.now(), self.bound(node));
-                self.history.acknowledged(now, bound, key, value, removal);
+                // A clear tells the log of the keys that it finds. Copies of a key which the store
+                // has evicted are not among them: they go with their ttl.
+                let everywhere = what.0 != "clear" || !self.journal.has(Fault::Evict);
+                let change = Change {
+                    key,
+                    value,
+                    removal,
+                    everywhere,
+                };
+                self.history.acknowledged(now, bound, change);
                 self.say(began, what, &format!("done for {value}"));
                 true
             }
@@ -277,8 +289,13 @@ impl World {
         self.change(("clear", node, key), true, change).await
     }
 
-    async fn step(&self, node: usize, key: u64, random: &mut Random) -> bool {
-        let pause = Duration::from_micros(random.below(3_000));
+    async fn step(&self, node: usize, key: u64, setup: Setup, random: &mut Random) -> bool {
+        let scale = if random.per_mille(setup.slow_loads) {
+            300
+        } else {
+            1
+        };
+        let pause = Duration::from_micros(random.below(3_000 * scale));
         match random.below(1_000) {
             0..700 => self.read(node, key, pause, Loading::draw(random)).await,
             700..900 => self.peek(node, key).await,
@@ -340,7 +357,7 @@ impl World {
                     let mut errors = 0;
                     for _ in 0..setup.operations {
                         let key = random.below(setup.keys);
-                        errors += u64::from(!world.step(node, key, &mut random).await);
+                        errors += u64::from(!world.step(node, key, setup, &mut random).await);
                         let rest = setup.rest.as_nanos() as u64;
                         let rest = Duration::from_nanos(random.below(rest.max(1)));
                         clock.sleep(rest).await;

@@ -2,14 +2,16 @@
 //!
 //! The load runs in a task of its own, which lives while anyone waits for it. A change of the
 //! key detaches its flight: callers that come later start another, because what the older one
-//! reads may be superseded.
+//! reads may be superseded. While nobody vouches that all changes made elsewhere have been heard
+//! of, nobody joins a flight that is older than Δ either.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::future::{Either, select};
+use larder_core::lane::LEASE;
 use larder_core::mutant::Mutant;
-use larder_core::runtime::BoxFuture;
+use larder_core::runtime::{BoxFuture, Mono};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -41,7 +43,12 @@ impl<V> Clone for Landed<V> {
 }
 
 type Announcer<V> = Arc<watch::Sender<Option<Outcome<V>>>>;
-type Shard<V> = Mutex<HashMap<Box<[u8]>, Announcer<V>>>;
+type Shard<V> = Mutex<HashMap<Box<[u8]>, Flight<V>>>;
+
+struct Flight<V> {
+    announcer: Announcer<V>,
+    began: Mono,
+}
 
 pub(crate) struct Flights<V> {
     shards: Box<[Shard<V>]>,
@@ -80,7 +87,7 @@ impl<V> Flights<V> {
         let mut shard = self.shard(key).lock();
         if shard
             .get(key.near().bytes)
-            .is_some_and(|other| Arc::ptr_eq(other, flight))
+            .is_some_and(|other| Arc::ptr_eq(&other.announcer, flight))
         {
             shard.remove(key.near().bytes);
         }
@@ -95,7 +102,7 @@ impl<V> Flights<V> {
         }
         if shard
             .get(key.near().bytes)
-            .is_some_and(|other| Arc::ptr_eq(other, flight))
+            .is_some_and(|other| Arc::ptr_eq(&other.announcer, flight))
         {
             shard.remove(key.near().bytes);
         }
@@ -133,15 +140,29 @@ impl<V: Send + Sync + 'static> Engine<V> {
         key: &EngineKey,
         load: &mut Option<Load<V>>,
     ) -> Option<watch::Receiver<Option<Outcome<V>>>> {
+        let now = self.runtime.now();
         let mut shard = self.flights.shard(key).lock();
-        if let Some(flight) = shard.get(key.near().bytes) {
+        let flight = shard.get(key.near().bytes);
+        // Under a lease of the bus, every change that a caller of now must see has detached the
+        // flights it had to. Without one (fenced, stopped for a while, no near tier) the flight's
+        // own age is all that is known.
+        let may_join = |flight: &&Flight<V>| {
+            self.near.view().is_leased(now)
+                || now < flight.began.after(LEASE)
+                || Mutant::OldFlight.is_active()
+        };
+        if let Some(flight) = flight.filter(may_join) {
             count(&self.counts.load_shared);
-            return Some(flight.subscribe());
+            return Some(flight.announcer.subscribe());
         }
         let load = load.take()?;
         let (announcer, waiting) = watch::channel(None);
         let flight = Arc::new(announcer);
-        shard.insert(key.near().bytes.into(), flight.clone());
+        let aboard = Flight {
+            announcer: flight.clone(),
+            began: now,
+        };
+        shard.insert(key.near().bytes.into(), aboard);
         drop(shard);
         self.runtime
             .spawn(self.clone().pilot(key.clone(), load, flight));
