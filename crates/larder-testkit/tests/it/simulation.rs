@@ -67,16 +67,6 @@ fn chaos_never_reads_behind_what_was_promised() {
     assert_eq!(report.never_refused(), Vec::<Refusal>::new());
 }
 
-/// A node that was frozen answered two readers from a load that was older than Δ: the second one
-/// had joined it before the bus could tell of a change.
-#[test]
-fn a_load_from_before_a_pause_is_not_joined_after_it() {
-    let course = Course::named("chaotic").expect("it is a course");
-    let (_, failure) = course.run_all(336..337, Some(Mutant::OldFlight), &|| {});
-    assert!(failure.is_some(), "the seed no longer shows it");
-    assert_eq!(course.run_all(336..337, None, &|| {}).1, None);
-}
-
 /// Each rule, and where its loss is noticed soonest.
 const NOTICED: [(Mutant, &str); Mutant::ALL.len()] = [
     (Mutant::StripeCount, "calm"),
