@@ -7,6 +7,7 @@
 mod clock;
 mod setup;
 mod shell;
+mod sim;
 mod test;
 mod tidy;
 mod workspace;
@@ -27,6 +28,8 @@ COMMANDS
     test --quick    Only what needs no servers and no installs: format, clippy, tidy, unit tests.
     setup           Install what the tests need: redis-server, redis-cli, redis-benchmark, openssl,
                     a Python environment in target/venv and Node packages in target/node.
+    sim             Run the simulation with many seeds, or replay one (docs/simulation.md):
+                    [--seeds N] [--from S] [--seed S] [--setup NAME] [--mutant NAME] [--mutants].
     tidy            Check the rules of the house that the compiler cannot see (CONTRIBUTING.md).
     help            Print this page.
 
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         ["test"] => return test::run(test::Extent::Everything),
         ["test", "--quick"] => return test::run(test::Extent::Quick),
         ["setup"] => setup::run().map(|_| ()),
+        ["sim", words @ ..] => return sim::run(words),
         ["tidy"] => tidy::run(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

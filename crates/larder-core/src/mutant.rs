@@ -11,8 +11,8 @@ pub enum Mutant {
     StripeCount,
     /// Callers may join a load that began before the last change of their key.
     DetachFlight,
-    /// Callers may join a load of any age although the bus is silent.
-    JoinOld,
+    /// Callers may join a load of any age, although nobody vouches for it.
+    OldFlight,
     /// A change does not revoke the lease of its key.
     Revoke,
     /// A fill whose lease is gone is stored all the same.
@@ -36,7 +36,7 @@ impl Mutant {
     pub const ALL: [Mutant; 11] = [
         Mutant::StripeCount,
         Mutant::DetachFlight,
-        Mutant::JoinOld,
+        Mutant::OldFlight,
         Mutant::Revoke,
         Mutant::AbsenceRefuses,
         Mutant::Conclude,

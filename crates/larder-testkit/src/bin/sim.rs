@@ -146,19 +146,18 @@ fn try_seeds(options: &Options) -> bool {
         columns.push((course, report));
     }
     table(&columns, &failures);
-    for (course, report) in &columns {
-        for refusal in report.never_refused() {
-            println!(
-                "{}: nothing was refused as {}",
-                course.name,
-                refusal.as_str()
-            );
-        }
-        // Whatever a setup is said to do it must have done.
-        for fault in Fault::ALL {
-            if report.fault(fault) == 0 && course.has_disasters() {
-                println!("{}: there was no {}", course.name, fault.as_str());
-            }
+    let mut sum = Report::default();
+    columns.iter().for_each(|(_, report)| sum.add(report));
+    for refusal in sum.never_refused() {
+        println!("nothing was refused as {}", refusal.as_str());
+    }
+    // Whatever a setup is said to do it must have done.
+    if columns.iter().any(|(course, _)| course.has_disasters()) {
+        for fault in Fault::ALL
+            .into_iter()
+            .filter(|fault| sum.fault(*fault) == 0)
+        {
+            println!("it never came to this: {}", fault.as_str());
         }
     }
     for (course, failure) in &failures {

@@ -33,6 +33,7 @@ const CALM: Setup = Setup {
     tasks: 4,
     operations: 60,
     rest: Duration::from_millis(3),
+    slow_loads: 0,
     faults: Faults {
         lost_request: 0,
         late_request: 0,
@@ -62,6 +63,7 @@ const STORMY: Setup = Setup {
 const CHAOTIC: Setup = Setup {
     chaos: true,
     rest: Duration::from_millis(150),
+    slow_loads: 30,
     ..STORMY
 };
 

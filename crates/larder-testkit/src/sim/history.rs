@@ -54,6 +54,17 @@ struct Bound {
     stale: u64,
 }
 
+/// A change, and what it promises.
+#[derive(Clone, Copy, Debug)]
+pub struct Change {
+    /// The key.
+    pub key: u64,
+    /// What the source held when the change was asked for.
+    pub value: u64,
+    /// Whether nothing older may come back even as a stale value.
+    pub removal: bool,
+}
+
 struct Acknowledged {
     at: Mono,
     value: u64,
@@ -98,16 +109,13 @@ impl History {
         self.0.lock().expect("keeping the history does not panic")
     }
 
-    /// A change that was asked for when the source held `value` was acknowledged at `at`. It
-    /// binds `nodes` at once. After a removal, nothing older may come back even as a stale value.
-    pub fn acknowledged(
-        &self,
-        at: Mono,
-        nodes: impl IntoIterator<Item = usize>,
-        key: u64,
-        value: u64,
-        removal: bool,
-    ) {
+    /// A change was acknowledged at `at`. It binds `nodes` at once.
+    pub fn acknowledged(&self, at: Mono, nodes: impl IntoIterator<Item = usize>, change: Change) {
+        let Change {
+            key,
+            value,
+            removal,
+        } = change;
         let mut promises = self.promises();
         promises.changes += 1;
         for node in nodes {
@@ -117,11 +125,8 @@ impl History {
                 .or_default()
                 .raise(value, removal);
         }
-        promises
-            .recent
-            .entry(key)
-            .or_default()
-            .push(Acknowledged { at, value, removal });
+        let recent = promises.recent.entry(key).or_default();
+        recent.push(Acknowledged { at, value, removal });
     }
 
     /// Call when a read begins.

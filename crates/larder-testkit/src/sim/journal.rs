@@ -159,6 +159,11 @@ impl Journal {
         std::array::from_fn(|at| self.0.faults[at].load(Ordering::Relaxed))
     }
 
+    /// Whether there was a fault of this class so far.
+    pub fn has(&self, fault: Fault) -> bool {
+        self.0.faults[fault as usize].load(Ordering::Relaxed) > 0
+    }
+
     /// Operations so far.
     pub fn operations(&self) -> u64 {
         self.0.operations.load(Ordering::Relaxed)

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use larder::{Refusal, Stats};
+use larder::{ErrorKind, Refusal, Stats};
 
 use super::{Fault, World};
 
@@ -33,8 +33,8 @@ pub struct Report {
     pub flushes: u64,
     /// Values that were not stored, in the order of [`Refusal::ALL`].
     pub refused: [u64; Refusal::ALL.len()],
-    /// Errors that the nodes counted at the remote tier.
-    pub store_errors: u64,
+    /// Requests of the nodes that were not answered in time.
+    pub unanswered: u64,
 }
 
 impl Report {
@@ -69,7 +69,11 @@ impl Report {
                 .map(|(_, count)| count)
                 .sum::<u64>();
         }
-        self.store_errors += stats.errors.iter().map(|(_, count)| count).sum::<u64>();
+        let errors = stats.errors.iter();
+        self.unanswered += errors
+            .filter(|(kind, _)| *kind == ErrorKind::Timeout)
+            .map(|(_, count)| count)
+            .sum::<u64>();
     }
 
     /// Adds the sums of other runs.
@@ -84,7 +88,7 @@ impl Report {
         self.bus_records += other.bus_records;
         self.gaps += other.gaps;
         self.flushes += other.flushes;
-        self.store_errors += other.store_errors;
+        self.unanswered += other.unanswered;
         let more = |sums: &mut [u64], others: &[u64]| {
             for (sum, other) in sums.iter_mut().zip(others) {
                 *sum += other;
@@ -133,6 +137,7 @@ impl Report {
             ),
             row("changes acknowledged", self.changes),
             row("operations that failed", self.errors),
+            row("requests of nodes without answer", self.unanswered),
         ];
         let faults = Fault::ALL.into_iter().zip(self.faults);
         rows.extend(faults.map(|(fault, count)| row(fault.as_str(), count)));

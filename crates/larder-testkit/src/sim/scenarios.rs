@@ -131,6 +131,7 @@ impl Scenario {
                 tasks: 0,
                 operations: 0,
                 rest: Duration::ZERO,
+                slow_loads: 0,
                 faults,
                 chaos: false,
             };

@@ -10,7 +10,7 @@ use larder_core::runtime::{Mono, Runtime};
 use larder_core::store::Store;
 use tokio::sync::mpsc;
 
-use super::history::Due;
+use super::history::{Change, Due};
 use super::rows::{self, Rows};
 use super::{
     Faults, History, Journal, Link, Random, Report, SimRuntime, Source, Violation, chaos, simulate,
@@ -29,6 +29,8 @@ pub struct Setup {
     pub operations: usize,
     /// The longest rest of a task between two operations.
     pub rest: Duration,
+    /// Loaders that take up to two seconds instead of milliseconds, in cases of a thousand.
+    pub slow_loads: u64,
     /// What goes wrong between nodes and store.
     pub faults: Faults,
     /// Whether links are cut, nodes paused, the store robbed or restarted, and logs trimmed.
@@ -59,6 +61,8 @@ pub(super) enum Loading {
     Heavy,
     /// Its value cannot be encoded.
     Unencodable,
+    /// It names a tag that is none.
+    Mistags,
 }
 
 impl Loading {
@@ -68,6 +72,7 @@ impl Loading {
             40..50 => Loading::Skips,
             50..60 => Loading::Heavy,
             60..70 => Loading::Unencodable,
+            70..80 => Loading::Mistags,
             _ => Loading::Plain,
         }
     }
@@ -197,6 +202,10 @@ impl World {
                     cx.skip();
                     Ok(value)
                 }
+                Loading::Mistags => {
+                    cx.tag("");
+                    Ok(value)
+                }
                 Loading::Heavy => Ok(rows::heavy(value)),
                 Loading::Unencodable => Ok(rows::unencodable(value)),
             }
@@ -250,7 +259,12 @@ impl World {
         match change(value).await {
             Ok(_) => {
                 let (now, bound) = (self.runtime.now(), self.bound(node));
-                self.history.acknowledged(now, bound, key, value, removal);
+                let change = Change {
+                    key,
+                    value,
+                    removal,
+                };
+                self.history.acknowledged(now, bound, change);
                 self.say(began, what, &format!("done for {value}"));
                 true
             }
@@ -280,7 +294,12 @@ impl World {
         if done.is_ok() {
             for (key, value) in changed {
                 let (now, bound) = (self.runtime.now(), self.bound(node));
-                self.history.acknowledged(now, bound, key, value, true);
+                let change = Change {
+                    key,
+                    value,
+                    removal: true,
+                };
+                self.history.acknowledged(now, bound, change);
             }
         }
         done.is_ok()
@@ -304,8 +323,13 @@ impl World {
         self.change(("clear", node, key), true, change).await
     }
 
-    async fn step(&self, setup: Setup, node: usize, key: u64, random: &mut Random) -> bool {
-        let pause = Duration::from_micros(random.below(3_000));
+    async fn step(&self, node: usize, key: u64, setup: Setup, random: &mut Random) -> bool {
+        let scale = if random.per_mille(setup.slow_loads) {
+            300
+        } else {
+            1
+        };
+        let pause = Duration::from_micros(random.below(3_000 * scale));
         match random.below(1_000) {
             0..700 => self.read(node, key, pause, Loading::draw(random)).await,
             700..900 => self.peek(node, key).await,
@@ -368,7 +392,7 @@ impl World {
                     let mut errors = 0;
                     for _ in 0..setup.operations {
                         let key = random.below(setup.keys);
-                        errors += u64::from(!world.step(setup, node, key, &mut random).await);
+                        errors += u64::from(!world.step(node, key, setup, &mut random).await);
                         let rest = setup.rest.as_nanos() as u64;
                         let rest = Duration::from_nanos(random.below(rest.max(1)));
                         clock.sleep(rest).await;

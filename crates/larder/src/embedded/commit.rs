@@ -68,7 +68,11 @@ impl Inner {
                 };
             }
             let shard = locked.shard(self.shard_of(hash));
-            shard.apply(hash, key, write, now, self.tags.cut())
+            let cut = match write {
+                Write::Put(put) => self.tags.cut_for(&put.tags),
+                _ => Cut::default(),
+            };
+            shard.apply(hash, key, write, now, cut)
         };
         let outcomes: SmallVec<[Outcome; 1]> = batch.writes.iter().map(outcome).collect();
         self.log.append(|| {

@@ -51,9 +51,31 @@ impl TagClock {
         Cut(numbers.numbers.get(tag).copied().unwrap_or(numbers.clock))
     }
 
-    /// Whether none of the tags was invalidated after `cut`.
+    /// Whether none of the tags was invalidated after `cut`. Tags of which nothing was known are
+    /// from now on: else the next invalidation of any tag would raise them too.
     pub(super) fn allows(&self, tags: &Tags, cut: Cut) -> bool {
-        tags.keys().iter().all(|tag| self.number(tag) <= cut)
+        let mut numbers = self.0.lock();
+        let clock = numbers.clock;
+        let mut number = |tag: &Bytes| match numbers.numbers.get(tag) {
+            Some(number) => *number,
+            None => {
+                numbers.numbers.insert(Bytes::copy_from_slice(tag), clock);
+                clock
+            }
+        };
+        // All of them, not only up to the first that is too new.
+        let newer = tags.keys().iter().filter(|tag| number(tag) > cut.0).count();
+        newer == 0
+    }
+
+    /// Where the clock stands, for a record with these tags that is valid from now on.
+    pub(super) fn cut_for(&self, tags: &Tags) -> Cut {
+        if tags.is_empty() {
+            return Cut::default();
+        }
+        let cut = self.cut();
+        self.allows(tags, cut);
+        cut
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! The load runs in a task of its own, which lives while anyone waits for it. A change of the
 //! key detaches its flight: callers that come later start another, because what the older one
-//! reads may be superseded.
+//! reads may be superseded. While nobody vouches that all changes made elsewhere have been heard
+//! of, nobody joins a flight that is older than Δ either.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -44,10 +45,9 @@ impl<V> Clone for Landed<V> {
 type Announcer<V> = Arc<watch::Sender<Option<Outcome<V>>>>;
 type Shard<V> = Mutex<HashMap<Box<[u8]>, Flight<V>>>;
 
-/// A flight that can be joined.
 struct Flight<V> {
     announcer: Announcer<V>,
-    started: Mono,
+    began: Mono,
 }
 
 pub(crate) struct Flights<V> {
@@ -140,33 +140,33 @@ impl<V: Send + Sync + 'static> Engine<V> {
         key: &EngineKey,
         load: &mut Option<Load<V>>,
     ) -> Option<watch::Receiver<Option<Outcome<V>>>> {
-        let mut shard = self.flights.shard(key).lock();
         let now = self.runtime.now();
-        if let Some(flight) = shard.get(key.near().bytes)
-            && self.may_join(flight.started, now)
-        {
+        let mut shard = self.flights.shard(key).lock();
+        let flight = shard.get(key.near().bytes);
+        // Under a lease of the bus, every change that a caller of now must see has detached the
+        // flights it had to. Without one (fenced, stopped for a while, no near tier) the flight's
+        // own age is all that is known.
+        let may_join = |flight: &&Flight<V>| {
+            self.near.view().is_leased(now)
+                || now < flight.began.after(LEASE)
+                || Mutant::OldFlight.is_active()
+        };
+        if let Some(flight) = flight.filter(may_join) {
             count(&self.counts.load_shared);
             return Some(flight.announcer.subscribe());
         }
         let load = load.take()?;
         let (announcer, waiting) = watch::channel(None);
-        let announcer = Arc::new(announcer);
-        let flight = Flight {
-            announcer: announcer.clone(),
-            started: now,
+        let flight = Arc::new(announcer);
+        let aboard = Flight {
+            announcer: flight.clone(),
+            began: now,
         };
-        shard.insert(key.near().bytes.into(), flight);
+        shard.insert(key.near().bytes.into(), aboard);
         drop(shard);
         self.runtime
-            .spawn(self.clone().pilot(key.clone(), load, announcer));
+            .spawn(self.clone().pilot(key.clone(), load, flight));
         Some(waiting)
-    }
-
-    /// Whether what a flight brings is recent enough for a caller who comes now. While the bus says
-    /// that nothing was missed, a change of the key would have detached the flight; else only its
-    /// age tells.
-    fn may_join(&self, started: Mono, now: Mono) -> bool {
-        self.near.view().is_leased(now) || now < started.after(LEASE) || Mutant::JoinOld.is_active()
     }
 
     /// Sees one flight through, or drops it when nobody waits for it any more.

@@ -5,6 +5,7 @@
 mod support;
 
 mod api;
+mod bus;
 mod costs;
 mod loads;
 mod near;
