@@ -48,7 +48,7 @@ pub(crate) fn compare(operations: u64, rounds: usize, mut candidates: Vec<Candid
 }
 
 #[allow(clippy::disallowed_methods, reason = "a benchmark measures real time")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
