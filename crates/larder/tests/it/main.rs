@@ -14,6 +14,7 @@ mod races;
 mod redis;
 mod stale;
 mod stress;
+mod tags;
 mod trouble;
 mod values;
 mod verbs;
