@@ -18,5 +18,6 @@ mod lifecycle;
 mod lives;
 mod memory;
 mod metrics;
+mod outage;
 mod refusals;
 mod session;

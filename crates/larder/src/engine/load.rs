@@ -133,17 +133,30 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     stale: false,
                 })
             }
-            Err(failure) => {
-                count(&self.counts.load_failed);
-                let (entry, source) = stale.ok_or(failure)?;
-                count(&self.counts.stale_served);
-                Ok(Landed {
-                    entry,
-                    source,
-                    stale: true,
-                })
-            }
+            Err(failure) => self.fail_safe(key, stale, failure),
         }
+    }
+
+    /// What a failed load still has to offer: a stale value, if there is one.
+    fn fail_safe(
+        &self,
+        key: &EngineKey,
+        stale: Option<(Arc<Entry<V>>, Source)>,
+        failure: Failure,
+    ) -> Outcome<V> {
+        count(&self.counts.load_failed);
+        let stale = match stale {
+            // Anew: the load took its time, and its waiters may have come late.
+            Some((_, Source::Near)) => self.near_stale(key).map(|entry| (entry, Source::Near)),
+            other => other,
+        };
+        let (entry, source) = stale.ok_or(failure)?;
+        count(&self.counts.stale_served);
+        Ok(Landed {
+            entry,
+            source,
+            stale: true,
+        })
     }
 
     /// Finds a fresh value in the remote tier, or the right to load one.
