@@ -2,7 +2,6 @@
 
 mod client;
 mod clients;
-mod discard;
 mod lives;
 mod shared;
 
@@ -50,7 +49,7 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>, client: Arc<Client>) -> Session {
         Session {
-            database: shared.cache.database(0),
+            database: shared.node.cache.database(0),
             authenticated: shared.password().is_none(),
             shared,
             client,
@@ -118,7 +117,7 @@ impl Session {
     }
 
     pub(crate) fn select(&mut self, number: u8) {
-        self.database = self.shared.cache.database(number);
+        self.database = self.shared.node.cache.database(number);
         self.client.set_database(number);
         self.shared.note_database(number);
     }

@@ -20,7 +20,13 @@ pub(super) async fn flushdb(call: &mut Call<'_>) -> Outcome {
 pub(super) async fn flushall(call: &mut Call<'_>) -> Outcome {
     check_mode(call)?;
     for number in 0..DATABASES {
-        call.session.shared.cache.database(number).clear().await?;
+        call.session
+            .shared
+            .node
+            .cache
+            .database(number)
+            .clear()
+            .await?;
     }
     call.reply().ok();
     Ok(())

@@ -11,7 +11,7 @@ use larder_resp::number::Integer;
 use super::{Call, Outcome};
 
 pub(super) async fn time(call: &mut Call<'_>) -> Outcome {
-    let now = call.session.shared.cache.runtime().wall().0;
+    let now = call.session.shared.node.cache.runtime().wall().0;
     let mut reply = call.reply();
     reply.array_len(2);
     reply.bulk(Integer::unsigned(now / 1_000).as_bytes());

@@ -1,22 +1,17 @@
 //! What all connections of one RESP port share.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use larder::bytes::ByteCache;
 use secrecy::SecretString;
 
 use super::Clients;
-use super::discard::Discard;
 use super::lives::Lives;
 use crate::node::SharedNode;
 
 /// One RESP port.
 pub(crate) struct Shared {
     pub(crate) node: SharedNode,
-    /// The node's cache, or nothing when caching is switched off.
-    pub(crate) cache: ByteCache,
     pub(crate) lives: Lives,
     pub(crate) clients: Clients,
     /// Where it listens, which need not be what was configured: port 0 is any port.
@@ -27,15 +22,8 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(node: SharedNode, local: SocketAddr) -> Shared {
-        let cache = if node.settings.enabled {
-            node.cache.clone()
-        } else {
-            let runtime = node.cache.runtime();
-            ByteCache::new(Arc::new(Discard::new(runtime.clone())), runtime.clone())
-        };
         Shared {
             lives: Lives::new(&node.settings.ttl),
-            cache,
             clients: Clients::default(),
             local,
             databases: AtomicU16::new(1),

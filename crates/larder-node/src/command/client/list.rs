@@ -60,7 +60,7 @@ fn client_id(call: &Call<'_>, at: usize) -> Result<u64, Failure> {
 
 /// Appends the line of one connection, with the fields that tools know.
 fn describe(call: &Call<'_>, client: &Client, out: &mut Vec<u8>) {
-    let now = call.session.shared.cache.runtime().now();
+    let now = call.session.shared.node.cache.runtime().now();
     let labels = client.labels();
     let command = SPECS.get(client.command()).map_or("NULL", |spec| spec.name);
     let head = write!(

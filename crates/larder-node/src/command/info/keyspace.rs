@@ -21,7 +21,7 @@ pub(super) async fn write(call: &Call<'_>, out: &mut String, by_name: bool) -> R
         return Ok(());
     }
     for number in databases {
-        let keys = shared.cache.database(number).count().await?;
+        let keys = shared.node.cache.database(number).count().await?;
         if keys > 0 {
             // Which of them have an end is only known for all databases together.
             line(out, number, keys, 0);

@@ -29,7 +29,7 @@ type Fields = Vec<(&'static str, String)>;
 fn server(call: &Call<'_>) -> Fields {
     let shared = &call.session.shared;
     let uptime = shared.node.metrics.uptime().as_secs();
-    let wall = shared.cache.runtime().wall().0;
+    let wall = shared.node.cache.runtime().wall().0;
     vec![
         (
             "redis_version",
@@ -123,7 +123,7 @@ fn cache(call: &Call<'_>) -> Fields {
     let enabled = u8::from(shared.node.settings.enabled);
     vec![
         ("cache_enabled", enabled.to_string()),
-        ("cache_store", shared.cache.describe().to_owned()),
+        ("cache_store", shared.node.cache.describe().to_owned()),
         ("cache_entries", stats.records.to_string()),
         (
             "cache_entries_without_ttl",
