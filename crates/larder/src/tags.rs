@@ -50,9 +50,34 @@ impl EntryTags {
 
 /// The cells of all tags that near copies, or loads under way, depend on.
 #[derive(Default)]
-pub(crate) struct TagCells(Mutex<HashMap<Bytes, Arc<TagCell>>>);
+pub(crate) struct TagCells(Mutex<Cells>);
 
-/// The cells of some tags, and whether their numbers are known.
+#[derive(Default)]
+struct Cells {
+    cells: HashMap<Bytes, Arc<TagCell>>,
+    /// The greatest number of an invalidation so far.
+    highest: u64,
+    /// What tags without a cell may have been invalidated at: [`Cells::highest`] when cells were
+    /// last dropped for want of room.
+    floor: u64,
+}
+
+impl Cells {
+    /// Makes room for so many more, by dropping all.
+    fn make_room(&mut self, more: usize) {
+        if self.cells.len() + more <= CELLS {
+            return;
+        }
+        // Those that entries hold go on in them, but are no longer raised: they must not vouch for
+        // anything any more.
+        for (_, cell) in self.cells.drain() {
+            cell.raise(u64::MAX);
+        }
+        self.floor = self.highest;
+    }
+}
+
+/// The cells of some tags.
 pub(crate) struct Held {
     cells: SmallVec<[Arc<TagCell>; 2]>,
 }
@@ -61,19 +86,14 @@ impl TagCells {
     /// The cells of `tags`, made if need be.
     pub(crate) fn hold(&self, tags: &Tags) -> Held {
         let mut cells = self.0.lock();
-        if cells.len() + tags.keys().len() > CELLS {
-            // Those that entries hold go on in them, but are no longer raised: they must not
-            // vouch for anything any more.
-            for (_, cell) in cells.drain() {
-                cell.raise(u64::MAX);
-            }
-        }
-        let cell = |tag: &Bytes| match cells.get(tag) {
+        cells.make_room(tags.keys().len());
+        let cell = |tag: &Bytes| match cells.cells.get(tag) {
             Some(cell) => cell.clone(),
             None => {
                 // A copy of its own: the tag may be a slice of a whole record.
                 let cell = Arc::<TagCell>::default();
-                cells.insert(Bytes::copy_from_slice(tag), cell.clone());
+                let tag = Bytes::copy_from_slice(tag);
+                cells.cells.insert(tag, cell.clone());
                 cell
             }
         };
@@ -84,27 +104,35 @@ impl TagCells {
 
     /// A tag was invalidated.
     pub(crate) fn raise(&self, tag: &[u8], number: u64) {
-        if let Some(cell) = self.0.lock().get(tag) {
+        if let Some(cell) = self.0.lock().cells.get(tag) {
             cell.raise(number);
         }
     }
 
     /// Invalidates a tag of which no store knows.
     pub(crate) fn raise_or_insert(&self, tag: &Bytes, number: u64) {
-        self.0.lock().entry(tag.clone()).or_default().raise(number);
+        let mut cells = self.0.lock();
+        cells.make_room(1);
+        cells.highest = cells.highest.max(number);
+        cells.cells.entry(tag.clone()).or_default().raise(number);
+    }
+
+    /// What a tag without a number counts as, where no store knows one.
+    pub(crate) fn floor(&self) -> Cut {
+        Cut(self.0.lock().floor)
     }
 
     /// Makes void what depends on a tag now, whatever its number: an invalidation may or may not
     /// have taken place.
     pub(crate) fn void(&self, tag: &[u8]) {
-        if let Some(cell) = self.0.lock().remove(tag) {
+        if let Some(cell) = self.0.lock().cells.remove(tag) {
             cell.raise(u64::MAX);
         }
     }
 
     /// Forgets everything, with all copies void: something may have been missed.
     pub(crate) fn forget(&self) {
-        self.0.lock().clear();
+        self.0.lock().cells.clear();
     }
 }
 
@@ -171,6 +199,22 @@ mod tests {
             cells.hold(&tags(&[&n.to_string()]));
         }
         assert!(!entry.are_valid());
-        assert!(cells.0.lock().len() <= CELLS);
+        assert!(cells.0.lock().cells.len() <= CELLS);
+    }
+
+    #[test]
+    fn without_a_store_a_forgotten_invalidation_still_counts() {
+        let cells = TagCells::default();
+        cells.raise_or_insert(&tag_key("c", "a").unwrap(), 9);
+        assert_eq!(cells.floor(), Cut(0));
+        for n in 0..CELLS {
+            cells.raise_or_insert(&tag_key("c", &n.to_string()).unwrap(), 1);
+        }
+        assert!(cells.0.lock().cells.len() <= CELLS);
+        let held = cells.hold(&tags(&["a"]));
+        assert!(!held.are_known());
+        held.learn(&[cells.floor()]);
+        assert!(!held.with(Cut(8)).are_valid());
+        assert!(cells.hold(&tags(&["a"])).with(Cut(9)).are_valid());
     }
 }

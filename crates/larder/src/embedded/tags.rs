@@ -79,14 +79,6 @@ impl TagClock {
     }
 }
 
-impl Embedded {
-    /// Forgets what it knows of a tag, as a full server would. For tests.
-    #[doc(hidden)]
-    pub fn forget_tags(&self) {
-        self.inner.tags.0.lock().numbers.clear();
-    }
-}
-
 impl TagStore for Embedded {
     fn tags<'a>(&'a self, keys: &'a [Bytes]) -> Pending<'a, Vec<Cut>> {
         Pending::ready(Ok(keys

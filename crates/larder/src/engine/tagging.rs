@@ -74,9 +74,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
         let held = self.tags.hold(tags);
         if !held.are_known() {
-            // As in a store: a tag of which nothing is known was invalidated just now, or before
-            // this load, which is the same to it.
-            held.learn(&vec![Cut(1); tags.keys().len()]);
+            held.learn(&vec![self.tags.floor(); tags.keys().len()]);
         }
         let tags = held.with(cut);
         if tags.are_valid() {
