@@ -1,5 +1,6 @@
 //! Conformance suites, simulation, fault tools and spawners of real servers for Larder.
 
 pub mod conformance;
+pub mod proxy;
 pub mod servers;
 pub mod sim;
