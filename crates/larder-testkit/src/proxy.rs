@@ -70,7 +70,7 @@ pub struct Proxy {
     // At most one order per caller waits here, since each waits until its own is carried out.
     orders: mpsc::UnboundedSender<Order>,
     counts: Arc<counts::Counters>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Proxy {
@@ -97,14 +97,28 @@ impl Proxy {
     }
 
     fn try_start(target: SocketAddr) -> io::Result<Proxy> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
         let counts = Arc::new(counts::Counters::default());
         let (orders, waiting) = mpsc::unbounded_channel();
-        let door = runtime.block_on(Door::open(target, counts.clone()))?;
-        let address = door.address();
-        let thread = std::thread::Builder::new()
-            .name("fault-proxy".to_owned())
-            .spawn(move || runtime.block_on(door.run(waiting)))?;
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let counters = counts.clone();
+        // The runtime begins and ends on its thread: the caller may be on one of its own.
+        let run = move || {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                let door = Door::open(target, counters).await?;
+                // An error: the caller is gone, and so are its orders.
+                let _ = tell.send(door.address());
+                door.run(waiting).await;
+                Ok(())
+            })
+        };
+        let thread = std::thread::Builder::new().name("fault-proxy".to_owned());
+        let thread = thread.spawn(run)?;
+        let Ok(address) = told.recv() else {
+            let ended = thread.join();
+            let error = ended.map(|result: io::Result<()>| result.err());
+            return Err(error.ok().flatten().unwrap_or(io::ErrorKind::Other.into()));
+        };
         Ok(Proxy {
             address,
             orders,

@@ -7,6 +7,7 @@ mod support;
 mod api;
 mod bus;
 mod costs;
+mod links;
 mod loads;
 mod near;
 mod nodes;

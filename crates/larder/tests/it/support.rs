@@ -4,6 +4,7 @@
 mod clock;
 mod loads;
 mod probe;
+mod real;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use larder::{Builder, Cache, Near};
 pub(crate) use clock::{Clock, settle};
 pub(crate) use loads::{Oops, paused, paused_load, spawn_load};
 pub(crate) use probe::{Op, Probe, Trouble};
+pub(crate) use real::{address, eventually, node_at, node_on, or_from_env, redis_at, server};
 
 /// The cache of most tests.
 pub(crate) type Users = Cache<u64, u64>;
