@@ -27,23 +27,35 @@ pub(crate) struct Opened {
 /// the log of the shard.
 pub(crate) async fn open(dialer: &Dialer) -> Result<Opened> {
     in_time(dialer, async {
-        let stream = socket::dial(&dialer.redis.address, &dialer.server).await?;
-        // Timeouts and limits are kept by `line` and `link`, which say more about them.
-        let config = AsyncConnectionConfig::new()
-            .set_response_timeout(None)
-            .set_pipeline_buffer_size(dialer.redis.limits.max_in_flight);
-        let login = login(&dialer.redis.address);
-        let opened = MultiplexedConnection::new_with_config(&login, stream, config).await;
-        let failed = |error| fault::from_client(&dialer.server, &error);
-        let (mut connection, driver) = opened.map_err(failed)?;
-        let mut driver: BoxFuture<'static, ()> = Box::pin(driver);
+        let mut opened = log_in(dialer).await?;
         tokio::select! {
-            greeted = greet(&mut connection, dialer) => greeted?,
-            () = &mut driver => return Err(closed(&dialer.server)),
+            greeted = greet(&mut opened.connection, dialer) => greeted?,
+            () = &mut opened.driver => return Err(closed(&dialer.server)),
         }
-        Ok(Opened { connection, driver })
+        Ok(opened)
     })
     .await
+}
+
+/// Opens a connection within the connect timeout, and asks nothing.
+pub(crate) async fn open_silently(dialer: &Dialer) -> Result<Opened> {
+    in_time(dialer, log_in(dialer)).await
+}
+
+async fn log_in(dialer: &Dialer) -> Result<Opened> {
+    let stream = socket::dial(&dialer.redis.address, &dialer.server).await?;
+    // Timeouts and limits are kept by `line` and `link`, which say more about them.
+    let config = AsyncConnectionConfig::new()
+        .set_response_timeout(None)
+        .set_pipeline_buffer_size(dialer.redis.limits.max_in_flight);
+    let login = login(&dialer.redis.address);
+    let opened = MultiplexedConnection::new_with_config(&login, stream, config).await;
+    let (connection, driver) =
+        opened.map_err(|error| fault::from_client(&dialer.server, &error))?;
+    Ok(Opened {
+        connection,
+        driver: Box::pin(driver),
+    })
 }
 
 /// LIMIT: the connect timeout; a server that takes the connection and says nothing ends here.

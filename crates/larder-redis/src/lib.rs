@@ -15,7 +15,8 @@
 //!
 //! Reading order: [`config`](Redis) parses; `connect` opens, `line` is one open connection,
 //! `link` keeps one alive for all commands, `pool` a few more for slow ones; `tier` is what the
-//! stores share; `store`, `browse` and `plain` are the stores; `bus` is the log of one of them.
+//! stores share; `store`, `browse` and `plain` are the stores; `bus` is the log of one of them;
+//! `inspect` asks about the server itself.
 
 #![forbid(unsafe_code)]
 
@@ -39,6 +40,9 @@ mod bus;
 mod plain;
 mod store;
 
+mod inspect;
+
 pub use config::Redis;
+pub use inspect::{AddressParts, Answer, Denied, Inspector, Purpose};
 pub use plain::PlainStore;
 pub use store::RedisStore;
