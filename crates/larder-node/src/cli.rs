@@ -20,6 +20,7 @@ use crate::config::{Flags, NAMED_PATTERN, NAMED_TTL};
 #[derive(Debug)]
 pub(crate) enum Action {
     Serve(ServeArgs),
+    Doctor(DoctorArgs),
     /// To be printed.
     Print(String),
 }
@@ -31,6 +32,15 @@ pub(crate) struct ServeArgs {
     /// Only validate and print the configuration.
     pub(crate) check: bool,
     pub(crate) flags: Flags,
+}
+
+/// How to look at the server.
+#[derive(Debug, Default)]
+pub(crate) struct DoctorArgs {
+    /// What `serve` would be given.
+    pub(crate) serve: ServeArgs,
+    /// For programs.
+    pub(crate) json: bool,
 }
 
 /// Reads the arguments, the program's name included. The error is one line.
@@ -51,12 +61,24 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Act
 fn action(matches: &ArgMatches) -> Action {
     match matches.subcommand() {
         Some(("version", _)) => Action::Print(help::version()),
+        Some(("doctor", doctor)) => Action::Doctor(DoctorArgs {
+            serve: settings(doctor),
+            json: doctor.get_flag("json"),
+        }),
         Some((_, serve)) => Action::Serve(ServeArgs {
-            config: serve.get_one::<PathBuf>("config").cloned(),
             check: serve.get_flag("check"),
-            flags: flags(serve),
+            ..settings(serve)
         }),
         None => Action::Serve(ServeArgs::default()),
+    }
+}
+
+/// What configures, whatever is to be done.
+fn settings(matches: &ArgMatches) -> ServeArgs {
+    ServeArgs {
+        config: matches.get_one::<PathBuf>("config").cloned(),
+        check: false,
+        flags: flags(matches),
     }
 }
 
@@ -80,6 +102,7 @@ fn command() -> Command {
         .before_help(help::EXAMPLES)
         .disable_help_subcommand(true)
         .subcommand(serve())
+        .subcommand(doctor())
         .subcommand(
             Command::new("version")
                 .about("Print the version")
@@ -87,12 +110,15 @@ fn command() -> Command {
         )
 }
 
-fn serve() -> Command {
-    let config = Arg::new("config")
+fn config() -> Arg {
+    Arg::new("config")
         .long("config")
         .value_name("FILE")
         .value_parser(clap::value_parser!(PathBuf))
-        .help("Configuration file [default: larder.toml, if it exists]");
+        .help("Configuration file [default: larder.toml, if it exists]")
+}
+
+fn serve() -> Command {
     let check = Arg::new("check")
         .long("check")
         .action(ArgAction::SetTrue)
@@ -104,9 +130,32 @@ fn serve() -> Command {
         .help_template(help::TEMPLATE)
         .before_help(help::EXAMPLES)
         .after_help(help::PRECEDENCE)
-        .args([config, check])
+        .args([config(), check])
         .args(TABLE.iter().map(flag))
         .args([ttl, pattern])
+}
+
+/// Takes every setting, so that the line that starts a node can be looked at; shows those that
+/// matter to it.
+fn doctor() -> Command {
+    let json = Arg::new("json")
+        .long("json")
+        .action(ArgAction::SetTrue)
+        .help("Print one JSON object instead of lines for people");
+    let shown = |setting: &Setting| matches!(setting.flag, "type" | "url" | "pool-max-size");
+    let hidden = [NAMED_TTL, NAMED_PATTERN].map(|name| named(name, "NAME=…", "").hide(true));
+    Command::new("doctor")
+        .about("Look at the configured server and say what to change")
+        .help_template(help::TEMPLATE)
+        .before_help(help::DOCTOR_EXAMPLES)
+        .after_help(help::DOCTOR_CODES)
+        .args([config(), json])
+        .args(
+            TABLE
+                .iter()
+                .map(|setting| flag(setting).hide(!shown(setting))),
+        )
+        .args(hidden)
 }
 
 fn flag(setting: &'static Setting) -> Arg {

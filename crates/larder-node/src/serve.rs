@@ -66,7 +66,8 @@ pub(crate) fn serve(args: ServeArgs) -> ExitCode {
     }
 }
 
-fn configure(args: ServeArgs) -> Result<Loaded, Vec<String>> {
+/// Puts file, environment and flags together; warnings about what is refused are printed.
+pub(crate) fn configure(args: ServeArgs) -> Result<Loaded, Vec<String>> {
     let sources = Sources {
         file: config::read_file(args.config).map_err(|error| vec![error])?,
         environment: env::vars_os().collect(),
@@ -78,7 +79,7 @@ fn configure(args: ServeArgs) -> Result<Loaded, Vec<String>> {
     })
 }
 
-fn complain(kind: &str, lines: &[String]) {
+pub(crate) fn complain(kind: &str, lines: &[String]) {
     for line in lines {
         eprintln!("{kind}: {line}");
     }
