@@ -13,6 +13,7 @@ pub mod bytes;
 pub mod codec;
 pub mod embedded;
 
+mod depend;
 mod engine;
 mod link;
 mod near;
@@ -22,6 +23,7 @@ mod tags;
 
 pub use builder::{Builder, DefaultCodec};
 pub use cache::{Cache, Receipt};
+pub use depend::{tracked, untracked};
 pub use loaded::{Loaded, Source};
 pub use loader::{Cx, LoadError};
 pub use near::Cause;

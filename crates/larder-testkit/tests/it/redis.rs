@@ -63,6 +63,8 @@ fn value(text: &str) -> Put {
         codec: CodecId::RAW,
         schema: 0,
         tags: Tags::default(),
+        bonds: Vec::new(),
+        within: None,
         cut: Cut(0),
         value: bytes(text),
     }
