@@ -8,10 +8,10 @@
 //! * [`PlainStore`], the plain layout: values as they are, for programs in other languages that
 //!   read and write the same keys. It knows no leases and keeps nothing stale.
 //!
-//! Redis 6.0 or later, or any Valkey (tested with Redis 7.0). An ACL user needs `GET MGET GETRANGE SET SETRANGE UNLINK
-//! PEXPIRE PEXPIREAT PERSIST PTTL HMGET HSET HDEL TIME EVAL EVALSHA` for records, `SCAN RANDOMKEY`
-//! for listing and clearing, `INFO HINCRBY XADD XRANGE PUBLISH SUBSCRIBE PING` and the channel of
-//! the shard for the bus, and for the plain layout `STRLEN EXISTS TYPE`.
+//! Redis 6.0 or later, or any Valkey (tested with Redis 7.0). An ACL user needs `GET MGET GETRANGE
+//! SET SETRANGE EXISTS UNLINK PEXPIRE PEXPIREAT PERSIST PTTL HGET HMGET HSET HDEL TIME EVAL EVALSHA`
+//! for records, `SCAN RANDOMKEY` for listing and clearing, `INFO HINCRBY XADD XRANGE PUBLISH SUBSCRIBE
+//! PING` and the channel of the shard for the bus, and for the plain layout `STRLEN TYPE`.
 //!
 //! Reading order: [`config`](Redis) parses; `connect` opens, `line` is one open connection,
 //! `link` keeps one alive for all commands, `pool` a few more for slow ones; `tier` is what the

@@ -124,6 +124,7 @@ fn steps<'a>(key: &'a [u8], hash: &'a [u8], log: &'a [u8]) -> Vec<Step<'a>> {
         step(Values, "MGET", &[key]),
         step(Values, "GETRANGE", &[key, b"0", b"0"]),
         step(Values, "SETRANGE", &[key, b"0", b"y"]),
+        step(Values, "EXISTS", &[key]),
         step(Values, "PTTL", &[key]),
         step(Values, "PEXPIRE", &[key, LIFE_MS]),
         // In the past: then the key is gone, which is as good.
@@ -131,6 +132,7 @@ fn steps<'a>(key: &'a [u8], hash: &'a [u8], log: &'a [u8]) -> Vec<Step<'a>> {
         step(Values, "UNLINK", &[key]),
         step(Values, "HSET", &[hash, b"f", b"1"]),
         step(Values, "PEXPIRE", &[hash, LIFE_MS]),
+        step(Values, "HGET", &[hash, b"f"]),
         step(Values, "HMGET", &[hash, b"f"]),
         step(Bus, "HINCRBY", &[hash, b"f", b"1"]),
         step(Values, "HDEL", &[hash, b"f"]),

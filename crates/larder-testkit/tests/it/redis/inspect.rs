@@ -10,8 +10,8 @@ use larder_testkit::servers::{RedisOptions, RedisServer};
 use super::{open, patient};
 
 /// What the page of the crate asks for.
-const COMMANDS: &str = "get mget getrange set setrange unlink pexpire pexpireat persist pttl hmget \
-    hset hdel time eval evalsha scan randomkey info hincrby xadd xrange publish subscribe ping";
+const COMMANDS: &str = "get mget getrange set setrange exists unlink pexpire pexpireat persist pttl \
+    hget hmget hset hdel time eval evalsha scan randomkey info hincrby xadd xrange publish subscribe ping";
 
 async fn inspect(redis: Redis) -> Inspector {
     let runtime = Arc::new(TokioRuntime::current());
