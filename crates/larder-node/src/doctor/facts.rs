@@ -6,9 +6,8 @@ use larder::redis::{Answer, Inspector};
 use larder_core::error::Result;
 
 /// The settings that are looked at.
-const SETTINGS: [&str; 6] = [
+const SETTINGS: [&str; 5] = [
     "save",
-    "appendfsync",
     "min-replicas-to-write",
     "min-replicas-max-lag",
     "client-output-buffer-limit",
