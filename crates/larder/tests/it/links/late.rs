@@ -28,19 +28,42 @@ enum Kind {
     Expire,
     Insert,
     TaggedInsert,
+    Prefix,
+    Pattern,
+    /// Another key is changed, which the loader has read.
+    Dependency,
+    /// What depends on that key is told to go.
+    Dependents,
 }
 
-const KINDS: [Kind; 6] = [
+const KINDS: [Kind; 10] = [
     Kind::Key,
     Kind::Tag,
     Kind::Clear,
     Kind::Expire,
     Kind::Insert,
     Kind::TaggedInsert,
+    Kind::Prefix,
+    Kind::Pattern,
+    Kind::Dependency,
+    Kind::Dependents,
 ];
 
 fn tag(key: u64) -> String {
     format!("tag {key}")
+}
+
+/// The key that the loader of another one reads.
+fn inner(key: u64) -> u64 {
+    key + 1_000_000
+}
+
+/// What every loader does before it waits.
+async fn read(kind: Kind, cache: &Users, cx: &Cx<u64>) {
+    cx.tag(tag(*cx.key()));
+    if matches!(kind, Kind::Dependency | Kind::Dependents) {
+        cache.get(&inner(*cx.key())).await.unwrap();
+    }
 }
 
 async fn change(kind: Kind, cache: &Users, key: u64) {
@@ -54,6 +77,10 @@ async fn change(kind: Kind, cache: &Users, key: u64) {
             let tagged = InsertOptions::new().tag(tag(key));
             cache.insert_with(&key, INSERTED, tagged).await.unwrap();
         }
+        Kind::Prefix => cache.invalidate_prefix(&key.to_string()).await.unwrap(),
+        Kind::Pattern => cache.invalidate_pattern(&key.to_string()).await.unwrap(),
+        Kind::Dependency => drop(cache.invalidate(&inner(key)).await.unwrap()),
+        Kind::Dependents => cache.invalidate_dependents(&inner(key)).await.unwrap(),
     }
 }
 
@@ -66,7 +93,10 @@ struct Processes {
 
 impl Processes {
     async fn new(server: &RedisServer, name: &str) -> Processes {
-        let redis = || redis_at(address(server)).response_timeout(PATIENT);
+        let redis = || {
+            let redis = redis_at(address(server)).response_timeout(PATIENT);
+            redis.connect_timeout(PATIENT)
+        };
         let builder = || larder::Cache::builder(name).ttl("1h").stale_for("1h");
         let near = || larder::Near::bytes("1MiB");
         Processes {
@@ -107,7 +137,10 @@ impl Processes {
         let raced = |reason: &Refusal| {
             matches!(
                 reason,
-                Refusal::LeaseRevoked | Refusal::LeaseLost | Refusal::TagRaced
+                Refusal::LeaseRevoked
+                    | Refusal::LeaseLost
+                    | Refusal::TagRaced
+                    | Refusal::DependencyRaced
             )
         };
         refused
@@ -121,8 +154,10 @@ impl Processes {
 async fn round(processes: &Processes, kind: Kind, key: u64) {
     let (begin, begun) = oneshot::channel();
     let (go_on, wait) = oneshot::channel::<()>();
+    processes.changing.insert(&inner(key), NEW).await.unwrap();
+    let cache = processes.loading.clone();
     let call = spawn_load(&processes.loading, key, move |cx: Cx<u64>| async move {
-        cx.tag(tag(key));
+        read(kind, &cache, &cx).await;
         let _ = begin.send(());
         let _ = wait.await;
         Ok(OLD)
@@ -183,11 +218,14 @@ async fn loads_of_two_seconds_never_bring_the_old_value_back() {
 async fn wave(processes: &Processes, kind: Kind, loads: u64, runtime: &Arc<dyn Runtime>) {
     let mut calls = Vec::new();
     let mut begun = Vec::new();
+    let inner = (0..loads).map(|key| (inner(key), NEW));
+    processes.changing.insert_many(inner).await.unwrap();
     for key in 0..loads {
         let (begin, has_begun) = oneshot::channel();
         let runtime = runtime.clone();
+        let cache = processes.loading.clone();
         let load = move |cx: Cx<u64>| async move {
-            cx.tag(tag(key));
+            read(kind, &cache, &cx).await;
             let _ = begin.send(());
             runtime.sleep(Duration::from_secs(2)).await;
             Ok(OLD)

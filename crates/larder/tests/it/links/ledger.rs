@@ -76,9 +76,12 @@ impl Ledger {
         let value = row.value.fetch_add(1, Ordering::SeqCst) + 1;
         let mut pace = interval(Duration::from_millis(1));
         loop {
-            let told = match Ledger::tag(key).filter(|_| value.is_multiple_of(2)) {
-                Some(tag) => cache.invalidate_tag(tag).await,
-                None => cache.invalidate(&key).await.map(drop),
+            // Everything by which one row can be reached.
+            let told = match (value % 4, Ledger::tag(key)) {
+                (0, Some(tag)) => cache.invalidate_tag(tag).await,
+                (1, _) => cache.invalidate_pattern(&key.to_string()).await,
+                (2, _) => cache.expire(&key).await.map(drop),
+                _ => cache.invalidate(&key).await.map(drop),
             };
             if told.is_ok() {
                 break;
