@@ -21,6 +21,7 @@ pub mod admit;
 pub mod freshness;
 pub mod lane;
 pub mod tag;
+pub mod ticket;
 pub mod tombstone;
 pub mod version;
 

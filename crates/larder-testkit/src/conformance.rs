@@ -19,7 +19,10 @@
 pub mod batches;
 pub mod bus;
 pub mod bus_batches;
+pub mod bus_carried;
 pub mod bus_feed;
+pub mod bus_positions;
+pub mod bus_readers;
 pub mod bus_replay;
 pub mod bus_tags;
 pub mod clearing;

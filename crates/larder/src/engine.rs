@@ -13,6 +13,7 @@ mod keep;
 mod load;
 mod read;
 mod tagging;
+mod ticketed;
 mod write;
 
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use larder_core::codec::Codec;
 use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::freshness::NearLife;
 use larder_core::key::{Key, KeyHasher, Name, WireKey, wire_key};
-use larder_core::lane::LEASE;
+use larder_core::lane::{LEASE, Position};
 use larder_core::record::{Expiry, Life};
 use larder_core::runtime::{Mono, Runtime};
 use larder_core::space::Space;
@@ -34,12 +35,15 @@ use larder_core::tag::Tags;
 use larder_core::version::Version;
 use tokio::sync::oneshot;
 
+use crate::coherence::Coherence;
 use crate::loaded::{Loaded, Source};
 use crate::near::{Entry, EntryMeta, Near, NearKey, NearSnapshot};
 use crate::observe::Counts;
 use crate::options::WhenFenced;
+use crate::receipt::Receipt;
 use crate::tags::{EntryTags, TagCells};
 pub(crate) use flight::{Flights, Load};
+pub(crate) use ticketed::Standing;
 pub(crate) use write::Change;
 
 /// Weighs a value, in bytes.
@@ -61,6 +65,7 @@ pub(crate) struct Engine<V> {
     pub(crate) max_value: usize,
     pub(crate) flights: Flights<V>,
     pub(crate) tags: TagCells,
+    pub(crate) coherence: Coherence,
     pub(crate) counts: Counts,
     pub(crate) closed: AtomicBool,
     pub(crate) last_version: AtomicU64,
@@ -276,6 +281,20 @@ impl<V: Send + Sync + 'static> Engine<V> {
 
     pub(crate) fn loaded(&self, entry: Arc<Entry<V>>, source: Source, stale: bool) -> Loaded<V> {
         Loaded::new(entry, source, stale, self.runtime.now())
+    }
+
+    /// The receipt of a change that the remote tier has just acknowledged.
+    pub(crate) fn receipt(&self, existed: Vec<bool>, position: Option<Position>) -> Receipt {
+        let receipt = Receipt::of(existed);
+        match &self.remote {
+            Some(store) => receipt.logged(
+                position,
+                (self.coherence.lane, &self.coherence.node),
+                store,
+                &self.runtime,
+            ),
+            None => receipt,
+        }
     }
 
     /// Counts an error of the remote tier and passes it on.

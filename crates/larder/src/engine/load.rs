@@ -230,6 +230,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     // or schema). Once it is marked stale, the lease of its key is to be had.
                     let expect = Expect::Version(record.version);
                     let batch = Batch::one(stored.clone(), Write::Expire);
+                    let batch = batch.by(self.coherence.node.number);
                     let marked = store.commit(batch.check(stored.clone(), expect)).await;
                     marked.map_err(|error| self.failed(error))?;
                     if self.runtime.now() >= until {

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod acknowledged;
 mod api;
 mod bus;
 mod costs;
@@ -15,6 +16,7 @@ mod redis;
 mod stale;
 mod stress;
 mod tags;
+mod tickets;
 mod trouble;
 mod values;
 mod verbs;
