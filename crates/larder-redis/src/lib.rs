@@ -10,8 +10,9 @@
 //!
 //! Redis 6.0 or later, or any Valkey (tested with Redis 7.0). An ACL user needs `GET MGET GETRANGE
 //! SET SETRANGE EXISTS UNLINK PEXPIRE PEXPIREAT PERSIST PTTL HGET HMGET HSET HDEL TIME EVAL EVALSHA`
-//! for records, `SCAN RANDOMKEY` for listing and clearing, `INFO HINCRBY XADD XRANGE PUBLISH SUBSCRIBE
-//! PING` and the channel of the shard for the bus, and for the plain layout `STRLEN TYPE`.
+//! for records, `SCAN RANDOMKEY` for listing and clearing, `INFO HGETALL HINCRBY HLEN XADD XRANGE
+//! PUBLISH SUBSCRIBE PING` and the channel of the shard for the bus, and for the plain layout
+//! `STRLEN TYPE`.
 //!
 //! Reading order: [`config`](Redis) parses; `connect` opens, `line` is one open connection,
 //! `link` keeps one alive for all commands, `pool` a few more for slow ones; `tier` is what the

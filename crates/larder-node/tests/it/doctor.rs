@@ -429,7 +429,7 @@ fn processes_that_use_the_server_are_not_disturbed() {
         let cache = cache.near(Near::bytes("1MiB")).remote(redis);
         cache.build().await.unwrap()
     });
-    runtime.block_on(cache.insert(&1, 10)).unwrap();
+    let _ = runtime.block_on(cache.insert(&1, 10)).unwrap();
     let subscribers = || server.cli(&["PUBSUB", "NUMPAT"]) + &server.cli(&["PUBSUB", "CHANNELS"]);
     until(LIMIT, "the subscription", || {
         subscribers().contains("slog:0")

@@ -134,6 +134,8 @@ fn steps<'a>(key: &'a [u8], hash: &'a [u8], log: &'a [u8]) -> Vec<Step<'a>> {
         step(Values, "PEXPIRE", &[hash, LIFE_MS]),
         step(Values, "HGET", &[hash, b"f"]),
         step(Values, "HMGET", &[hash, b"f"]),
+        step(Bus, "HLEN", &[hash]),
+        step(Bus, "HGETALL", &[hash]),
         step(Bus, "HINCRBY", &[hash, b"f", b"1"]),
         step(Values, "HDEL", &[hash, b"f"]),
         step(Scripts, "EVAL", &[SCRIPT, b"0"]),

@@ -3,6 +3,7 @@
 
 mod clock;
 mod loads;
+mod network;
 mod probe;
 mod real;
 
@@ -14,6 +15,7 @@ use larder::{Builder, Cache, Near};
 
 pub(crate) use clock::{Clock, settle};
 pub(crate) use loads::{Oops, paused, paused_load, spawn_load};
+pub(crate) use network::{found, on_a_network};
 pub(crate) use probe::{Op, Probe, Trouble};
 pub(crate) use real::{address, eventually, node_at, node_on, or_from_env, redis_at, server};
 

@@ -11,7 +11,7 @@ use super::{open, patient};
 
 /// What the page of the crate asks for.
 const COMMANDS: &str = "get mget getrange set setrange exists unlink pexpire pexpireat persist pttl \
-    hget hmget hset hdel time eval evalsha scan randomkey info hincrby xadd xrange publish subscribe ping";
+    hget hgetall hlen hmget hset hdel time eval evalsha scan randomkey info hincrby xadd xrange publish subscribe ping";
 
 async fn inspect(redis: Redis) -> Inspector {
     let runtime = Arc::new(TokioRuntime::current());

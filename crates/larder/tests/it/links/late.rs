@@ -72,10 +72,10 @@ async fn change(kind: Kind, cache: &Users, key: u64) {
         Kind::Tag => cache.invalidate_tag(tag(key)).await.unwrap(),
         Kind::Clear => cache.clear().await.unwrap(),
         Kind::Expire => drop(cache.expire(&key).await.unwrap()),
-        Kind::Insert => cache.insert(&key, INSERTED).await.unwrap(),
+        Kind::Insert => drop(cache.insert(&key, INSERTED).await.unwrap()),
         Kind::TaggedInsert => {
             let tagged = InsertOptions::new().tag(tag(key));
-            cache.insert_with(&key, INSERTED, tagged).await.unwrap();
+            let _ = cache.insert_with(&key, INSERTED, tagged).await.unwrap();
         }
         Kind::Prefix => cache.invalidate_prefix(&key.to_string()).await.unwrap(),
         Kind::Pattern => cache.invalidate_pattern(&key.to_string()).await.unwrap(),
@@ -154,7 +154,7 @@ impl Processes {
 async fn round(processes: &Processes, kind: Kind, key: u64) {
     let (begin, begun) = oneshot::channel();
     let (go_on, wait) = oneshot::channel::<()>();
-    processes.changing.insert(&inner(key), NEW).await.unwrap();
+    let _ = processes.changing.insert(&inner(key), NEW).await.unwrap();
     let cache = processes.loading.clone();
     let call = spawn_load(&processes.loading, key, move |cx: Cx<u64>| async move {
         read(kind, &cache, &cx).await;
@@ -219,7 +219,7 @@ async fn wave(processes: &Processes, kind: Kind, loads: u64, runtime: &Arc<dyn R
     let mut calls = Vec::new();
     let mut begun = Vec::new();
     let inner = (0..loads).map(|key| (inner(key), NEW));
-    processes.changing.insert_many(inner).await.unwrap();
+    let _ = processes.changing.insert_many(inner).await.unwrap();
     for key in 0..loads {
         let (begin, has_begun) = oneshot::channel();
         let runtime = runtime.clone();
