@@ -16,6 +16,7 @@ mod near;
 mod nodes;
 mod races;
 mod redis;
+mod scenarios;
 mod stale;
 mod stress;
 mod tags;
