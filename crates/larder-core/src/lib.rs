@@ -32,6 +32,7 @@ pub mod store;
 pub mod error;
 pub mod limits;
 pub mod mutant;
+pub mod nearest;
 pub mod units;
 
 pub use codec::{Codec, CodecId};
