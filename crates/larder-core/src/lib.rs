@@ -7,7 +7,7 @@
 //!
 //! Reading order: [`key`] and [`space`] name things, [`record`] and [`envelope`] say what is kept
 //! and how it looks as bytes, [`version`], [`freshness`], [`admit`] and [`tombstone`] decide,
-//! [`store`] and [`runtime`] are the joints.
+//! [`store`], [`outbox`] and [`runtime`] are the joints.
 
 #![forbid(unsafe_code)]
 
@@ -26,6 +26,7 @@ pub mod version;
 
 pub mod bus;
 pub mod codec;
+pub mod outbox;
 pub mod runtime;
 pub mod store;
 
