@@ -4,14 +4,17 @@
 
 mod builder;
 mod cache;
+mod invalidator;
 mod loaded;
 mod loader;
 mod options;
 mod remote;
+mod rules;
 
 pub mod bytes;
 pub mod codec;
 pub mod embedded;
+pub mod outbox;
 
 mod engine;
 mod link;
@@ -22,12 +25,14 @@ mod tags;
 
 pub use builder::{Builder, DefaultCodec};
 pub use cache::{Cache, Receipt};
+pub use invalidator::{Delivery, Invalidator, InvalidatorBuilder};
 pub use loaded::{Loaded, Source};
 pub use loader::{Cx, LoadError};
 pub use near::Cause;
 pub use observe::{BusStats, LoadStats, NearStats, RemoteStats, Stats};
 pub use options::{InsertOptions, IntoBytes, IntoDuration, Near, Policy, WhenFenced};
 pub use remote::{Layout, Opening, Remote};
+pub use rules::{Report, Rule, Rules};
 pub use runtime::TokioRuntime;
 
 pub use larder_core as core;

@@ -12,6 +12,7 @@ mod near;
 mod nodes;
 mod races;
 mod redis;
+mod rules;
 mod stale;
 mod stress;
 mod tags;

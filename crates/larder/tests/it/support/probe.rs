@@ -188,7 +188,7 @@ impl Store for Probe {
             leases: Some(self),
             keyspace: Some(self),
             bus: None,
-            tags: None,
+            tags: self.inner.describe().tags,
         }
     }
 }
