@@ -1,5 +1,7 @@
 //! What the tests share: a source in a SQLite file, and caches over a Redis server that load from it.
 
+mod watched;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use larder_sql::sqlite::{self, SqliteOutbox};
 use larder_testkit::servers::{RedisOptions, RedisServer, TimedOut, until};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool};
 use tempfile::TempDir;
+
+pub(crate) use watched::Watched;
 
 /// Far more than anything here takes.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
@@ -84,12 +88,18 @@ impl Source {
 
     /// Waits until no notice is left.
     pub(crate) async fn drained(&self) {
+        self.left("%", 0).await;
+    }
+
+    /// Waits until so many notices are left of the caches whose names are like this.
+    pub(crate) async fn left(&self, like: &'static str, expected: i64) {
         let db = self.db.clone();
-        eventually(SOON, "an empty outbox", move || {
+        eventually(SOON, "the deletion of notices", move || {
             let db = db.clone();
             async move {
-                let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM larder_outbox_v1");
-                count.fetch_one(&db).await.unwrap() == 0
+                let count = "SELECT count(*) FROM larder_outbox_v1 WHERE cache LIKE ?";
+                let count = sqlx::query_scalar::<_, i64>(count).bind(like);
+                count.fetch_one(&db).await.unwrap() == expected
             }
         })
         .await

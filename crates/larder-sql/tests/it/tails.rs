@@ -3,18 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::{
+    PROMISED, ROWS, SOON, Source, Watched, eventually, hold_near, invalidator, node, on, read,
+    reads_as, redis,
+};
 use larder::TokioRuntime;
-use larder::core::error::Result;
-use larder::core::outbox::{Backlog, Claim, Notice, Notices, Outbox};
-use larder::core::{BoxFuture, Runtime};
+use larder::core::Runtime;
+use larder::core::outbox::Notices;
 use larder::outbox::Tail;
 use larder::{Invalidator, Source as Found};
-use larder_sql::sqlite::SqliteOutbox;
-
-use crate::support::{
-    PROMISED, ROWS, SOON, Source, eventually, hold_near, invalidator, node, on, read, reads_as,
-    redis,
-};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_tails_share_the_work_and_lose_nothing() {
@@ -115,7 +112,8 @@ fn scripts(server: &larder_testkit::servers::RedisServer) -> u64 {
 async fn what_cannot_be_understood_stays_and_is_in_nobodys_way() {
     let Some(server) = redis() else { return };
     let source = Source::new().await;
-    source.write(1, 0).await;
+    let mut connection = source.db.acquire().await.unwrap();
+    crate::support::set(&mut connection, 1, 0).await;
     let ids: Vec<i64> = (0..1_000).collect();
     // More than one batch of each, and all of it before the one notice that matters.
     source.record(&Notices::of("app:foreign").keys(&ids)).await;
@@ -138,27 +136,14 @@ async fn what_cannot_be_understood_stays_and_is_in_nobodys_way() {
     .await
     .unwrap();
     assert!(tail.stats().unreadable >= 600);
-    assert_eq!(source.count().await, 2_200);
+    source.left("%", 2_200).await;
     // Somebody who knows the other cache.
     let foreign = on(&server, "app:foreign").build().await.unwrap();
     let knows = Invalidator::builder().cache(&foreign).build().unwrap();
     let other = Tail::start(source.outbox.clone(), &knows);
-    let db = source.db.clone();
-    eventually(SOON, "the foreign notices", move || {
-        let db = db.clone();
-        async move {
-            let left = "SELECT count(*) FROM larder_outbox_v1 WHERE cache = 'app:foreign'";
-            sqlx::query_scalar::<_, i64>(left)
-                .fetch_one(&db)
-                .await
-                .unwrap()
-                == 0
-        }
-    })
-    .await
-    .unwrap();
+    source.left("app:foreign", 0).await;
     assert_eq!(other.stats().carried_out, 1_000);
-    assert_eq!(source.count().await, 1_200);
+    source.left("app:rows", 1_200).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -214,14 +199,14 @@ async fn a_tail_that_is_dropped_or_stopped_is_gone() {
     let shared = watched.clone();
     eventually(SOON, "the end of the task", move || {
         // The test has two handles of it; the task had one.
-        let is_gone = Arc::strong_count(&shared.shared) == 2;
+        let is_gone = shared.handles() == 2;
         async move { is_gone }
     })
     .await
     .unwrap();
     let tail = Tail::start(watched.clone(), &invalidator);
     tail.stop().await;
-    assert_eq!(Arc::strong_count(&watched.shared), 1);
+    assert_eq!(watched.handles(), 1);
     source.write(1, 2).await;
     assert_eq!(source.claim(Duration::from_secs(1)).await.len(), 1);
 }
@@ -245,72 +230,5 @@ async fn a_pace_out_of_range_is_refused() {
         let tail = Tail::builder(source.outbox.clone(), &invalidator(&rows)).every(every);
         let started = tail.start();
         assert_eq!(started.is_ok(), fits, "{every}: {started:?}");
-    }
-}
-
-/// A SQLite outbox that tells what it was asked, and can keep an answer to itself for ever.
-#[derive(Clone)]
-struct Watched {
-    outbox: SqliteOutbox,
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    freezes: std::sync::atomic::AtomicBool,
-    claimed: tokio::sync::Semaphore,
-}
-
-impl Watched {
-    fn new(outbox: &SqliteOutbox) -> Watched {
-        let shared = Shared {
-            freezes: false.into(),
-            claimed: tokio::sync::Semaphore::new(0),
-        };
-        Watched {
-            outbox: outbox.clone(),
-            shared: Arc::new(shared),
-        }
-    }
-
-    /// Whoever takes something from now on never hears that it has.
-    fn freeze_after_claim(&self) {
-        self.shared
-            .freezes
-            .store(true, std::sync::atomic::Ordering::SeqCst);
-    }
-
-    async fn has_claimed(&self) {
-        let claimed = tokio::time::timeout(SOON, self.shared.claimed.acquire()).await;
-        claimed.unwrap().unwrap().forget();
-    }
-}
-
-impl Outbox for Watched {
-    fn claim<'a>(&'a self, claim: Claim<'a>) -> BoxFuture<'a, Result<Vec<Notice>>> {
-        Box::pin(async move {
-            let notices = self.outbox.claim(claim).await?;
-            if !notices.is_empty()
-                && self
-                    .shared
-                    .freezes
-                    .load(std::sync::atomic::Ordering::SeqCst)
-            {
-                self.shared.claimed.add_permits(1);
-                std::future::pending::<()>().await;
-            }
-            Ok(notices)
-        })
-    }
-
-    fn done<'a>(&'a self, ids: &'a [u64]) -> BoxFuture<'a, Result<()>> {
-        self.outbox.done(ids)
-    }
-
-    fn postpone<'a>(&'a self, ids: &'a [u64], by: Duration) -> BoxFuture<'a, Result<()>> {
-        self.outbox.postpone(ids, by)
-    }
-
-    fn backlog(&self) -> BoxFuture<'_, Result<Vec<Backlog>>> {
-        self.outbox.backlog()
     }
 }

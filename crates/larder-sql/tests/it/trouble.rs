@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use larder::outbox::Tail;
+use larder::Layout;
+use larder::codec::Json;
+use larder::outbox::{Notices, Tail};
+use larder::redis::Redis;
 use larder_sql::sqlite::SqliteOutbox;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 
 use crate::support::{
-    PROMISED, SOON, Source, eventually, hold_near, invalidator, node, reads_as, redis,
+    PROMISED, ROWS, SOON, Source, Watched, eventually, hold_near, invalidator, node, on, reads_as,
+    redis,
 };
 
 /// Waits until `condition` holds of the tail's counts.
@@ -36,8 +40,16 @@ async fn a_locked_database_delays_the_deletion_and_not_the_invalidation() {
     let options = SqliteConnectOptions::new().filename(source.file());
     let mut other = SqliteConnection::connect_with(&options).await.unwrap();
     let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
-    let tail = Tail::start(source.outbox.clone(), &invalidator(&rows));
+    let watched = Watched::new(&source.outbox);
+    let tail = Tail::start(watched.clone(), &invalidator(&rows));
     reads_as(&rows, &source.db, (1, 1), PROMISED).await.unwrap();
+    let before = watched.asked();
+    eventually(SOON, "further questions", move || {
+        let asked = watched.asked();
+        async move { asked >= before + 5 }
+    })
+    .await
+    .unwrap();
     assert_eq!(source.count().await, 2);
     lock.rollback().await.unwrap();
     source.drained().await;
@@ -128,16 +140,16 @@ async fn one_tier_that_hangs_holds_up_its_own_caches_alone() {
     let source = Source::new().await;
     source.write(1, 0).await;
     let rows = node(&server).await;
-    let slow = crate::support::on(&frozen, "app:slow")
-        .build()
-        .await
-        .unwrap();
+    // Given up only long after what is promised of the other.
+    let redis = Redis::open(&frozen.url()).unwrap();
+    let slow = on(&frozen, "app:slow").remote(redis.response_timeout(SOON));
+    let slow = slow.build().await.unwrap();
     let both = larder::Invalidator::builder().cache(&rows).cache(&slow);
     let _tail = Tail::start(source.outbox.clone(), &both.build().unwrap());
     source.drained().await;
     frozen.stop_signal();
     let many: Vec<i64> = (0..1_000).collect();
-    let notices = larder::outbox::Notices::of("app:slow").keys(&many);
+    let notices = Notices::of("app:slow").keys(&many);
     source.record(&notices).await;
     for value in 1..=3 {
         hold_near(&rows, &source.db, 1).await;
@@ -149,4 +161,29 @@ async fn one_tier_that_hangs_holds_up_its_own_caches_alone() {
     assert!(source.count().await >= 1_000);
     frozen.cont_signal();
     source.drained().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_cache_refuses_for_ever_does_not_delay_the_rest_of_it() {
+    let Some(server) = redis() else { return };
+    let source = Source::new().await;
+    source.write(1, 0).await;
+    let plain = on(&server, ROWS).layout(Layout::Plain).codec(Json);
+    let rows = plain.build().await.unwrap();
+    let tail = Tail::start(source.outbox.clone(), &invalidator(&rows));
+    source.drained().await;
+    // Bare values have no tags; nor will they ever.
+    source.record(&Notices::of(ROWS).tag("tenant:7")).await;
+    for value in 1..=5 {
+        hold_near(&rows, &source.db, 1).await;
+        source.write(1, value).await;
+        reads_as(&rows, &source.db, (1, value), PROMISED)
+            .await
+            .unwrap();
+    }
+    source.left(ROWS, 1).await;
+    let stats = tail.stats();
+    assert_eq!(stats.carried_out, 6, "{stats:?}");
+    assert!(stats.failed >= 1, "{stats:?}");
+    assert!(stats.longest < Duration::from_millis(900), "{stats:?}");
 }

@@ -33,8 +33,10 @@ pub(super) struct Ended {
     pub(super) cache: usize,
     /// Carried out, but still in the outbox.
     pub(super) undeleted: Vec<u64>,
-    /// Why not everything could be carried out.
+    /// Why some were given back, to be tried again soon.
     pub(super) failure: Option<Error>,
+    /// Why some were refused for what they are. They are in nobody's way.
+    pub(super) refusal: Option<Error>,
 }
 
 /// Says what became of a batch when it is dropped, so that no panic leaves a cache busy for ever.
@@ -50,6 +52,7 @@ impl Notifier {
             cache,
             undeleted: Vec::new(),
             failure: Some(Error::new(ErrorKind::Closed, message)),
+            refusal: None,
         };
         Notifier {
             ended: Some(ended),
@@ -77,6 +80,7 @@ struct Sorted {
     refused: Vec<u64>,
     unreadable: Vec<u64>,
     failure: Option<Error>,
+    refusal: Option<Error>,
 }
 
 impl Batch {
@@ -105,13 +109,13 @@ impl Batch {
                     counts.took(notice.age + took);
                     sorted.done.push(notice.id);
                 }
-                Err(error) => {
-                    let list = match is_passing(&error) {
-                        true => &mut sorted.given_back,
-                        false => &mut sorted.refused,
-                    };
-                    list.push(notice.id);
+                Err(error) if is_passing(&error) => {
+                    sorted.given_back.push(notice.id);
                     sorted.failure.get_or_insert(error);
+                }
+                Err(error) => {
+                    sorted.refused.push(notice.id);
+                    sorted.refusal.get_or_insert(error);
                 }
             }
         }
@@ -126,6 +130,7 @@ impl Batch {
             cache: self.cache,
             undeleted,
             failure: sorted.failure,
+            refusal: sorted.refusal,
         });
     }
 }

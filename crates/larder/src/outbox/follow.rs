@@ -221,7 +221,7 @@ impl Follower {
     /// Notes what became of a batch; tells whether there is more for the same cache.
     fn take_in(&mut self, ended: Ended) -> bool {
         let now = self.runtime.now();
-        let cache = self.targets[ended.cache].name();
+        let cache = self.targets[ended.cache].name().to_owned();
         let state = &mut self.caches[ended.cache];
         state.is_busy = false;
         let has_more = state.has_more && ended.failure.is_none();
@@ -236,6 +236,11 @@ impl Follower {
                     tracing::warn!(cache, %error, "outbox: notices wait; trying again");
                 }
             }
+        }
+        if let Some(error) = ended.refusal
+            && self.warns_of(&cache, "refused")
+        {
+            tracing::warn!(cache, %error, "outbox: notices are refused; trying again");
         }
         self.undeleted.extend(ended.undeleted);
         has_more
