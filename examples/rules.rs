@@ -74,6 +74,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Mistakes are told all at once, with what was meant.
     let mistaken = "[on.user]\nkye = { \"app:users\" = \"{id\" }\ntag = { \"a\" = \"{id\" }";
-    println!("{}", Rules::from_toml(mistaken).unwrap_err());
+    if let Err(error) = Rules::from_toml(mistaken) {
+        println!("{error}");
+    }
     Ok(())
 }

@@ -15,6 +15,8 @@ use crate::cache::Cache;
 #[cfg(feature = "msgpack")]
 use crate::codec::MessagePack;
 use crate::codec::Opaque;
+use crate::depend::Place;
+use crate::engine::areas::KnownAreas;
 use crate::engine::{Engine, Flights, Lives, Weigher};
 use crate::link;
 use crate::loader::{Cx, LoadFn, boxed_loader};
@@ -268,6 +270,7 @@ impl<K, V, C> Builder<K, V, C> {
         } else {
             View::unfenced()
         };
+        let place = Place::of(remote.as_deref());
         let near = Arc::new(NearCache::new(capacity, Reporter::new(self.listener), view));
         near.start_sweep(&runtime);
         let engine = Engine {
@@ -284,6 +287,8 @@ impl<K, V, C> Builder<K, V, C> {
             max_value: usize::try_from(max_value).unwrap_or(usize::MAX),
             flights: Flights::default(),
             tags: TagCells::default(),
+            areas: KnownAreas::default(),
+            place,
             counts: Counts::default(),
             closed: AtomicBool::new(false),
             last_version: AtomicU64::new(0),

@@ -1,5 +1,7 @@
 //! The cache as users hold it. Every method is a few lines over the engine.
 
+mod invalidate;
+
 use std::borrow::{Borrow, ToOwned};
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -310,14 +312,6 @@ where
         self.change_one(key, Change::Expire).await
     }
 
-    /// Removes every value of this cache. Values read from the source before the call are not
-    /// stored after it. On a remote tier the cost grows with the number of keys there.
-    #[doc(alias = "invalidate_all")]
-    pub async fn clear(&self) -> Result<()> {
-        self.check_open()?;
-        Box::pin(self.engine.clear()).await
-    }
-
     /// Whether a fresh value is there. Never loads. At most one round trip.
     #[doc(alias = "has")]
     pub async fn contains_key<Q>(&self, key: &Q) -> Result<bool>
@@ -390,7 +384,7 @@ where
     pub async fn close(&self) {
         self.engine.closed.store(true, Ordering::Relaxed);
         self.engine.flights.detach_all();
-        self.engine.near.clear();
+        self.engine.near.drop_all();
     }
 
     fn check_open(&self) -> Result<()> {
@@ -455,11 +449,14 @@ where
         loop {
             match self.engine.fly(&wire, &mut load).await {
                 Ok(landed) => {
+                    let stale = landed.stale;
+                    self.engine.read_in_load(&wire, &landed.entry, stale);
                     return Ok(self
                         .engine
                         .loaded(landed.entry, landed.source, landed.stale));
                 }
                 Err(Failure::Panicked(message)) => return Err(LoadError::Panicked(message)),
+                Err(Failure::Reentrant) => return Err(LoadError::Cache(reentrant())),
                 Err(Failure::Loader(error)) => match error.downcast::<E>() {
                     Ok(error) => return Err(LoadError::Loader(error)),
                     // Another caller's loader failed with an error of another type: ours has
@@ -498,6 +495,12 @@ where
             )),
         }
     }
+}
+
+fn reentrant() -> Error {
+    let message = "the loader asks, itself or through other loads, for the key that it is loading; \
+                   that could never end";
+    Error::new(ErrorKind::Load, message)
 }
 
 fn unfinished() -> Error {

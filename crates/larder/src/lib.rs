@@ -16,6 +16,7 @@ pub mod codec;
 pub mod embedded;
 pub mod outbox;
 
+mod depend;
 mod engine;
 mod link;
 mod near;
@@ -25,6 +26,7 @@ mod tags;
 
 pub use builder::{Builder, DefaultCodec};
 pub use cache::{Cache, Receipt};
+pub use depend::{tracked, untracked};
 pub use invalidator::{Delivery, Invalidator, InvalidatorBuilder};
 pub use loaded::{Loaded, Source};
 pub use loader::{Cx, LoadError};

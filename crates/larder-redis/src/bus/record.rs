@@ -31,6 +31,7 @@ fn change(rest: &mut Bytes) -> Option<BusChange> {
         3 => ChangeKind::Expired,
         4 => ChangeKind::TagBumped,
         5 => ChangeKind::Cleared,
+        6 => ChangeKind::Voided,
         _ => return None,
     };
     let version = Version(rest.try_get_u64().ok()?);
@@ -87,7 +88,7 @@ mod tests {
             let record = decode(&golden.slice(..length));
             assert_eq!(record.is_some(), sound.contains(&length), "{length}");
         }
-        for (at, byte) in [(0, 2), (17, 0), (17, 6), (26, 0xff)] {
+        for (at, byte) in [(0, 2), (17, 0), (17, 7), (26, 0xff)] {
             let mut bytes = GOLDEN.to_vec();
             bytes[at] = byte;
             assert_eq!(decode(&bytes.into()), None, "{at}");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ::bytes::Bytes;
 use futures_util::future::{join_all, join3};
+use larder_core::area::Area;
 use larder_core::error::{ErrorKind, Result};
 use larder_core::key::RawKey;
 use larder_core::outbox::What;
@@ -73,7 +74,7 @@ impl<V: Send + Sync + 'static> Target for Arc<Engine<V>> {
             let tags = invalidate_tags(self, sweep.tags);
             let clear = async {
                 match sweep.clear {
-                    true => self.clear().await,
+                    true => self.void(Area::ALL).await,
                     false => Ok(()),
                 }
             };

@@ -5,8 +5,10 @@
 mod support;
 
 mod api;
+mod areas;
 mod bus;
 mod costs;
+mod dependencies;
 mod loads;
 mod near;
 mod nodes;

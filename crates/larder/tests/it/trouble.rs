@@ -93,6 +93,7 @@ async fn a_change_that_fails_leaves_nothing_in_the_near_cache() {
                 _ => cache.clear().await,
             };
             assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Unavailable);
+            settle().await;
             assert_eq!(cache.stats().near.entries, 0, "{changed}");
         }
     }
