@@ -16,8 +16,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::area::MAX_AREA_BYTES;
 use crate::error::{Error, ErrorKind, Result};
-use crate::key::{Key, Name, wire_key};
+use crate::key::{Key, Name, escape, wire_key};
 use crate::limits::MAX_KEY_BYTES;
 use crate::runtime::BoxFuture;
 use crate::tag::MAX_TAG_BYTES;
@@ -34,19 +35,28 @@ pub enum What {
     Key(Bytes),
     /// Every entry that bears this tag.
     Tag(String),
+    /// The keys that begin so, in the form of keys.
+    Prefix(Bytes),
+    /// The keys that match, in the form of keys.
+    Pattern(Bytes),
+    /// What was made from the value of this key, in the form of keys; not the key itself.
+    Dependents(Bytes),
     /// All of the cache.
     Clear,
 }
 
 impl What {
     /// The words for its cases. Notices of other kinds come from later versions of Larder.
-    pub const KINDS: [&'static str; 3] = ["key", "tag", "clear"];
+    pub const KINDS: [&'static str; 6] = ["key", "tag", "prefix", "pattern", "dependents", "clear"];
 
     /// Which case it is, as outboxes keep it.
     pub fn kind(&self) -> &'static str {
         match self {
             What::Key(_) => "key",
             What::Tag(_) => "tag",
+            What::Prefix(_) => "prefix",
+            What::Pattern(_) => "pattern",
+            What::Dependents(_) => "dependents",
             What::Clear => "clear",
         }
     }
@@ -54,7 +64,8 @@ impl What {
     /// What outboxes keep beside the kind.
     pub fn body(&self) -> &[u8] {
         match self {
-            What::Key(key) => key,
+            What::Key(key) | What::Dependents(key) => key,
+            What::Prefix(area) | What::Pattern(area) => area,
             What::Tag(tag) => tag.as_bytes(),
             What::Clear => b"",
         }
@@ -64,6 +75,9 @@ impl What {
     pub fn read(kind: &str, body: Bytes) -> Result<What, String> {
         let what = match kind {
             "key" => What::Key(body),
+            "prefix" => What::Prefix(body),
+            "pattern" => What::Pattern(body),
+            "dependents" => What::Dependents(body),
             "tag" => match String::from_utf8(body.into()) {
                 Ok(tag) => What::Tag(tag),
                 Err(_) => return Err("the tag is not UTF-8".to_owned()),
@@ -78,7 +92,10 @@ impl What {
     /// Says what makes it impossible: a key or tag that is too long, a tag without text.
     pub fn check(&self) -> Result<(), String> {
         let (least, most) = match self {
-            What::Key(_) => (0, MAX_KEY_BYTES),
+            What::Key(_) | What::Dependents(_) => (0, MAX_KEY_BYTES),
+            What::Prefix(_) => (0, MAX_AREA_BYTES),
+            // An empty one matches nothing.
+            What::Pattern(_) => (1, MAX_AREA_BYTES),
             What::Tag(_) => (1, MAX_TAG_BYTES),
             What::Clear => (0, 0),
         };
@@ -152,6 +169,28 @@ impl Notices {
     /// Everything that bears a tag.
     pub fn tag(mut self, tag: impl Into<String>) -> Notices {
         self.add(What::Tag(tag.into()));
+        self
+    }
+
+    /// The keys that begin with `prefix`. An empty one is all of the cache.
+    pub fn prefix(mut self, prefix: &str) -> Notices {
+        self.add(What::Prefix(Bytes::copy_from_slice(&escape(prefix))));
+        self
+    }
+
+    /// The keys that match `pattern`, such as `search:shoes:page:*`.
+    pub fn pattern(mut self, pattern: &str) -> Notices {
+        self.add(What::Pattern(Bytes::copy_from_slice(&escape(pattern))));
+        self
+    }
+
+    /// What was made from the value of a key, and not the key itself. A [`key`](Notices::key) that
+    /// is invalidated takes its dependents with it.
+    pub fn dependents<K: Key + ?Sized>(mut self, key: &K) -> Notices {
+        match wire_key(b"", key) {
+            Ok(wire) => self.add(What::Dependents(Bytes::copy_from_slice(&wire))),
+            Err(error) => self.wrong.push(error.to_string()),
+        }
         self
     }
 

@@ -53,6 +53,13 @@ pub(crate) use plan::{Plan, Step, compile, report};
 /// whose key has several parts escapes it; because a rule does not know which of them it speaks of,
 /// a field with a `:` (or an empty one) invalidates both forms. At worst that is a needless miss.
 ///
+/// *Prefixes* and *patterns* are those of keys, in the same form. `*`, `?` and `[…]` mean something
+/// where the template has them, and nothing in the value of a field. A field may not end a prefix or
+/// stand beside a `*`, a `?` or a `[`: a user 7 would take the users 70 to 79 along, and an empty
+/// value everything. A cache keeps only its last 64 prefixes and patterns
+/// ([`invalidate_pattern`](crate::Cache::invalidate_pattern)); for values without end, such as users,
+/// tags are the better way.
+///
 /// *Tags* are texts without structure: fields stand in them as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "rules do nothing until an invalidator has them"]
@@ -80,15 +87,19 @@ struct Order {
 enum Kind {
     Key,
     Tag,
+    Prefix,
+    Pattern,
     Clear,
 }
 
 impl Kind {
     /// The words for them, in code and in configuration.
     #[cfg(feature = "toml")]
-    const ALL: [(&'static str, Kind); 3] = [
+    const ALL: [(&'static str, Kind); 5] = [
         ("key", Kind::Key),
         ("tag", Kind::Tag),
+        ("prefix", Kind::Prefix),
+        ("pattern", Kind::Pattern),
         ("clear", Kind::Clear),
     ];
 }
@@ -147,6 +158,17 @@ impl Rule {
     /// Invalidates everything in a cache that bears a tag.
     pub fn tag(self, cache: &str, template: &str) -> Rule {
         self.add(Kind::Tag, cache, template)
+    }
+
+    /// Invalidates the keys of a cache that begin so. The key that is the prefix without its last
+    /// `:` is not among them.
+    pub fn prefix(self, cache: &str, template: &str) -> Rule {
+        self.add(Kind::Prefix, cache, template)
+    }
+
+    /// Invalidates the keys of a cache that match.
+    pub fn pattern(self, cache: &str, template: &str) -> Rule {
+        self.add(Kind::Pattern, cache, template)
     }
 
     /// Invalidates all of a cache.

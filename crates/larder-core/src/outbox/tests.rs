@@ -17,6 +17,9 @@ fn keys_are_written_as_the_cache_writes_them() {
         .key(&("a:b", 1u8))
         .keys(&[8u64, 9])
         .tag("tenant: 7")
+        .prefix("a b:")
+        .pattern("a b:*")
+        .dependents(&("a:b", 1u8))
         .and("app:pages")
         .clear();
     let expected = [
@@ -26,6 +29,9 @@ fn keys_are_written_as_the_cache_writes_them() {
         ("app:users", "key", "8"),
         ("app:users", "key", "9"),
         ("app:users", "tag", "tenant: 7"),
+        ("app:users", "prefix", "a%20b:"),
+        ("app:users", "pattern", "a%20b:*"),
+        ("app:users", "dependents", "a%3Ab:1"),
         ("app:pages", "clear", ""),
     ];
     let expected = expected.map(|(cache, kind, body)| (cache.to_owned(), kind, body.to_owned()));
@@ -46,7 +52,9 @@ fn everything_that_is_wrong_is_reported_at_once() {
         .tag("")
         .and("ok")
         .key(&"x".repeat(MAX_KEY_BYTES + 1))
-        .tag("t".repeat(MAX_TAG_BYTES + 1));
+        .tag("t".repeat(MAX_TAG_BYTES + 1))
+        .pattern("")
+        .prefix(&"p".repeat(MAX_AREA_BYTES + 1));
     let error = notices.check().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     for said in [
@@ -54,6 +62,8 @@ fn everything_that_is_wrong_is_reported_at_once() {
         "the tag has 0 bytes; it must have 1 to 256",
         "the key has 65537 bytes",
         "ok: the tag has 257 bytes",
+        "ok: the pattern has 0 bytes; it must have 1 to 256",
+        "ok: the prefix has 257 bytes",
     ] {
         assert!(error.to_string().contains(said), "{error}");
     }
@@ -73,6 +83,9 @@ fn every_kind_reads_back_and_others_are_refused_with_a_reason() {
         What::Key(Bytes::from_static(b"7")),
         What::Key(Bytes::new()),
         What::Tag("tenant:7".into()),
+        What::Prefix(Bytes::new()),
+        What::Pattern(Bytes::from_static(b"*")),
+        What::Dependents(Bytes::from_static(b"7")),
         What::Clear,
     ];
     for what in whats {
@@ -81,7 +94,7 @@ fn every_kind_reads_back_and_others_are_refused_with_a_reason() {
         assert_eq!(What::read(what.kind(), body), Ok(what));
     }
     for (kind, body, said) in [
-        ("dependents", &b"7"[..], "no notices of kind \"dependents\""),
+        ("region", &b"7"[..], "no notices of kind \"region\""),
         ("tag", b"", "the tag has 0 bytes"),
         ("tag", b"\xff", "not UTF-8"),
     ] {

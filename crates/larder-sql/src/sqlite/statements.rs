@@ -31,7 +31,7 @@ macro_rules! is_free {
 /// The kinds that this version knows: [`larder_core::outbox::What::KINDS`].
 macro_rules! is_known {
     () => {
-        "kind IN ('key', 'tag', 'clear')"
+        "kind IN ('key', 'tag', 'prefix', 'pattern', 'dependents', 'clear')"
     };
 }
 

@@ -43,6 +43,9 @@ async fn what_is_recorded_is_found_as_it_was_the_oldest_first() {
         .key(&1i64)
         .key(&("a:b", 2u8))
         .tag("tenant:7")
+        .prefix("a:")
+        .pattern("a:*:b")
+        .dependents(&1i64)
         .clear();
     let recorded = source.record(&notices).await;
     let later = source.record(&Notices::of(ROWS).key("later")).await;
@@ -264,7 +267,7 @@ async fn later_kinds_stay_and_broken_notices_say_why() {
     run(
         &source,
         "INSERT INTO larder_outbox_v1 (cache, kind, body) VALUES
-            ('app:rows', 'dependents', '1'), ('app:rows', 'tag', ''), ('app:rows', 'tag', x'ff');",
+            ('app:rows', 'region', '1'), ('app:rows', 'tag', ''), ('app:rows', 'tag', x'ff');",
     )
     .await;
     let found = source.claim(MINUTE).await;

@@ -1,17 +1,18 @@
 //! Who follows an outbox: one, several, one that died, one that does not know everything.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::{
-    PROMISED, ROWS, SOON, Source, Watched, eventually, hold_near, invalidator, node, on, read,
-    reads_as, redis,
+    PROMISED, ROWS, SOON, Source, Watched, eventually, hold_near, invalidator, node, on, reads_as,
+    redis,
 };
+use larder::Invalidator;
 use larder::TokioRuntime;
 use larder::core::Runtime;
 use larder::core::outbox::Notices;
 use larder::outbox::Tail;
-use larder::{Invalidator, Source as Found};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_tails_share_the_work_and_lose_nothing() {
@@ -117,7 +118,7 @@ async fn what_cannot_be_understood_stays_and_is_in_nobodys_way() {
     let ids: Vec<i64> = (0..1_000).collect();
     // More than one batch of each, and all of it before the one notice that matters.
     source.record(&Notices::of("app:foreign").keys(&ids)).await;
-    for (kind, body, count) in [("dependents", "7", 600), ("tag", "", 600)] {
+    for (kind, body, count) in [("region", "7", 600), ("tag", "", 600)] {
         let insert = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
              INSERT INTO larder_outbox_v1 (cache, kind, body) SELECT 'app:rows', ?, ? FROM n";
         let insert = sqlx::query(insert).bind(count).bind(kind).bind(body);
@@ -147,44 +148,59 @@ async fn what_cannot_be_understood_stays_and_is_in_nobodys_way() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tags_and_clears_are_carried_out_as_well() {
+async fn every_kind_of_notice_is_carried_out() {
     let Some(server) = redis() else { return };
     let source = Source::new().await;
-    source.write(1, 1).await;
-    source.write(2, 2).await;
     let rows = node(&server).await;
+    let sums = on(&server, "app:sums").build().await.unwrap();
     let other = node(&server).await;
     let _tail = Tail::start(source.outbox.clone(), &invalidator(&other));
-    source.drained().await;
-    let tagged = async |id: i64| {
-        let load = move |cx: larder::Cx<i64>| async move {
-            cx.tag(format!("row {id}"));
-            Ok::<_, std::convert::Infallible>(id)
+    let fill = async || {
+        for id in [1, 21, 22, 31, 40] {
+            let load = move |cx: larder::Cx<i64>| async move {
+                cx.tag(format!("row {id}"));
+                Ok::<_, Infallible>(id)
+            };
+            rows.get_or_load(&id, load).await.unwrap();
+        }
+        // Made from row 40.
+        let rows = rows.clone();
+        let load = move |_| async move {
+            let row = rows.get(&40).await.unwrap();
+            Ok::<_, Infallible>(*row.unwrap() * 2)
         };
-        rows.get_or_load(&id, load).await.unwrap().source()
+        sums.get_or_load(&1, load).await.unwrap();
     };
-    tagged(1).await;
-    tagged(2).await;
-    assert!((tagged(1).await, tagged(2).await) == (Found::Near, Found::Near));
-    source.record(&Notices::of(ROWS).tag("row 1")).await;
-    gone(&rows, 1).await;
-    assert_eq!(tagged(2).await, Found::Near);
-    source.record(&Notices::of(ROWS).clear()).await;
-    gone(&rows, 2).await;
-    assert_eq!(read(&rows, &source.db, 2).await, 2);
+    let all = [1, 21, 22, 31, 40];
+    for (notices, gone, sum_stays) in [
+        (Notices::of(ROWS).key(&1i64), &[1][..], true),
+        (Notices::of(ROWS).tag("row 1"), &[1], true),
+        // A part of a cache takes along whatever was made from that cache.
+        (Notices::of(ROWS).prefix("2"), &[21, 22], false),
+        (Notices::of(ROWS).pattern("?1"), &[21, 31], false),
+        (Notices::of(ROWS).dependents(&40i64), &[], false),
+        (Notices::of(ROWS).clear(), &all, false),
+    ] {
+        fill().await;
+        source.record(&notices).await;
+        source.drained().await;
+        for id in all {
+            settled(&rows, id, !gone.contains(&id)).await;
+        }
+        settled(&sums, 1, sum_stays).await;
+    }
 }
 
-/// Waits until no tier has the key.
-async fn gone(rows: &crate::support::Rows, id: i64) {
+/// Waits until the key is there, or not.
+async fn settled(rows: &crate::support::Rows, id: i64, is_there: bool) {
     let rows = rows.clone();
     eventually(PROMISED, "an invalidation", move || {
         let rows = rows.clone();
-        async move { rows.get(&id).await.unwrap().is_none() }
+        async move { rows.contains_key(&id).await.unwrap() == is_there }
     })
     .await
-    .unwrap();
+    .unwrap_or_else(|error| panic!("{id} {is_there}: {error}"));
 }
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tail_that_is_dropped_or_stopped_is_gone() {
     let Some(server) = redis() else { return };

@@ -26,6 +26,8 @@ struct Checked {
 enum Checks {
     Key(Template),
     Tag(Template),
+    Prefix(Template),
+    Pattern(Template),
     Clear,
 }
 
@@ -105,6 +107,8 @@ fn check(order: &Order) -> Result<Checks, String> {
     match order.kind {
         Kind::Key => Template::parse_key(&order.template).map(Checks::Key),
         Kind::Tag => Template::parse(&order.template).map(Checks::Tag),
+        Kind::Prefix => Template::parse_prefix(&order.template).map(Checks::Prefix),
+        Kind::Pattern => Template::parse_pattern(&order.template).map(Checks::Pattern),
         Kind::Clear => Ok(Checks::Clear),
     }
     .map_err(blame)
@@ -115,6 +119,8 @@ fn label(order: &Order) -> String {
     match order.kind {
         Kind::Key => format!("the key {template:?} of {cache}"),
         Kind::Tag => format!("the tag {template:?} of {cache}"),
+        Kind::Prefix => format!("the prefix {template:?} of {cache}"),
+        Kind::Pattern => format!("the pattern {template:?} of {cache}"),
         Kind::Clear => format!("all of {cache}"),
     }
 }
@@ -164,7 +170,10 @@ impl Plan {
 impl Checks {
     fn fields(&self) -> impl Iterator<Item = &str> {
         let template = match self {
-            Checks::Key(template) | Checks::Tag(template) => Some(template),
+            Checks::Key(template)
+            | Checks::Tag(template)
+            | Checks::Prefix(template)
+            | Checks::Pattern(template) => Some(template),
             Checks::Clear => None,
         };
         template.into_iter().flat_map(Template::fields)
@@ -174,6 +183,14 @@ impl Checks {
         let whats = match self {
             Checks::Key(template) => template.keys(fields)?.into_iter().map(What::Key).collect(),
             Checks::Tag(template) => vec![What::Tag(template.text(fields))],
+            Checks::Prefix(template) => {
+                let prefixes = template.prefixes(fields).into_iter();
+                prefixes.map(What::Prefix).collect()
+            }
+            Checks::Pattern(template) => {
+                let patterns = template.patterns(fields).into_iter();
+                patterns.map(What::Pattern).collect()
+            }
             Checks::Clear => vec![What::Clear],
         };
         let problem = whats.iter().find_map(|what| what.check().err());

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use ::bytes::Bytes;
 use larder_core::error::Result;
-use larder_core::key::{Key, KeyWriter, wire_key};
+use larder_core::glob;
+use larder_core::key::{Key, KeyWriter, escape, wire_key};
 
 /// The fields of an event.
 pub(super) type Fields = BTreeMap<String, String>;
@@ -75,6 +76,52 @@ impl Template {
         }
     }
 
+    /// Reads the template of a prefix. It may end with a `:`, and may not end with a field, because
+    /// the prefix `7` is that of `70` too.
+    pub(super) fn parse_prefix(text: &str) -> Result<Template, String> {
+        let template = Template::parse(text)?;
+        match &template.0[..] {
+            [.., Piece::Field(field), Piece::Text(end)] if end.is_empty() => Err(format!(
+                "ends with {{{field}}}, so that 7 would take 70 along; end it with a ':'"
+            )),
+            _ => Ok(template),
+        }
+    }
+
+    /// Reads the template of a pattern, in which no field may stand beside, or in, what stands for
+    /// other characters.
+    pub(super) fn parse_pattern(text: &str) -> Result<Template, String> {
+        // A backslash would make the one ordinary that protects the value.
+        let is_wild = |c: char| "*?[]\\".contains(c);
+        let template = Template::parse(text)?;
+        let (mut before, mut in_class) = (false, false);
+        for (at, piece) in template.0.iter().enumerate() {
+            match piece {
+                Piece::Text(text) => {
+                    before = text.ends_with(is_wild);
+                    in_class = text.chars().fold(in_class, |open, c| match c {
+                        '[' => true,
+                        ']' => false,
+                        _ => open,
+                    });
+                }
+                Piece::Field(field) => {
+                    let behind = match template.0.get(at + 1) {
+                        Some(Piece::Text(text)) => text.starts_with(is_wild),
+                        _ => false,
+                    };
+                    if before || behind || in_class {
+                        return Err(format!(
+                            "has {{{field}}} beside a wild card, so that 7 would take 70 along; \
+                             put a ':' in between"
+                        ));
+                    }
+                }
+            }
+        }
+        Ok(template)
+    }
+
     /// The fields that it names.
     pub(super) fn fields(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {
@@ -100,6 +147,45 @@ impl Template {
             keys.push(Bytes::copy_from_slice(&as_text));
         }
         Ok(keys)
+    }
+
+    /// The beginnings of keys, in both forms.
+    pub(super) fn prefixes(&self, fields: &Fields) -> Vec<Bytes> {
+        self.both(fields, |value| value)
+    }
+
+    /// The patterns for keys, in both forms.
+    pub(super) fn patterns(&self, fields: &Fields) -> Vec<Bytes> {
+        self.both(fields, |value| glob::escape(&value))
+    }
+
+    /// The template as a part of keys, in both forms; `quote` makes values harmless.
+    fn both(&self, fields: &Fields, quote: impl Fn(Vec<u8>) -> Vec<u8>) -> Vec<Bytes> {
+        let value = |field: &str| fields.get(field).map_or("", String::as_str);
+        let written = |piece: &Piece, in_parts: bool| match piece {
+            Piece::Text(text) => escape(text).to_vec(),
+            Piece::Field(field) if in_parts => {
+                let escaped = escape(value(field)).to_vec();
+                let text = String::from_utf8_lossy(&escaped).replace(':', "%3A");
+                quote(text.into_bytes())
+            }
+            Piece::Field(field) => quote(escape(value(field)).to_vec()),
+        };
+        let part = |pieces: &Vec<Piece>| {
+            let part: Vec<u8> = pieces.iter().flat_map(|it| written(it, true)).collect();
+            match part.is_empty() && !pieces.is_empty() {
+                true => b"%e".to_vec(),
+                false => part,
+            }
+        };
+        let parts: Vec<Vec<u8>> = self.parts().iter().map(part).collect();
+        let as_parts = parts.join(&b':');
+        let as_text: Vec<u8> = self.0.iter().flat_map(|it| written(it, false)).collect();
+        let mut both = vec![Bytes::from(as_parts)];
+        if as_text != both[0] {
+            both.push(Bytes::from(as_text));
+        }
+        both
     }
 
     /// What stands between the `:` of the template itself.

@@ -69,6 +69,60 @@ fn braces_and_stars_in_a_value_are_nothing_but_text() {
     }
 }
 
+fn texts(found: Vec<::bytes::Bytes>) -> Vec<String> {
+    let text = |bytes: ::bytes::Bytes| String::from_utf8(bytes.to_vec()).unwrap();
+    found.into_iter().map(text).collect()
+}
+
+#[test]
+fn a_value_in_a_pattern_or_a_prefix_matches_nothing_but_itself() {
+    let pattern = Template::parse_pattern("user:{id}:*").unwrap();
+    let patterns = |id: &str| texts(pattern.patterns(&fields(&[("id", id)])));
+    assert_eq!(patterns("7"), ["user:7:*"]);
+    assert_eq!(patterns("*"), ["user:\\*:*"]);
+    assert_eq!(patterns("[a-z]?\\"), ["user:\\[a\\-z\\]\\?\\\\:*"]);
+    assert_eq!(patterns("a b"), ["user:a%20b:*"]);
+    assert_eq!(patterns(""), ["user:%e:*", "user::*"]);
+    assert_eq!(patterns("a:b"), ["user:a%3Ab:*", "user:a:b:*"]);
+    let prefix = Template::parse_prefix("user:{id}:").unwrap();
+    let prefixes = |id: &str| texts(prefix.prefixes(&fields(&[("id", id)])));
+    assert_eq!(prefixes("7"), ["user:7:"]);
+    assert_eq!(prefixes("*"), ["user:*:"]);
+    assert_eq!(prefixes("a:b"), ["user:a%3Ab:", "user:a:b:"]);
+    assert_eq!(prefixes(""), ["user:%e:", "user::"]);
+}
+
+#[test]
+fn patterns_and_prefixes_that_would_take_others_along_are_refused() {
+    for template in [
+        "user:{id}*",
+        "*{id}",
+        "{id}?",
+        "[a{id}c]",
+        "x:{a}[0-9]",
+        "*:\\{id}",
+    ] {
+        let problem = Template::parse_pattern(template).unwrap_err();
+        assert!(
+            problem.contains("beside a wild card"),
+            "{template}: {problem}"
+        );
+    }
+    for template in ["user:{id}", "{id}", "{a}{b}"] {
+        let problem = Template::parse_prefix(template).unwrap_err();
+        assert!(
+            problem.contains("would take 70 along"),
+            "{template}: {problem}"
+        );
+    }
+    for template in ["user:{id}:*", "{id}", "*:{id}", "page:?"] {
+        assert!(Template::parse_pattern(template).is_ok(), "{template}");
+    }
+    for template in ["user:{id}:", "user:", "user"] {
+        assert!(Template::parse_prefix(template).is_ok(), "{template}");
+    }
+}
+
 #[test]
 fn templates_that_cannot_be_read_say_what_is_wrong_and_where() {
     for (template, said) in [
@@ -155,6 +209,8 @@ fn rules_in_toml_are_the_rules_in_code() {
         [on.user]
         key = { "app:users" = ["{id}", "{id}:profile"], "app:names" = "{id}" }
         tag = { "app:orders" = "user:{id}" }
+        prefix = { "app:users" = "{id}:" }
+        pattern = { "app:search" = "user:{id}:*" }
         clear = ["app:front-page", "app:menu"]
 
         [on.shop.tag]
@@ -171,6 +227,8 @@ fn rules_in_toml_are_the_rules_in_code() {
                 .key("app:names", "{id}")
                 .key("app:users", "{id}")
                 .key("app:users", "{id}:profile")
+                .pattern("app:search", "user:{id}:*")
+                .prefix("app:users", "{id}:")
                 .tag("app:orders", "user:{id}")
         });
     assert_eq!(Rules::from_toml(text).unwrap(), code);

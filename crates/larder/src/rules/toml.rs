@@ -1,4 +1,4 @@
-//! Rules as configuration: `[on.<event>]`, and in it `key`, `tag` and `clear`.
+//! Rules as configuration: `[on.<event>]`, and in it `key`, `tag`, `prefix`, `pattern` and `clear`.
 
 use ::toml::Spanned;
 use ::toml::de::{DeString, DeTable, DeValue};

@@ -136,6 +136,46 @@ async fn a_key_with_a_colon_is_met_in_caches_of_parts_and_in_caches_of_texts() {
 }
 
 #[tokio::test]
+async fn patterns_and_prefixes_take_what_they_say_and_a_star_in_an_id_takes_nothing() {
+    let shop = Shop::new().await;
+    let rules = Rules::new().on("search", |rule| {
+        rule.pattern("app:pages", "search:{query}:page:*")
+            .prefix("app:fields", "{query}:")
+    });
+    let invalidator = shop.invalidator(rules);
+    let pages = ["search:a b:page:1", "search:a b:page:2", "search:c:page:1"];
+    for page in pages {
+        shop.pages.insert(page, 1).await.unwrap();
+    }
+    let field = |query: &str| (query.to_owned(), "hits".to_owned());
+    for query in ["a b", "a bc"] {
+        shop.fields.insert(&field(query), 1).await.unwrap();
+    }
+    for query in ["*", "", "search:*", "?"] {
+        let _ = invalidator
+            .event("search", [("query", query)])
+            .await
+            .unwrap();
+    }
+    for page in pages {
+        assert!(shop.pages.contains_key(page).await.unwrap(), "{page}");
+    }
+    let _ = invalidator
+        .event("search", [("query", "a b")])
+        .await
+        .unwrap();
+    for (page, stays) in pages.into_iter().zip([false, false, true]) {
+        assert_eq!(
+            shop.pages.contains_key(page).await.unwrap(),
+            stays,
+            "{page}"
+        );
+    }
+    assert!(!shop.fields.contains_key(&field("a b")).await.unwrap());
+    assert!(shop.fields.contains_key(&field("a bc")).await.unwrap());
+}
+
+#[tokio::test]
 async fn a_whole_cache_can_be_cleared_by_an_event() {
     let shop = Shop::new().await;
     shop.fill().await;
