@@ -23,6 +23,7 @@ pub mod area;
 pub mod freshness;
 pub mod lane;
 pub mod tag;
+pub mod ticket;
 pub mod tombstone;
 pub mod version;
 

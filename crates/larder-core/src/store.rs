@@ -5,6 +5,7 @@
 //! every implementation mounts.
 
 use std::future::Future;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::area::{Area, Areas};
 use crate::bus::Bus;
 use crate::codec::CodecId;
 use crate::error::Result;
+use crate::lane::Position;
 use crate::record::{Kind, Life, Record};
 use crate::runtime::{BoxFuture, Timestamp};
 use crate::space::Space;
@@ -184,6 +186,14 @@ pub struct Batch {
     pub checks: SmallVec<[(Bytes, Expect); 1]>,
     /// Done one after the other if they do.
     pub writes: SmallVec<[(Bytes, Write); 1]>,
+    /// The node that makes the changes, for those who read the log; 0 when it has no number.
+    pub origin: u32,
+    /// Records that are put travel with what is pushed, up to
+    /// [`MAX_CARRIED`](crate::bus::MAX_CARRIED) bytes in all: readers need not fetch them.
+    pub carry: bool,
+    /// Writes a record into the log, if there is one, even if nothing changes: by it shows who
+    /// reads the log, and how soon.
+    pub probe: bool,
 }
 
 impl Batch {
@@ -192,6 +202,21 @@ impl Batch {
         let mut batch = Batch::default();
         batch.writes.push((key, write));
         batch
+    }
+
+    /// No change, and a record in the log all the same.
+    pub fn probe() -> Batch {
+        Batch {
+            probe: true,
+            ..Batch::default()
+        }
+    }
+
+    /// Says who makes the changes.
+    #[must_use]
+    pub fn by(mut self, origin: u32) -> Batch {
+        self.origin = origin;
+        self
     }
 
     /// Adds a condition.
@@ -220,11 +245,67 @@ pub struct Outcome {
     pub existed: bool,
 }
 
+/// What became of the writes of a batch, in order, and where the log tells of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcomes {
+    each: SmallVec<[Outcome; 1]>,
+    /// The place of the batch in the log; the last one, if it was divided. `None` if nothing was
+    /// changed, or if the shard has no log now: then nobody reads it.
+    pub position: Option<Position>,
+}
+
+impl Outcomes {
+    /// The same with a place in the log.
+    #[must_use]
+    pub fn at(mut self, position: Option<Position>) -> Outcomes {
+        self.position = position;
+        self
+    }
+
+    /// Adds what became of further writes of the batch, which have a later place in the log.
+    pub fn append(&mut self, more: Outcomes) {
+        self.position = more.position.or(self.position);
+        self.each.extend(more.each);
+    }
+}
+
+impl From<SmallVec<[Outcome; 1]>> for Outcomes {
+    fn from(each: SmallVec<[Outcome; 1]>) -> Outcomes {
+        Outcomes {
+            each,
+            position: None,
+        }
+    }
+}
+
+impl FromIterator<Outcome> for Outcomes {
+    fn from_iter<I: IntoIterator<Item = Outcome>>(outcomes: I) -> Outcomes {
+        Outcomes::from(outcomes.into_iter().collect::<SmallVec<_>>())
+    }
+}
+
+impl IntoIterator for Outcomes {
+    type Item = Outcome;
+    type IntoIter = smallvec::IntoIter<[Outcome; 1]>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.each.into_iter()
+    }
+}
+
+impl Deref for Outcomes {
+    type Target = [Outcome];
+
+    fn deref(&self) -> &[Outcome] {
+        &self.each
+    }
+}
+
 /// The result of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Committed {
     /// All writes took place; one outcome for each, in order.
-    Done(SmallVec<[Outcome; 1]>),
+    Done(Outcomes),
     /// Nothing took place: the check with this index did not hold.
     Refused(usize),
 }

@@ -1,6 +1,7 @@
 //! The cache as users hold it. Every method is a few lines over the engine.
 
 mod invalidate;
+mod session;
 
 use std::borrow::{Borrow, ToOwned};
 use std::error::Error as StdError;
@@ -17,6 +18,9 @@ use crate::loader::{Cx, Failure, LoadError, LoadFn, Orders};
 use crate::near::Cause;
 use crate::observe::{NearStats, Stats};
 use crate::options::{InsertOptions, Policy};
+use crate::receipt::Receipt;
+
+pub use session::Session;
 
 /// A cache of values of type `V` under keys of type `K`.
 ///
@@ -47,20 +51,6 @@ impl<K, V> Clone for Cache<K, V> {
             engine: self.engine.clone(),
             loader: self.loader.clone(),
         }
-    }
-}
-
-/// What became of a change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a receipt tells how much was removed; drop it with `let _ =` if that does not matter"]
-pub struct Receipt {
-    existed: Vec<bool>,
-}
-
-impl Receipt {
-    /// How many of the keys had a value.
-    pub fn existed(&self) -> usize {
-        self.existed.iter().filter(|existed| **existed).count()
     }
 }
 
@@ -206,7 +196,7 @@ where
     /// [`ErrorKind::Codec`] and [`ErrorKind::TooLarge`]: nothing was stored. Others: it is open
     /// whether the value was stored; the near cache has forgotten the key.
     #[doc(alias("set", "put"))]
-    pub async fn insert<Q>(&self, key: &Q, value: V) -> Result<()>
+    pub async fn insert<Q>(&self, key: &Q, value: V) -> Result<Receipt>
     where
         K: Borrow<Q>,
         Q: Key + Sync + ?Sized,
@@ -215,19 +205,19 @@ where
     }
 
     /// Stores a value with a life of its own. See [`insert`](Cache::insert).
-    pub async fn insert_with<Q>(&self, key: &Q, value: V, options: InsertOptions) -> Result<()>
+    pub async fn insert_with<Q>(&self, key: &Q, value: V, options: InsertOptions) -> Result<Receipt>
     where
         K: Borrow<Q>,
         Q: Key + Sync + ?Sized,
     {
         let change = self.insertion(key, value, options)?;
-        Box::pin(self.engine.change(vec![change])).await.map(drop)
+        Box::pin(self.engine.change(vec![change])).await
     }
 
     /// Stores several values. One round trip; on a remote tier they are stored together, in
     /// groups of at most 64. See [`insert`](Cache::insert).
     #[doc(alias = "batch")]
-    pub async fn insert_many<Q>(&self, values: impl IntoIterator<Item = (Q, V)>) -> Result<()>
+    pub async fn insert_many<Q>(&self, values: impl IntoIterator<Item = (Q, V)>) -> Result<Receipt>
     where
         K: Borrow<Q>,
         Q: Key + Sync,
@@ -236,7 +226,7 @@ where
             .into_iter()
             .map(|(key, value)| self.insertion(&key, value, InsertOptions::new()))
             .collect::<Result<_>>()?;
-        Box::pin(self.engine.change(changes)).await.map(drop)
+        Box::pin(self.engine.change(changes)).await
     }
 
     /// Removes a value from all tiers of this process and from the remote tier, for good: a load
@@ -271,9 +261,7 @@ where
             .into_iter()
             .map(invalidate)
             .collect::<Result<Vec<_>>>()?;
-        Ok(Receipt {
-            existed: Box::pin(self.engine.change(changes)).await?,
-        })
+        Box::pin(self.engine.change(changes)).await
     }
 
     /// Makes every value void that bears this tag, in all tiers and processes, and every load under
@@ -396,9 +384,7 @@ where
         Q: Key + Sync + ?Sized,
     {
         let changes = vec![(self.engine.key(key)?, change)];
-        Ok(Receipt {
-            existed: Box::pin(self.engine.change(changes)).await?,
-        })
+        Box::pin(self.engine.change(changes)).await
     }
 
     fn insertion<Q>(

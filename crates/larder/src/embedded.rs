@@ -13,6 +13,7 @@ mod data;
 mod keyspace;
 mod lease;
 mod log;
+mod readers;
 mod shard;
 mod sweep;
 mod tags;

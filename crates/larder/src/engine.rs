@@ -14,6 +14,7 @@ mod keep;
 mod load;
 mod read;
 mod tagging;
+mod ticketed;
 mod write;
 
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use larder_core::codec::Codec;
 use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::freshness::NearLife;
 use larder_core::key::{Key, KeyHasher, Name, WireKey, wire_key};
-use larder_core::lane::LEASE;
+use larder_core::lane::{LEASE, Position};
 use larder_core::record::{Expiry, Life};
 use larder_core::runtime::{Mono, Runtime};
 use larder_core::space::Space;
@@ -35,14 +36,17 @@ use larder_core::tag::{Cut, Tags};
 use larder_core::version::Version;
 use tokio::sync::oneshot;
 
+use crate::coherence::Coherence;
 use crate::depend::{Depends, Place};
 use crate::loaded::{Loaded, Source};
 use crate::near::{Entry, EntryMeta, Near, NearKey, NearSnapshot};
 use crate::observe::Counts;
 use crate::options::WhenFenced;
+use crate::receipt::Receipt;
 use crate::tags::{EntryTags, TagCells};
 use areas::KnownAreas;
 pub(crate) use flight::{Flights, Load};
+pub(crate) use ticketed::Standing;
 pub(crate) use write::Change;
 
 /// Weighs a value, in bytes.
@@ -66,6 +70,7 @@ pub(crate) struct Engine<V> {
     pub(crate) tags: TagCells,
     pub(crate) areas: KnownAreas,
     pub(crate) place: Option<Place>,
+    pub(crate) coherence: Coherence,
     pub(crate) counts: Counts,
     pub(crate) closed: AtomicBool,
     pub(crate) last_version: AtomicU64,
@@ -323,6 +328,20 @@ impl<V: Send + Sync + 'static> Engine<V> {
 
     pub(crate) fn loaded(&self, entry: Arc<Entry<V>>, source: Source, stale: bool) -> Loaded<V> {
         Loaded::new(entry, source, stale, self.runtime.now())
+    }
+
+    /// The receipt of a change that the remote tier has just acknowledged.
+    pub(crate) fn receipt(&self, existed: Vec<bool>, position: Option<Position>) -> Receipt {
+        let receipt = Receipt::of(existed);
+        match &self.remote {
+            Some(store) => receipt.logged(
+                position,
+                (self.coherence.lane, &self.coherence.node),
+                store,
+                &self.runtime,
+            ),
+            None => receipt,
+        }
     }
 
     /// Counts an error of the remote tier and passes it on.

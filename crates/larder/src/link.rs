@@ -12,12 +12,13 @@ mod poller;
 use std::sync::{Arc, Weak};
 
 use larder_core::area::Area;
-use larder_core::bus::{BusRecord, ChangeKind};
+use larder_core::bus::{BusRecord, ChangeKind, Reader};
 use larder_core::key::WireKey;
 use larder_core::lane::{Arrival, Gap, Lane, PollSent, Position};
 use larder_core::mutant::Mutant;
 use larder_core::store::Store;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::engine::{Engine, EngineKey};
 use crate::observe::count;
@@ -30,10 +31,19 @@ pub(crate) fn start<V: Send + Sync + 'static>(engine: &Arc<Engine<V>>) {
     if store.describe().bus.is_none() {
         return;
     }
+    let node = &engine.coherence.node;
     let link = Arc::new(Link {
         engine: Arc::downgrade(engine),
         lane: Mutex::default(),
         store,
+        reader: Reader {
+            node: node.number,
+            name: node.name.clone(),
+            cache: engine.name.as_str().into(),
+            applied: None,
+            leaves: false,
+        },
+        nudged: Notify::new(),
     });
     engine.runtime.spawn(Box::pin(listener::run(
         link.clone(),
@@ -49,6 +59,10 @@ struct Link<V> {
     engine: Weak<Engine<V>>,
     lane: Mutex<Lane>,
     store: Arc<dyn Store>,
+    /// What the shard is told of this cache, but for how far it has read.
+    reader: Reader,
+    /// Somebody asked for a poll.
+    nudged: Notify,
 }
 
 impl<V: Send + Sync + 'static> Link<V> {
@@ -219,5 +233,6 @@ impl<V: Send + Sync + 'static> Engine<V> {
             self.flights.detach_all();
         }
         view.set_lease(lane.lease_until());
+        self.coherence.set_applied(lane.position());
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::limits::MAX_KEYS_PER_SCRIPT;
 use larder_core::record::Kind;
-use larder_core::store::{Batch, Committed, Expect, Outcome, Write};
+use larder_core::store::{Batch, Committed, Expect, Outcome, Outcomes, Write};
 use larder_core::tag::Cut;
 use larder_core::version::Version;
 use redis::Cmd;
@@ -38,14 +38,14 @@ impl PlainStore {
         if keys <= MAX_KEYS_PER_SCRIPT {
             return self.commit_part(&[], &batch.writes).await;
         }
-        let mut done = SmallVec::with_capacity(keys);
+        let mut done = Outcomes::default();
         for part in batch.writes.chunks(MAX_KEYS_PER_SCRIPT * CALLS_PER_TRIP) {
             let chunks = || part.chunks(MAX_KEYS_PER_SCRIPT);
             let calls: Vec<Cmd> = chunks().map(|writes| self.call(&[], writes)).collect();
             let answers = self.tier.run_all(&PLAIN_COMMIT, &calls).await?;
             for (answer, writes) in answers.into_iter().zip(chunks()) {
                 if let Committed::Done(part) = outcomes(answer, writes)? {
-                    done.extend(part);
+                    done.append(part);
                 }
             }
         }
@@ -86,7 +86,7 @@ fn outcomes(mut reply: Reply, writes: &Writes) -> Result<Committed> {
     if let Ok(check) = usize::try_from(reply.int()?) {
         return Ok(Committed::Refused(check));
     }
-    let mut done = SmallVec::with_capacity(writes.len());
+    let mut done: SmallVec<[Outcome; 1]> = SmallVec::with_capacity(writes.len());
     for (_, write) in writes {
         done.push(Outcome {
             version: version_after(write),
@@ -94,7 +94,7 @@ fn outcomes(mut reply: Reply, writes: &Writes) -> Result<Committed> {
             existed: reply.int()? == 1,
         });
     }
-    Ok(Committed::Done(done))
+    Ok(Committed::Done(done.into()))
 }
 
 fn version_after(write: &Write) -> Version {

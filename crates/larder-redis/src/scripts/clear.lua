@@ -16,5 +16,5 @@ for i = 3, #KEYS do
   end
 end
 keep_clocks()
-emit(KEYS[1], KEYS[2], ARGV[1])
+emit(KEYS[1], KEYS[2], ARGV[1], 0)
 return {ms, removed}

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use larder_core::bus::MAX_CARRIED;
 use larder_core::error::{Error, ErrorKind, Result};
+use larder_core::lane::Position;
 use larder_core::limits::MAX_KEYS_PER_SCRIPT;
-use larder_core::store::{Batch, Committed, Expect, Outcome, Write};
+use larder_core::store::{Batch, Committed, Expect, Outcome, Outcomes, Write};
 use larder_core::tag::Cut;
 use larder_core::version::Version;
 use redis::Cmd;
@@ -27,37 +29,39 @@ type Writes = [(Bytes, Write)];
 impl RedisStore {
     pub(super) async fn commit_batch(&self, batch: Batch) -> Result<Committed> {
         let keys = batch.checks.len() + batch.writes.len();
-        if keys == 0 {
-            return Ok(Committed::Done(SmallVec::new()));
+        if keys == 0 && !batch.probe {
+            return Ok(Committed::Done(Outcomes::default()));
         }
         if batch.checks.is_empty() && keys > MAX_KEYS_PER_SCRIPT {
-            return self.commit_many(&batch.writes).await;
+            return self.commit_many(&batch).await;
         }
         if keys > MAX_CONDITIONAL {
             return Err(too_many(keys));
         }
-        let call = self.call(&batch.checks, &batch.writes)?;
+        let call = self.call(&batch, &batch.writes)?;
         outcomes(self.tier.run(&COMMIT, &call).await?)
     }
 
-    async fn commit_many(&self, writes: &Writes) -> Result<Committed> {
-        let mut done = SmallVec::with_capacity(writes.len());
-        for part in writes.chunks(MAX_KEYS_PER_SCRIPT * CALLS_PER_TRIP) {
+    /// A batch without checks.
+    async fn commit_many(&self, batch: &Batch) -> Result<Committed> {
+        let mut done = Outcomes::default();
+        for part in batch.writes.chunks(MAX_KEYS_PER_SCRIPT * CALLS_PER_TRIP) {
             let calls: Vec<Cmd> = part
                 .chunks(MAX_KEYS_PER_SCRIPT)
-                .map(|writes| self.call(&[], writes))
+                .map(|writes| self.call(batch, writes))
                 .collect::<Result<_>>()?;
             for answer in self.tier.run_all(&COMMIT, &calls).await? {
                 if let Committed::Done(part) = outcomes(answer)? {
-                    done.extend(part);
+                    done.append(part);
                 }
             }
         }
         Ok(Committed::Done(done))
     }
 
-    fn call(&self, checks: &[(Bytes, Expect)], writes: &Writes) -> Result<Cmd> {
-        let tier = &self.tier;
+    /// One call for the checks of a batch and some of its writes.
+    fn call(&self, batch: &Batch, writes: &Writes) -> Result<Cmd> {
+        let (tier, checks) = (&self.tier, &batch.checks);
         let tags = tags_of(writes);
         let mut call = COMMIT.call(2 + checks.len() + writes.len() + tags.len());
         call.arg(&tier.keys.shard()[..]).arg(&tier.keys.log()[..]);
@@ -72,7 +76,9 @@ impl RedisStore {
         call.arg(checks.len())
             .arg(u8::from(!needs_memory && !writes.is_empty()));
         call.arg(&tier.channel[..]).arg(tier.keys.prefix_len());
-        call.arg(tags.len());
+        call.arg(tags.len()).arg(batch.origin);
+        call.arg(if batch.carry { MAX_CARRIED } else { 0 });
+        call.arg(u8::from(batch.probe));
         for (_, expect) in checks {
             self::expect(&mut call, *expect);
         }
@@ -146,7 +152,9 @@ fn outcomes(mut reply: Reply) -> Result<Committed> {
     if let Ok(check) = usize::try_from(refused) {
         return Ok(Committed::Refused(check));
     }
-    let mut done = SmallVec::with_capacity(reply.left() / 2);
+    let (incarnation, seq) = (reply.number()?, reply.number()?);
+    let position = (incarnation != 0).then_some(Position { incarnation, seq });
+    let mut done: SmallVec<[Outcome; 1]> = SmallVec::with_capacity(reply.left() / 2);
     while reply.left() > 0 {
         let version = Version(reply.number()?);
         done.push(Outcome {
@@ -156,5 +164,5 @@ fn outcomes(mut reply: Reply) -> Result<Committed> {
             existed: reply.int()? == 1,
         });
     }
-    Ok(Committed::Done(done))
+    Ok(Committed::Done(Outcomes::from(done).at(position)))
 }

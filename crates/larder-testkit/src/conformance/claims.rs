@@ -223,6 +223,31 @@ macro_rules! conformance_bus_claims {
                 a_bump_is_told_with_its_number,
                 a_bump_is_told_at_its_place_in_a_batch,
                 only_bumps_of_tags_are_told;
+            bus_positions:
+                a_change_is_told_its_place,
+                without_a_log_there_is_no_place,
+                a_large_batch_is_told_its_last_place,
+                checks_alone_are_given_no_place,
+                records_say_who_wrote_them_and_when,
+                a_probe_is_a_record_without_changes;
+            bus_readers:
+                nobody_reads_before_the_first_poll,
+                who_polls_is_listed,
+                the_last_poll_counts,
+                silence_grows_on_the_clock_of_the_shard,
+                who_leaves_is_not_waited_for,
+                readers_are_told_apart_by_cache_and_name,
+                too_many_readers_are_refused,
+                a_nudge_reaches_every_subscriber,
+                a_nudge_without_a_log_does_nothing,
+                silent_readers_stay_on_the_list_for_longer_than_they_are_waited_for;
+            bus_carried:
+                what_travels_is_what_is_stored,
+                nothing_travels_unasked,
+                the_log_keeps_no_values,
+                large_values_do_not_travel,
+                only_what_is_put_travels,
+                of_two_puts_of_a_key_none_poses_as_the_other;
         }
     };
 }
@@ -323,6 +348,9 @@ mod tests {
             ("bus_replay", include_str!("bus_replay.rs")),
             ("bus_feed", include_str!("bus_feed.rs")),
             ("bus_tags", include_str!("bus_tags.rs")),
+            ("bus_positions", include_str!("bus_positions.rs")),
+            ("bus_readers", include_str!("bus_readers.rs")),
+            ("bus_carried", include_str!("bus_carried.rs")),
         ] {
             for line in text.lines() {
                 if let Some(rest) = line.strip_prefix("pub async fn ") {

@@ -108,7 +108,7 @@ impl Subject {
 
     pub(super) async fn done(&self, batch: Batch) -> Vec<Outcome> {
         match self.commit(batch).await {
-            Committed::Done(outcomes) => outcomes.into_vec(),
+            Committed::Done(outcomes) => outcomes.to_vec(),
             Committed::Refused(check) => panic!("refused by check {check}"),
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use larder_core::area::Areas;
-use larder_core::bus::{Bus, BusRecord, Replay, Subscription};
+use larder_core::bus::{Bus, Pushed, Reader, Readers, Replay, Subscription};
 use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::lane::{Gap, Position};
 use larder_core::runtime::{BoxFuture, Runtime, Timestamp};
@@ -394,8 +394,22 @@ impl TagStore for Link {
 }
 
 impl Bus for Link {
-    fn poll(&self) -> Pending<'_, Position> {
-        self.carry("poll", |store| async move { bus(&*store).poll().await })
+    fn poll<'a>(&'a self, reader: &'a Reader) -> Pending<'a, Position> {
+        let reader = reader.clone();
+        self.carry("poll", move |store| async move {
+            bus(&*store).poll(&reader).await
+        })
+    }
+
+    fn readers(&self) -> Pending<'_, Readers> {
+        self.carry(
+            "readers",
+            |store| async move { bus(&*store).readers().await },
+        )
+    }
+
+    fn nudge(&self) -> Pending<'_, ()> {
+        self.carry("nudge", |store| async move { bus(&*store).nudge().await })
     }
 
     fn replay(&self, gap: Gap) -> Pending<'_, Replay> {
@@ -417,13 +431,9 @@ impl Bus for Link {
 }
 
 impl Link {
-    /// Carries pushed records, each on a way of its own, until the subscription breaks.
-    async fn push(
-        self,
-        mut there: Box<dyn Subscription>,
-        deliver: mpsc::UnboundedSender<BusRecord>,
-    ) {
-        while let Some(record) = there.next().await {
+    /// Carries what is pushed, each message on a way of its own, until the subscription breaks.
+    async fn push(self, mut there: Box<dyn Subscription>, deliver: mpsc::UnboundedSender<Pushed>) {
+        while let Some(message) = there.next().await {
             let faults = self.faults();
             if deliver.is_closed() || self.happens(Fault::BrokenPush, faults.broken_push) {
                 self.note("is broken", "subscription");
@@ -431,26 +441,26 @@ impl Link {
             }
             let lost = self.happens(Fault::LostPush, faults.lost_push);
             if lost || self.is_cut(&[Cut::Replies, Cut::Both, Cut::Pushes]) {
-                self.note("a record is lost", "subscription");
+                self.note("a message is lost", "subscription");
                 continue;
             }
             let twice = self.happens(Fault::DoubledPush, faults.doubled_push);
             for _ in 0..1 + u8::from(twice) {
-                let (record, deliver) = (record.clone(), deliver.clone());
+                let (message, deliver) = (message.clone(), deliver.clone());
                 let arrival = self.runtime.sleep(self.way());
                 self.runtime.spawn(Box::pin(async move {
                     arrival.await;
-                    let _ = deliver.send(record);
+                    let _ = deliver.send(message);
                 }));
             }
         }
     }
 }
 
-struct Arriving(mpsc::UnboundedReceiver<BusRecord>);
+struct Arriving(mpsc::UnboundedReceiver<Pushed>);
 
 impl Subscription for Arriving {
-    fn next(&mut self) -> BoxFuture<'_, Option<BusRecord>> {
+    fn next(&mut self) -> BoxFuture<'_, Option<Pushed>> {
         Box::pin(self.0.recv())
     }
 }

@@ -2,16 +2,18 @@
 //! that they touch.
 
 use bytes::Bytes;
-use larder_core::bus::{BusChange, ChangeKind, voided_key};
+use larder_core::bus::{BusChange, ChangeKind, MAX_CARRIED, voided_key};
+use larder_core::envelope::{HEADER_LEN, PREFIX_LEN};
 use larder_core::record::{Kind, Record};
 use larder_core::runtime::Timestamp;
-use larder_core::store::{Batch, Committed, Expect, Outcome, Put, Write};
+use larder_core::store::{Batch, Committed, Expect, Outcome, Outcomes, Put, Write};
 use larder_core::tag::Cut;
 use larder_core::version::Version;
 use parking_lot::MutexGuard;
 use smallvec::SmallVec;
 
 use super::Inner;
+use super::log::Written;
 use super::shard::Shard;
 
 /// The shards of one batch, locked in ascending order, so that two batches never wait for each
@@ -79,19 +81,48 @@ impl Inner {
             }
         };
         let outcomes: SmallVec<[Outcome; 1]> = batch.writes.iter().map(outcome).collect();
-        self.log.append(|| {
-            let change = |((key, write), outcome): (&(Bytes, Write), &Outcome)| BusChange {
-                key: match write {
+        let written = Written {
+            origin: batch.origin,
+            at: now,
+            probe: batch.probe,
+        };
+        let position = self.log.append(written, || {
+            let mut room = if batch.carry { MAX_CARRIED } else { 0 };
+            let change = |((key, write), outcome): (&(Bytes, Write), &Outcome)| {
+                let key = match write {
                     Write::Void(area) => voided_key(key, area),
                     _ => Bytes::copy_from_slice(key),
-                },
-                version: outcome.version,
-                kind: kind_of(write),
+                };
+                let mut change = BusChange::new(key, outcome.version, kind_of(write));
+                change.carried = self.carried(&mut locked, (&change, write), &mut room, now);
+                change
             };
             batch.writes.iter().zip(&outcomes).map(change).collect()
         });
         drop(locked);
-        Committed::Done(outcomes)
+        Committed::Done(Outcomes::from(outcomes).at(position))
+    }
+
+    /// The record that a put has left, if there is still room for it to travel. Another write of the
+    /// same batch may have come after it: then it does not.
+    fn carried(
+        &self,
+        locked: &mut Locked<'_>,
+        (change, write): (&BusChange, &Write),
+        room: &mut usize,
+        now: Timestamp,
+    ) -> Option<Box<Record>> {
+        let Write::Put(put) = write else { return None };
+        let cost = HEADER_LEN + PREFIX_LEN + put.value.len();
+        if cost > *room {
+            return None;
+        }
+        let hash = self.hasher.hash(&change.key);
+        let shard = locked.shard(self.shard_of(hash));
+        let slot = shard.live(hash, &change.key, now);
+        let slot = slot.filter(|slot| slot.version == change.version)?;
+        *room -= cost;
+        Some(Box::new(slot.record()))
     }
 
     fn cut_of(&self, write: &Write, now_us: u64) -> Cut {

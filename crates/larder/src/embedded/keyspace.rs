@@ -8,6 +8,7 @@ use larder_core::store::{Keyspace, Page, Pending};
 use larder_core::tag::Cut;
 use larder_core::version::Version;
 
+use super::log::Written;
 use super::shard::Slot;
 use super::{Embedded, Inner, SHARDS};
 
@@ -86,6 +87,11 @@ impl Inner {
 
     fn clear(&self, space: &Space) -> u64 {
         let now = self.now();
+        let written = Written {
+            origin: 0,
+            at: now,
+            probe: false,
+        };
         let mut removed = 0;
         for shard in &self.shards {
             let mut shard = shard.lock();
@@ -103,20 +109,14 @@ impl Inner {
                 continue;
             }
             let version = shard.next_version(now, Version::ZERO);
-            let change = |key| BusChange {
-                key,
-                version,
-                kind: ChangeKind::Removed,
-            };
-            self.log.append(|| keys.into_iter().map(change).collect());
+            let change = |key| BusChange::new(key, version, ChangeKind::Removed);
+            self.log
+                .append(written, || keys.into_iter().map(change).collect());
         }
-        self.log.append(|| {
+        self.log.append(written, || {
             let version = Version(now.0.saturating_mul(1_000));
-            vec![BusChange {
-                key: space.stored_prefix(),
-                version,
-                kind: ChangeKind::Cleared,
-            }]
+            let prefix = space.stored_prefix();
+            vec![BusChange::new(prefix, version, ChangeKind::Cleared)]
         });
         removed
     }

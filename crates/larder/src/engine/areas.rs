@@ -180,6 +180,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 return engine.void_one_by_one(&*store, &area).await;
             }
             let batch = Batch::one(engine.area_key(), Write::Void(area.clone()));
+            let batch = batch.by(engine.coherence.node.number);
             match store.commit(batch).await {
                 Ok(Committed::Done(outcomes)) => {
                     let number = Cut(outcomes[0].version.0);

@@ -225,7 +225,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         };
         let stored = key.stored();
         let batch = Batch::one(stored.clone(), Write::Put(put)).check(stored, Expect::Absent);
-        match store.commit(batch).await {
+        match store.commit(batch.by(self.coherence.node.number)).await {
             Ok(Committed::Done(outcomes)) => Ok(self.ordered(&**store, outcomes[0].version)),
             Ok(Committed::Refused(_)) => Err(Refusal::Superseded),
             Err(error) => {
@@ -239,7 +239,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         Put {
             kind: Kind::Value,
             life: incoming.life(),
-            origin: 0,
+            origin: self.coherence.node.number,
             load_cost_ms: u32::try_from(cost.as_millis()).unwrap_or(u32::MAX),
             codec: self.codec.id(),
             schema: self.schema,

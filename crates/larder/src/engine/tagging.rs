@@ -141,6 +141,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 .collect();
             let batch = Batch {
                 writes,
+                origin: engine.coherence.node.number,
                 ..Batch::default()
             };
             match store.commit(batch).await {

@@ -9,6 +9,7 @@ use larder_core::store::{Batch, Committed, Outcome, Write};
 use larder_core::tag::{Cut, dependency_key};
 
 use super::{Before, Engine, EngineKey, Incoming, Kept};
+use crate::receipt::Receipt;
 use crate::tags::EntryTags;
 
 /// One change of one key.
@@ -24,12 +25,12 @@ impl<V: Send + Sync + 'static> Engine<V> {
     pub(crate) async fn change(
         self: &Arc<Self>,
         changes: Vec<(EngineKey, Change<V>)>,
-    ) -> Result<Vec<bool>> {
+    ) -> Result<Receipt> {
         if changes.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Receipt::of(Vec::new()));
         }
         match self.remote.clone() {
-            None => Ok(self.change_near(changes)),
+            None => Ok(Receipt::of(self.change_near(changes))),
             Some(_) => {
                 let engine = self.clone();
                 self.detached(async move { engine.change_remote(changes).await })
@@ -76,25 +77,25 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
     }
 
-    async fn change_remote(&self, changes: Vec<(EngineKey, Change<V>)>) -> Result<Vec<bool>> {
+    async fn change_remote(&self, changes: Vec<(EngineKey, Change<V>)>) -> Result<Receipt> {
         let Some(store) = &self.remote else {
-            return Ok(Vec::new());
+            return Ok(Receipt::of(Vec::new()));
         };
-        let mut batch = Batch::default();
+        let mut batch = Batch::default().by(self.coherence.node.number);
         for (key, change) in &changes {
             batch.writes.push((key.stored(), self.write_of(change)));
         }
         let before: Vec<Before> = changes.iter().map(|(key, _)| self.before(key)).collect();
         match store.commit(batch).await {
             Ok(Committed::Done(outcomes)) => {
+                let position = outcomes.position;
                 let done = changes.into_iter().zip(before).zip(outcomes);
-                Ok(done
-                    .map(|(((key, change), before), outcome)| {
-                        let existed = outcome.existed;
-                        self.conclude(&key, change, before, outcome);
-                        existed
-                    })
-                    .collect())
+                let existed = done.map(|(((key, change), before), outcome)| {
+                    let existed = outcome.existed;
+                    self.conclude(&key, change, before, outcome);
+                    existed
+                });
+                Ok(self.receipt(existed.collect(), position))
             }
             Ok(Committed::Refused(_)) => unreachable!("a batch without checks is never refused"),
             Err(error) => {

@@ -116,8 +116,10 @@ async fn invalidate_keys<V: Send + Sync + 'static>(
             Err(error) => return Err(error),
         }
     }
-    let existed = engine.change(changes).await?;
-    Ok(existed.into_iter().filter(|existed| *existed).count())
+    engine
+        .change(changes)
+        .await
+        .map(|receipt| receipt.existed())
 }
 
 async fn invalidate_tags<V: Send + Sync + 'static>(

@@ -151,7 +151,7 @@ async fn whatever_happens_to_the_inner_value_voids_the_outer_one() {
             match change {
                 "invalidate" => drop(world.inner.invalidate(&1).await.unwrap()),
                 "expire" => drop(world.inner.expire(&1).await.unwrap()),
-                "insert" => world.inner.insert(&1, 8).await.unwrap(),
+                "insert" => drop(world.inner.insert(&1, 8).await.unwrap()),
                 "prefix" => world.inner.invalidate_prefix("1").await.unwrap(),
                 "pattern" => world.inner.invalidate_pattern("?").await.unwrap(),
                 "clear" => world.inner.clear().await.unwrap(),

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod acknowledged;
 mod api;
 mod areas;
 mod bus;
@@ -18,6 +19,7 @@ mod rules;
 mod stale;
 mod stress;
 mod tags;
+mod tickets;
 mod trouble;
 mod values;
 mod verbs;
