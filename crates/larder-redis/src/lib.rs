@@ -13,20 +13,25 @@
 //! for listing and clearing, `INFO HINCRBY XADD XRANGE PUBLISH SUBSCRIBE PING` and the channel of
 //! the shard for the bus, and for the plain layout `STRLEN EXISTS TYPE`.
 //!
-//! Reading order: [`config`](Redis) parses; `connect` opens, `line` is one open connection,
-//! `link` keeps one alive for all commands, `pool` a few more for slow ones; `tier` is what the
-//! stores share; `store`, `browse` and `plain` are the stores; `bus` is the log of one of them.
+//! Reading order: [`config`](Redis) parses; `connect` opens, `line` is one open connection over
+//! its `carrier`, `link` keeps one alive for all commands, `pool` a few more for slow ones; `tier`
+//! is what the stores share; `store`, `browse` and `plain` are the stores; `bus` is the log of one
+//! of them. The feature `wire` is for simulation: something else than sockets to a server.
 
 #![forbid(unsafe_code)]
 
 mod config;
 mod secret;
 
+mod carrier;
 mod connect;
 mod fault;
 mod line;
 mod link;
+mod pace;
 mod pool;
+#[cfg(feature = "wire")]
+pub mod wire;
 
 mod clock;
 mod keys;
