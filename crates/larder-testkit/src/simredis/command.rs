@@ -59,10 +59,9 @@ const fn command(name: &'static str, arity: isize, kind: Kind, run: Run) -> Comm
     }
 }
 
-static COMMANDS: [Command; 53] = [
+static COMMANDS: [Command; 52] = [
     command("append", 3, Grows, strings::append),
     command("client", -2, Outside, own::client),
-    command("dbsize", 1, Reads, keys::dbsize),
     command("del", -2, Changes, keys::remove),
     command("echo", 2, Reads, own::echo),
     command("eval", -3, Outside, script::eval),
@@ -146,6 +145,11 @@ impl Command {
 
 const FULL: Failure = Failure::Borrowed("OOM command not allowed when used memory > 'maxmemory'.");
 
+/// A replica leaves it to its primary to keep within the memory.
+fn lacks_memory(server: &Server) -> bool {
+    server.is_full && server.writes != Writes::Replica
+}
+
 fn refused(writes: Writes) -> Option<Failure> {
     match writes {
         Writes::Allowed => None,
@@ -168,7 +172,7 @@ fn check(server: &Server, args: &Args<'_>) -> Result<&'static Command, Failure> 
         let name = command.name;
         return Err(format!("ERR wrong number of arguments for '{name}' command").into());
     }
-    if command.kind == Grows && server.is_full {
+    if command.kind == Grows && lacks_memory(server) {
         return Err(FULL);
     }
     match refused(server.writes) {
@@ -198,7 +202,7 @@ pub(super) struct Rights {
 impl Rights {
     pub(super) fn of(server: &Server) -> Rights {
         Rights {
-            was_full: server.is_full,
+            was_full: lacks_memory(server),
             has_written: false,
         }
     }

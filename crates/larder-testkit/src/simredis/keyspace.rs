@@ -84,11 +84,6 @@ impl Keyspace {
         before - self.keys.len()
     }
 
-    /// How many keys there are, those included whose life is over and that nobody has met since.
-    pub(super) fn len(&self) -> usize {
-        self.keys.len()
-    }
-
     /// The keys whose life is not over, in order.
     pub(super) fn live(&self, now_ms: i64) -> impl Iterator<Item = (&Bytes, &Entry)> {
         let keys = self.keys.iter();

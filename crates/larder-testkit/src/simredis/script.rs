@@ -2,6 +2,8 @@
 
 mod convert;
 mod engine;
+mod errors;
+mod library;
 mod numbers;
 mod packing;
 

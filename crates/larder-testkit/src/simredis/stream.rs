@@ -16,7 +16,10 @@ impl Id {
 
     /// `5`, `5-3`; `missing` is the second number where there is none.
     pub(super) fn parse(text: &[u8], missing: u64) -> Option<Id> {
+        // As C's `strtoull` reads: blanks and a plus may stand in front.
         let number = |text: &[u8]| -> Option<u64> {
+            let text = text.trim_ascii_start();
+            let text = text.strip_prefix(b"+").unwrap_or(text);
             if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
                 return None;
             }
@@ -112,7 +115,8 @@ mod tests {
     fn ids_have_two_numbers() {
         assert_eq!(Id::parse(b"5", 7), Some(Id(5, 7)));
         assert_eq!(Id::parse(b"5-3", 7), Some(Id(5, 3)));
-        for wrong in ["", "-", "5-", "-5", "a", "5-a", "+5", "5-3-1", " 5"] {
+        assert_eq!(Id::parse(b" +5", 7), Some(Id(5, 7)));
+        for wrong in ["", "-", "5-", "-5", "a", "5-a", "+", "5-3-1", "5 ", "++5"] {
             assert_eq!(Id::parse(wrong.as_bytes(), 0), None, "{wrong:?}");
         }
         assert_eq!(Id(5, u64::MAX).next(), Some(Id(6, 0)));

@@ -30,10 +30,6 @@ pub(super) fn type_of(server: &mut Server, args: &Args<'_>) -> Outcome {
     Ok(Reply::Simple(Bytes::from_static(kind.as_bytes())))
 }
 
-pub(super) fn dbsize(server: &mut Server, _args: &Args<'_>) -> Outcome {
-    Ok(count(server.keys.len()))
-}
-
 pub(super) fn flush(server: &mut Server, args: &Args<'_>) -> Outcome {
     match &args[1..] {
         [] => {}

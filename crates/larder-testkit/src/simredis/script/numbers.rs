@@ -52,6 +52,17 @@ pub(super) fn integer(number: f64) -> i64 {
     }
 }
 
+/// The number as C casts it to 64 bits without a sign: negative ones keep their bits, and of those
+/// that do not fit comes what the processor gives.
+pub(super) fn unsigned(number: f64) -> u64 {
+    const HALF: f64 = 9_223_372_036_854_775_808.0;
+    if number >= HALF {
+        integer(number - HALF).cast_unsigned() ^ (1 << 63)
+    } else {
+        integer(number).cast_unsigned()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,5 +93,10 @@ mod tests {
     fn replies_are_cut_to_integers() {
         assert_eq!((integer(3.99), integer(-3.99)), (3, -3));
         assert_eq!((integer(1e30), integer(f64::NAN)), (i64::MIN, i64::MIN));
+        assert_eq!((unsigned(7.9), unsigned(-1.0)), (7, u64::MAX));
+        assert_eq!(
+            (unsigned(1e19), unsigned(1.9e19)),
+            (10_000_000_000_000_000_000, 0)
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use mlua::{Error, Lua, MultiValue, Result, Value, Variadic};
 
-use super::numbers;
+use super::{errors, numbers};
 
 /// The largest integer.
 const LARGEST: usize = 32;
@@ -11,6 +11,7 @@ const ALIGNMENT: usize = 8;
 
 /// A format, read from left to right.
 struct Format<'a> {
+    lua: &'a Lua,
     rest: &'a [u8],
     is_big: bool,
     alignment: usize,
@@ -23,13 +24,17 @@ struct Item {
     size: usize,
 }
 
-fn wrong_argument(number: usize, function: &str, why: &str) -> Error {
-    Error::runtime(format!("bad argument #{number} to '{function}' ({why})"))
+fn wrong_argument(lua: &Lua, number: usize, function: &str, why: &str) -> Error {
+    errors::text(
+        lua,
+        &format!("bad argument #{number} to '{function}' ({why})"),
+    )
 }
 
 impl<'a> Format<'a> {
-    fn new(text: &'a [u8]) -> Format<'a> {
+    fn new(lua: &'a Lua, text: &'a [u8]) -> Format<'a> {
         Format {
+            lua,
             rest: text,
             is_big: cfg!(target_endian = "big"),
             alignment: 1,
@@ -48,7 +53,7 @@ impl<'a> Format<'a> {
             .parse()
             .ok()
             .filter(|number| *number <= i32::MAX as usize);
-        number.ok_or_else(|| Error::runtime("integral size overflow"))
+        number.ok_or_else(|| errors::text(self.lua, "integral size overflow"))
     }
 
     fn next(&mut self) -> Result<Option<Item>> {
@@ -65,7 +70,7 @@ impl<'a> Format<'a> {
             b'i' | b'I' => match self.number(4)? {
                 size if size > LARGEST => {
                     let why = format!("integral size {size} is larger than limit of {LARGEST}");
-                    return Err(Error::runtime(why));
+                    return Err(errors::text(self.lua, &why));
                 }
                 size => size,
             },
@@ -93,13 +98,13 @@ impl<'a> Format<'a> {
                 let alignment = self.number(ALIGNMENT)?;
                 if !alignment.is_power_of_two() {
                     let why = format!("alignment {alignment} is not a power of 2");
-                    return Err(Error::runtime(why));
+                    return Err(errors::text(self.lua, &why));
                 }
                 self.alignment = alignment;
             }
             letter => {
                 let why = format!("invalid format option '{}'", char::from(letter));
-                return Err(wrong_argument(1, function, &why));
+                return Err(wrong_argument(self.lua, 1, function, &why));
             }
         }
         Ok(())
@@ -111,13 +116,20 @@ fn text_of(lua: &Lua, args: &[Value], at: usize, function: &str) -> Result<mlua:
     let kind = if at < args.len() {
         value.type_name()
     } else {
-        "no value"
+        "nil"
     };
     let text = match value {
         Value::Nil | Value::Boolean(_) => None,
         value => lua.coerce_string(value)?,
     };
-    let wrong = || wrong_argument(at + 1, function, &format!("string expected, got {kind}"));
+    let wrong = || {
+        wrong_argument(
+            lua,
+            at + 1,
+            function,
+            &format!("string expected, got {kind}"),
+        )
+    };
     text.ok_or_else(wrong)
 }
 
@@ -128,11 +140,18 @@ fn number_of(lua: &Lua, args: &[Value], at: usize, function: &str) -> Result<f64
         Some(value) => lua.coerce_number(value.clone())?,
         None => None,
     };
-    let kind = args.get(at).map_or("no value", |value| match value {
+    let kind = args.get(at).map_or("nil", |value| match value {
         Value::Integer(_) => "number",
         value => value.type_name(),
     });
-    let wrong = || wrong_argument(at + 1, function, &format!("number expected, got {kind}"));
+    let wrong = || {
+        wrong_argument(
+            lua,
+            at + 1,
+            function,
+            &format!("number expected, got {kind}"),
+        )
+    };
     number.ok_or_else(wrong)
 }
 
@@ -145,11 +164,7 @@ fn ordered(mut bytes: Vec<u8>, is_big: bool) -> Vec<u8> {
 
 /// The lowest bytes of a number. Those beyond the eighth are zero.
 fn integer_bytes(number: f64, size: usize, is_big: bool) -> Vec<u8> {
-    let bits = if number < 0.0 {
-        numbers::integer(number).cast_unsigned()
-    } else {
-        number as u64
-    };
+    let bits = numbers::unsigned(number);
     let mut bytes = bits.to_le_bytes().to_vec();
     bytes.resize(size, 0);
     ordered(bytes, is_big)
@@ -160,7 +175,7 @@ pub(super) fn pack(lua: &Lua, args: Variadic<Value>) -> Result<mlua::LuaString> 
     const NAME: &str = "pack";
     let text = text_of(lua, &args, 0, NAME)?;
     let text = text.as_bytes();
-    let (mut format, mut out, mut arg) = (Format::new(&text), Vec::new(), 1);
+    let (mut format, mut out, mut arg) = (Format::new(lua, &text), Vec::new(), 1);
     while let Some(item) = format.next()? {
         out.resize(out.len() + format.gap(out.len(), item), 0);
         match item.letter {
@@ -188,7 +203,7 @@ pub(super) fn pack(lua: &Lua, args: Variadic<Value>) -> Result<mlua::LuaString> 
                 } else {
                     item.size
                 };
-                let short = || wrong_argument(arg + 1, NAME, "string too short");
+                let short = || wrong_argument(lua, arg + 1, NAME, "string too short");
                 out.extend(value.get(..size).ok_or_else(short)?);
                 if item.letter == b's' {
                     out.push(0);
@@ -237,10 +252,15 @@ pub(super) fn unpack(lua: &Lua, args: Variadic<Value>) -> Result<MultiValue> {
         None | Some(Value::Nil) => 1.0,
         Some(_) => number_of(lua, &args, 2, NAME)?,
     };
-    let mut at = usize::try_from(numbers::integer(from) - 1)
-        .map_err(|_| wrong_argument(3, NAME, "offset must be 1 or greater"))?;
-    let (mut format, mut values) = (Format::new(&text), Vec::with_capacity(16));
-    let short = || wrong_argument(2, NAME, "data string too short");
+    let from = numbers::integer(from);
+    if from == 0 {
+        let why = "offset must be 1 or greater";
+        return Err(wrong_argument(lua, 3, NAME, why));
+    }
+    // Before the beginning is, as in C, far behind the end.
+    let mut at = usize::try_from(from - 1).unwrap_or(usize::MAX / 2);
+    let (mut format, mut values) = (Format::new(lua, &text), Vec::with_capacity(16));
+    let short = || wrong_argument(lua, 2, NAME, "data string too short");
     while let Some(item) = format.next()? {
         at += format.gap(at, item);
         let mut size = item.size;
@@ -257,7 +277,7 @@ pub(super) fn unpack(lua: &Lua, args: Variadic<Value>) -> Result<MultiValue> {
             b'c' => {
                 if size == 0 {
                     let Some(Value::Number(number)) = values.pop() else {
-                        return Err(Error::runtime("format 'c0' needs a previous size"));
+                        return Err(errors::text(lua, "format 'c0' needs a previous size"));
                     };
                     size = number as usize;
                 }
@@ -268,7 +288,7 @@ pub(super) fn unpack(lua: &Lua, args: Variadic<Value>) -> Result<MultiValue> {
             b's' => {
                 let rest = data.get(at..).ok_or_else(short)?;
                 let end = rest.iter().position(|&byte| byte == 0);
-                let unfinished = || Error::runtime("unfinished string in data");
+                let unfinished = || errors::text(lua, "unfinished string in data");
                 let end = end.ok_or_else(unfinished)?;
                 values.push(Value::String(lua.create_string(&rest[..end])?));
                 size = end + 1;
@@ -286,13 +306,25 @@ pub(super) fn size(lua: &Lua, args: Variadic<Value>) -> Result<usize> {
     const NAME: &str = "size";
     let text = text_of(lua, &args, 0, NAME)?;
     let text = text.as_bytes();
-    let (mut format, mut total) = (Format::new(&text), 0);
+    let (mut format, mut total) = (Format::new(lua, &text), 0);
     while let Some(item) = format.next()? {
         total += format.gap(total, item);
         match item.letter {
-            b's' => return Err(wrong_argument(1, NAME, "variable-size format in 'size'")),
+            b's' => {
+                return Err(wrong_argument(
+                    lua,
+                    1,
+                    NAME,
+                    "variable-size format in 'size'",
+                ));
+            }
             b'c' if item.size == 0 => {
-                return Err(wrong_argument(1, NAME, "variable-length format in 'size'"));
+                return Err(wrong_argument(
+                    lua,
+                    1,
+                    NAME,
+                    "variable-length format in 'size'",
+                ));
             }
             letter if letter.is_ascii_alphabetic() && item.size > 0 => {}
             b'i' | b'I' => {}

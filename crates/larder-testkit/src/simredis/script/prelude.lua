@@ -1,17 +1,28 @@
 -- What scripts find beside the commands. Loaded once for each interpreter.
--- Arguments: what runs a command, the error handler. Gives: the function that runs a script,
--- `redis.call`, and the metatable of the scripts' globals.
-local command, handler = ...
-local error, type, xpcall, tostring = error, type, xpcall, tostring
-
-local function call(...)
-  local reply = command(...)
-  if type(reply) == 'table' and reply.err then error(reply, 0) end
-  return reply
-end
+-- Arguments: the error handler of scripts, what turns an error of ours into one of Lua's.
+-- Gives: the function that runs a script, `pcall` and `xpcall` for scripts, the metatable of their
+-- globals.
+local handler, plain = ...
+local error, pcall, tostring, type, xpcall = error, pcall, tostring, type, xpcall
 
 local function run(script)
   return xpcall(script, handler)
+end
+
+-- Of the error of a command a script gets the text alone, as before Redis 7.
+local function ended(done, ...)
+  if done then return true, ... end
+  local problem = plain((...))
+  if type(problem) == 'table' and problem.err then problem = problem.err end
+  return false, problem
+end
+
+local function script_pcall(...)
+  return ended(pcall(...))
+end
+
+local function script_xpcall(call, own)
+  return xpcall(call, function(problem) return own(plain(problem)) end)
 end
 
 local globals = {
@@ -23,4 +34,4 @@ local globals = {
   end,
 }
 
-return run, call, globals
+return run, script_pcall, script_xpcall, globals
