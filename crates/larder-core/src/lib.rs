@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod glob;
 pub mod key;
 pub mod space;
 
@@ -18,9 +19,11 @@ pub mod envelope;
 pub mod record;
 
 pub mod admit;
+pub mod area;
 pub mod freshness;
 pub mod lane;
 pub mod tag;
+pub mod ticket;
 pub mod tombstone;
 pub mod version;
 

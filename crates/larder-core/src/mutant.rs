@@ -29,6 +29,13 @@ pub enum Mutant {
     LeaseBeforeReplay,
     /// A near hit does not look at its tags.
     TagCheck,
+    /// Every near copy will do for a ticket.
+    TicketCheck,
+    /// Waiting for all nodes counts those that have said nothing as done.
+    WaitForAll,
+    /// A value that a record of the bus carries is kept although later records were applied before
+    /// it.
+    LateUpdate,
 }
 
 impl Mutant {

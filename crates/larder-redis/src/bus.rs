@@ -7,16 +7,18 @@
 
 pub(crate) mod join;
 mod record;
+mod registry;
 mod replay;
 
-use larder_core::bus::{Bus, BusRecord, Replay, Subscription};
+use larder_core::bus::{Bus, Pushed, Reader, Readers, Replay, Subscription};
 use larder_core::error::Result;
 use larder_core::lane::{Gap, Position};
 use larder_core::runtime::BoxFuture;
 use larder_core::store::Pending;
 
 use crate::connect::{self, Feed};
-use crate::scripts::{POLL, REPLAY};
+use crate::fault;
+use crate::scripts::{POLL, READERS, REPLAY};
 use crate::store::RedisStore;
 
 /// Most records in one answer to a replay.
@@ -26,8 +28,8 @@ const RECORDS: usize = 1000;
 const BYTES: usize = 1 << 20;
 
 impl RedisStore {
-    async fn ask_poll(&self) -> Result<Position> {
-        let call = self.tier.join.poll();
+    async fn ask_poll(&self, reader: &Reader) -> Result<Position> {
+        let call = self.tier.join.poll(reader);
         let mut reply = self.tier.run(&POLL, &call).await?;
         Ok(Position {
             incarnation: reply.number()?,
@@ -43,9 +45,23 @@ impl RedisStore {
         replay::read(gap, self.tier.run(&REPLAY, &call).await?)
     }
 
+    async fn ask_readers(&self) -> Result<Readers> {
+        let keys = &self.tier.keys;
+        let mut call = READERS.call(2);
+        call.arg(&keys.shard()[..]).arg(&keys.readers()[..]);
+        registry::readers(self.tier.run(&READERS, &call).await?)
+    }
+
+    async fn send_nudge(&self) -> Result<()> {
+        let mut publish = redis::cmd("PUBLISH");
+        publish.arg(&self.tier.channel[..]).arg(record::NUDGE);
+        let answer = self.tier.link.command(&publish).await?;
+        fault::checked(&self.tier.name, answer).map(drop)
+    }
+
     async fn open_feed(&self) -> Result<Box<dyn Subscription>> {
         let feed = connect::subscribe(&self.tier.dialer, &self.tier.channel).await?;
-        Ok(Box::new(Pushed { feed: Some(feed) }))
+        Ok(Box::new(Messages { feed: Some(feed) }))
     }
 }
 
@@ -55,11 +71,13 @@ impl RedisStore {
 /// (a replica, or a primary without the replicas that `min-replicas-to-write` asks for) refuses
 /// polls, so that nobody relies on a log that is written elsewhere.
 ///
+/// The list of readers is a hash beside the log; see `registry.lua`.
+///
 /// A subscription is a connection of its own. It ends with its connection, when the reader is more
 /// than a thousand records behind, and at a record of a format that is not known here.
 impl Bus for RedisStore {
-    fn poll(&self) -> Pending<'_, Position> {
-        Pending::waiting(self.ask_poll())
+    fn poll<'a>(&'a self, reader: &'a Reader) -> Pending<'a, Position> {
+        Pending::waiting(self.ask_poll(reader))
     }
 
     fn replay(&self, gap: Gap) -> Pending<'_, Replay> {
@@ -69,22 +87,30 @@ impl Bus for RedisStore {
     fn subscribe(&self) -> Pending<'_, Box<dyn Subscription>> {
         Pending::waiting(self.open_feed())
     }
+
+    fn readers(&self) -> Pending<'_, Readers> {
+        Pending::waiting(self.ask_readers())
+    }
+
+    fn nudge(&self) -> Pending<'_, ()> {
+        Pending::waiting(self.send_nudge())
+    }
 }
 
-struct Pushed {
+struct Messages {
     /// `None` once it has ended.
     feed: Option<Feed>,
 }
 
-impl Subscription for Pushed {
-    fn next(&mut self) -> BoxFuture<'_, Option<BusRecord>> {
+impl Subscription for Messages {
+    fn next(&mut self) -> BoxFuture<'_, Option<Pushed>> {
         Box::pin(async {
             let message = self.feed.as_mut()?.next().await;
-            let record = message.and_then(|bytes| record::decode(&bytes));
-            if record.is_none() {
+            let pushed = message.and_then(|bytes| record::pushed(&bytes));
+            if pushed.is_none() {
                 self.feed = None;
             }
-            record
+            pushed
         })
     }
 }

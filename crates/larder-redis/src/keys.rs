@@ -35,6 +35,11 @@ impl Keys {
         self.wire(&system_key("log"))
     }
 
+    /// The hash that lists who reads the log.
+    pub(crate) fn readers(&self) -> Bytes {
+        self.wire(&system_key("readers"))
+    }
+
     /// The channel on which the log is pushed. Channels belong to the whole server, so the name
     /// says the database too.
     pub(crate) fn channel(&self, database: u16) -> Bytes {

@@ -10,7 +10,7 @@
 //!
 //! Redis 6.0 or later, or any Valkey (tested with Redis 7.0). An ACL user needs `GET MGET GETRANGE SET SETRANGE UNLINK
 //! PEXPIRE PEXPIREAT PERSIST PTTL HMGET HSET HDEL TIME EVAL EVALSHA` for records, `SCAN RANDOMKEY`
-//! for listing and clearing, `INFO HINCRBY XADD XRANGE PUBLISH SUBSCRIBE PING` and the channel of
+//! for listing and clearing, `INFO HGETALL HINCRBY HLEN XADD XRANGE PUBLISH SUBSCRIBE PING` and the channel of
 //! the shard for the bus, and for the plain layout `STRLEN EXISTS TYPE`.
 //!
 //! Reading order: [`config`](Redis) parses; `connect` opens, `line` is one open connection over

@@ -43,7 +43,7 @@ script!(
 );
 script!(
     /// Removes whatever Larder wrote.
-    CLEAR, "common.lua", "log.lua", "clear.lua"
+    CLEAR, "common.lua", "log.lua", "tag.lua", "clear.lua"
 );
 script!(
     /// Says that a space was cleared.
@@ -51,11 +51,19 @@ script!(
 );
 script!(
     /// Reads the numbers of tags.
-    TAGS, "common.lua", "tags.lua"
+    TAGS, "common.lua", "tag.lua", "tags.lua"
+);
+script!(
+    /// Removes void records.
+    RECLAIM, "common.lua", "reclaim.lua"
 );
 script!(
     /// Where the log stands.
-    POLL, "poll.lua"
+    POLL, "registry.lua", "poll.lua"
+);
+script!(
+    /// Who reads the log.
+    READERS, "registry.lua", "readers.lua"
 );
 script!(
     /// Reads the log.
@@ -106,5 +114,30 @@ mod tests {
     fn the_log_is_as_long_as_readers_are_told() {
         let length = format!("LOG_LENGTH = {}\n", larder_core::bus::LOG_LENGTH);
         assert!(COMMIT.text.contains(&length), "{length}");
+    }
+
+    #[test]
+    fn scripts_and_readers_agree_about_tags_and_areas() {
+        use larder_core::{area, tag};
+        let text = [
+            format!("MAX_AREAS = {}\n", area::MAX_AREAS),
+            format!("'\\0s{}', '\\0s{}'", tag::DEPENDENCY, area::AREA),
+            format!("NUMBERS_END = {}\n", tag::Cut::LOST.0),
+        ];
+        for text in text {
+            assert!(COMMIT.text.contains(&text), "{text}");
+        }
+    }
+
+    #[test]
+    fn as_many_readers_are_kept_and_for_as_long_as_they_are_told() {
+        let (most, life) = (
+            larder_core::bus::MAX_READERS,
+            larder_core::bus::READER_LIFE_MS,
+        );
+        for script in [&POLL, &READERS] {
+            assert!(script.text.contains(&format!("READERS = {most}\n")));
+            assert!(script.text.contains(&format!("LIFE = {life}\n")));
+        }
     }
 }

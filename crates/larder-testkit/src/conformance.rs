@@ -16,14 +16,19 @@
 //! may end at any moment, so claims use short lives only for what must be over, and long ones for
 //! what must not.
 
+pub mod areas;
 pub mod batches;
 pub mod bus;
 pub mod bus_batches;
+pub mod bus_carried;
 pub mod bus_feed;
+pub mod bus_positions;
+pub mod bus_readers;
 pub mod bus_replay;
 pub mod bus_tags;
 pub mod clearing;
 pub mod concurrency;
+pub mod dependencies;
 pub mod expectations;
 pub mod fills;
 pub mod keyspace;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
-use larder_core::codec::Codec;
+use larder_core::codec::{Codec, CodecId};
 use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::key::{Key, KeyHasher, Name};
 use larder_core::limits::MAX_VALUE_BYTES;
@@ -15,10 +15,14 @@ use crate::cache::Cache;
 #[cfg(feature = "msgpack")]
 use crate::codec::MessagePack;
 use crate::codec::Opaque;
+use crate::coherence::Coherence;
+use crate::depend::Place;
+use crate::engine::areas::KnownAreas;
 use crate::engine::{Engine, Flights, Lives, Weigher};
 use crate::link;
 use crate::loader::{Cx, LoadFn, boxed_loader};
 use crate::near::{Cause, Near as NearCache, Reporter, View};
+use crate::node::{self, Node};
 use crate::observe::Counts;
 use crate::options::{IntoBytes, IntoDuration, Near, WhenFenced};
 use crate::remote::{Layout, Opening, Remote};
@@ -49,6 +53,7 @@ pub struct Builder<K, V, C = DefaultCodec> {
     max_value: Result<u64, String>,
     schema: u32,
     when_fenced: WhenFenced,
+    node: Option<String>,
     near: Option<Near>,
     remote: Option<Box<dyn Remote>>,
     layout: Layout,
@@ -73,6 +78,7 @@ impl<K, V> Builder<K, V> {
             max_value: Ok(MAX_VALUE_BYTES as u64),
             schema: 0,
             when_fenced: WhenFenced::default(),
+            node: None,
             near: None,
             remote: None,
             layout: Layout::default(),
@@ -146,6 +152,13 @@ impl<K, V, C> Builder<K, V, C> {
         self
     }
 
+    /// What people call this node, in lists of nodes and in logs: 1 to 64 bytes, such as `web-1`.
+    /// Default: the number of the process and a random number.
+    pub fn node(mut self, name: impl Into<String>) -> Self {
+        self.node = Some(name.into());
+        self
+    }
+
     /// The near cache. Default: none.
     pub fn near(mut self, near: Near) -> Self {
         self.near = Some(near);
@@ -178,6 +191,7 @@ impl<K, V, C> Builder<K, V, C> {
             max_value: self.max_value,
             schema: self.schema,
             when_fenced: self.when_fenced,
+            node: self.node,
             near: self.near,
             remote: self.remote,
             layout: self.layout,
@@ -237,18 +251,12 @@ impl<K, V, C> Builder<K, V, C> {
         let mut wrong = Wrong::default();
         let name = wrong.unwrap(Name::new(&self.name).map_err(|error| error.to_string()));
         let lives = self.lives(&mut wrong);
+        self.check_tiers(self.codec.id(), &mut wrong);
         let max_value = wrong.positive("max_value", self.max_value);
         let capacity = match &self.near {
             Some(near) => wrong.positive("near capacity", near.capacity.clone()),
             None => Some(0),
         };
-        if self.near.is_none() && self.remote.is_none() {
-            wrong
-                .add("there is neither a near cache nor a remote tier: add .near(…) or .remote(…)");
-        }
-        if self.remote.is_some() && self.codec.id() == Opaque::ID {
-            wrong.add("values for a remote tier need a codec: add .codec(…)");
-        }
         let runtime = self
             .runtime
             .unwrap_or_else(|| Arc::new(TokioRuntime::current()));
@@ -268,9 +276,12 @@ impl<K, V, C> Builder<K, V, C> {
         } else {
             View::unfenced()
         };
+        let place = Place::of(remote.as_deref());
         let near = Arc::new(NearCache::new(capacity, Reporter::new(self.listener), view));
         near.start_sweep(&runtime);
+        let node = Node::new(self.node.as_deref(), &*runtime);
         let engine = Engine {
+            coherence: Coherence::new(node, name.as_str()),
             prefix: format!("{name}:").into_bytes().into(),
             name,
             hasher: KeyHasher::new(runtime.random()),
@@ -284,6 +295,8 @@ impl<K, V, C> Builder<K, V, C> {
             max_value: usize::try_from(max_value).unwrap_or(usize::MAX),
             flights: Flights::default(),
             tags: TagCells::default(),
+            areas: KnownAreas::default(),
+            place,
             counts: Counts::default(),
             closed: AtomicBool::new(false),
             last_version: AtomicU64::new(0),
@@ -294,6 +307,17 @@ impl<K, V, C> Builder<K, V, C> {
             link::start(&engine);
         }
         Ok(Cache::new(engine, self.loader))
+    }
+
+    fn check_tiers(&self, codec: CodecId, wrong: &mut Wrong) {
+        if self.near.is_none() && self.remote.is_none() {
+            wrong
+                .add("there is neither a near cache nor a remote tier: add .near(…) or .remote(…)");
+        }
+        if self.remote.is_some() && codec == Opaque::ID {
+            wrong.add("values for a remote tier need a codec: add .codec(…)");
+        }
+        wrong.unwrap(self.node.as_deref().map_or(Ok(()), node::check_name));
     }
 
     fn lives(&self, wrong: &mut Wrong) -> Option<Lives> {

@@ -14,11 +14,13 @@ use larder_core::record::{Kind, Life, Record};
 use larder_core::runtime::{Runtime, Timestamp};
 use larder_core::space::Space;
 use larder_core::store::{
-    Batch, Committed, Damage, Expect, Keyspace, Lookup, Outcome, Page, Put, Store, Write,
+    Batch, Committed, Damage, Expect, Keyspace, Lookup, Outcome, Outcomes, Page, Put, Store, Write,
 };
 use larder_core::tag::{Cut, Tags};
 use larder_core::version::Version;
 use smallvec::SmallVec;
+
+use crate::node::node_number;
 
 /// How often an update is tried before it gives up with [`ErrorKind::Conflict`]. Each failure
 /// means that somebody else succeeded, so this many in a row is a sign of extreme contention.
@@ -29,6 +31,8 @@ const TRIES: usize = 256;
 pub struct ByteCache {
     store: Arc<dyn Store>,
     runtime: Arc<dyn Runtime>,
+    /// What the log calls it.
+    node: u32,
 }
 
 /// One database of a [`ByteCache`]. Cheap to clone.
@@ -84,6 +88,8 @@ pub fn put(value: Bytes, life: Life) -> Write {
         codec: CodecId::RAW,
         schema: 0,
         tags: Tags::default(),
+        bonds: Vec::new(),
+        within: None,
         cut: Cut::default(),
         value,
     })
@@ -97,7 +103,12 @@ pub fn remove() -> Write {
 impl ByteCache {
     /// The cache over `store`.
     pub fn new(store: Arc<dyn Store>, runtime: Arc<dyn Runtime>) -> ByteCache {
-        ByteCache { store, runtime }
+        let node = node_number(&*runtime);
+        ByteCache {
+            store,
+            runtime,
+            node,
+        }
     }
 
     /// Database `number`.
@@ -184,7 +195,7 @@ impl Database {
             Some(expect) => Batch::one(stored.clone(), write).check(stored, expect),
             None => Batch::one(stored, write),
         };
-        match self.cache.store.commit(batch).await? {
+        match self.commit(batch).await? {
             Committed::Done(outcomes) => Ok(outcomes.first().copied()),
             Committed::Refused(_) => Ok(None),
         }
@@ -195,13 +206,13 @@ impl Database {
     pub async fn write_many(
         &self,
         writes: impl IntoIterator<Item = (Bytes, Write)>,
-    ) -> Result<SmallVec<[Outcome; 1]>> {
+    ) -> Result<Outcomes> {
         let stored = |(key, write): (Bytes, Write)| (self.space.stored(&key), write);
         let batch = Batch {
             writes: writes.into_iter().map(stored).collect(),
             ..Batch::default()
         };
-        match self.cache.store.commit(batch).await? {
+        match self.commit(batch).await? {
             Committed::Done(outcomes) => Ok(outcomes),
             Committed::Refused(_) => unreachable!("a batch without checks is never refused"),
         }
@@ -226,7 +237,7 @@ impl Database {
                 writes: decision.writes.into_iter().map(stored).collect(),
                 ..batch
             };
-            if let Committed::Done(_) = self.cache.store.commit(batch).await? {
+            if let Committed::Done(_) = self.commit(batch).await? {
                 return Ok(decision.answer);
             }
         }
@@ -234,6 +245,10 @@ impl Database {
             ErrorKind::Conflict,
             format!("others changed the same key {TRIES} times in a row; try again"),
         ))
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Committed> {
+        self.cache.store.commit(batch.by(self.cache.node)).await
     }
 
     /// What is there, and the checks that it still is.

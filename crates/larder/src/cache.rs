@@ -1,5 +1,8 @@
 //! The cache as users hold it. Every method is a few lines over the engine.
 
+mod invalidate;
+mod session;
+
 use std::borrow::{Borrow, ToOwned};
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -15,6 +18,9 @@ use crate::loader::{Cx, Failure, LoadError, LoadFn, Orders};
 use crate::near::Cause;
 use crate::observe::{NearStats, Stats};
 use crate::options::{InsertOptions, Policy};
+use crate::receipt::Receipt;
+
+pub use session::Session;
 
 /// A cache of values of type `V` under keys of type `K`.
 ///
@@ -45,20 +51,6 @@ impl<K, V> Clone for Cache<K, V> {
             engine: self.engine.clone(),
             loader: self.loader.clone(),
         }
-    }
-}
-
-/// What became of a change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a receipt tells how much was removed; drop it with `let _ =` if that does not matter"]
-pub struct Receipt {
-    existed: Vec<bool>,
-}
-
-impl Receipt {
-    /// How many of the keys had a value.
-    pub fn existed(&self) -> usize {
-        self.existed.iter().filter(|existed| **existed).count()
     }
 }
 
@@ -200,7 +192,7 @@ where
     /// [`ErrorKind::Codec`] and [`ErrorKind::TooLarge`]: nothing was stored. Others: it is open
     /// whether the value was stored; the near cache has forgotten the key.
     #[doc(alias("set", "put"))]
-    pub async fn insert<Q>(&self, key: &Q, value: V) -> Result<()>
+    pub async fn insert<Q>(&self, key: &Q, value: V) -> Result<Receipt>
     where
         K: Borrow<Q>,
         Q: Key + Sync + ?Sized,
@@ -209,19 +201,19 @@ where
     }
 
     /// Stores a value with a life of its own. See [`insert`](Cache::insert).
-    pub async fn insert_with<Q>(&self, key: &Q, value: V, options: InsertOptions) -> Result<()>
+    pub async fn insert_with<Q>(&self, key: &Q, value: V, options: InsertOptions) -> Result<Receipt>
     where
         K: Borrow<Q>,
         Q: Key + Sync + ?Sized,
     {
         let change = self.insertion(key, value, options)?;
-        Box::pin(self.engine.change(vec![change])).await.map(drop)
+        Box::pin(self.engine.change(vec![change])).await
     }
 
     /// Stores several values. One round trip; on a remote tier they are stored together, in
     /// groups of at most 64. See [`insert`](Cache::insert).
     #[doc(alias = "batch")]
-    pub async fn insert_many<Q>(&self, values: impl IntoIterator<Item = (Q, V)>) -> Result<()>
+    pub async fn insert_many<Q>(&self, values: impl IntoIterator<Item = (Q, V)>) -> Result<Receipt>
     where
         K: Borrow<Q>,
         Q: Key + Sync,
@@ -230,7 +222,7 @@ where
             .into_iter()
             .map(|(key, value)| self.insertion(&key, value, InsertOptions::new()))
             .collect::<Result<_>>()?;
-        Box::pin(self.engine.change(changes)).await.map(drop)
+        Box::pin(self.engine.change(changes)).await
     }
 
     /// Removes a value from all tiers of this process and from the remote tier, for good: a load
@@ -265,9 +257,7 @@ where
             .into_iter()
             .map(invalidate)
             .collect::<Result<Vec<_>>>()?;
-        Ok(Receipt {
-            existed: Box::pin(self.engine.change(changes)).await?,
-        })
+        Box::pin(self.engine.change(changes)).await
     }
 
     /// Makes every value void that bears this tag, in all tiers and processes, and every load under
@@ -304,14 +294,6 @@ where
         Q: Key + Sync + ?Sized,
     {
         self.change_one(key, Change::Expire).await
-    }
-
-    /// Removes every value of this cache. Values read from the source before the call are not
-    /// stored after it. On a remote tier the cost grows with the number of keys there.
-    #[doc(alias = "invalidate_all")]
-    pub async fn clear(&self) -> Result<()> {
-        self.check_open()?;
-        Box::pin(self.engine.clear()).await
     }
 
     /// Whether a fresh value is there. Never loads. At most one round trip.
@@ -386,7 +368,7 @@ where
     pub async fn close(&self) {
         self.engine.closed.store(true, Ordering::Relaxed);
         self.engine.flights.detach_all();
-        self.engine.near.clear();
+        self.engine.near.drop_all();
     }
 
     fn check_open(&self) -> Result<()> {
@@ -398,9 +380,7 @@ where
         Q: Key + Sync + ?Sized,
     {
         let changes = vec![(self.engine.key(key)?, change)];
-        Ok(Receipt {
-            existed: Box::pin(self.engine.change(changes)).await?,
-        })
+        Box::pin(self.engine.change(changes)).await
     }
 
     fn insertion<Q>(
@@ -451,11 +431,14 @@ where
         loop {
             match self.engine.fly(&wire, &mut load).await {
                 Ok(landed) => {
+                    let stale = landed.stale;
+                    self.engine.read_in_load(&wire, &landed.entry, stale);
                     return Ok(self
                         .engine
                         .loaded(landed.entry, landed.source, landed.stale));
                 }
                 Err(Failure::Panicked(message)) => return Err(LoadError::Panicked(message)),
+                Err(Failure::Reentrant) => return Err(LoadError::Cache(reentrant())),
                 Err(Failure::Loader(error)) => match error.downcast::<E>() {
                     Ok(error) => return Err(LoadError::Loader(error)),
                     // Another caller's loader failed with an error of another type: ours has
@@ -494,6 +477,12 @@ where
             )),
         }
     }
+}
+
+fn reentrant() -> Error {
+    let message = "the loader asks, itself or through other loads, for the key that it is loading; \
+                   that could never end";
+    Error::new(ErrorKind::Load, message)
 }
 
 fn unfinished() -> Error {

@@ -7,26 +7,32 @@ mod cache;
 mod loaded;
 mod loader;
 mod options;
+mod receipt;
 mod remote;
 
 pub mod bytes;
 pub mod codec;
 pub mod embedded;
 
+mod coherence;
+mod depend;
 mod engine;
 mod link;
 mod near;
+mod node;
 mod observe;
 mod runtime;
 mod tags;
 
 pub use builder::{Builder, DefaultCodec};
-pub use cache::{Cache, Receipt};
+pub use cache::{Cache, Session};
+pub use depend::{tracked, untracked};
 pub use loaded::{Loaded, Source};
 pub use loader::{Cx, LoadError};
 pub use near::Cause;
 pub use observe::{BusStats, LoadStats, NearStats, RemoteStats, Stats};
 pub use options::{InsertOptions, IntoBytes, IntoDuration, Near, Policy, WhenFenced};
+pub use receipt::{Acknowledged, Receipt};
 pub use remote::{Layout, Opening, Remote};
 pub use runtime::TokioRuntime;
 
@@ -34,5 +40,6 @@ pub use larder_core as core;
 pub use larder_core::admit::Refusal;
 pub use larder_core::error::{Error, ErrorKind};
 pub use larder_core::key::{Key, KeyWriter, RawKey};
+pub use larder_core::ticket::Ticket;
 #[cfg(feature = "redis")]
 pub use larder_redis as redis;

@@ -11,12 +11,14 @@ mod poller;
 
 use std::sync::{Arc, Weak};
 
-use larder_core::bus::{BusRecord, ChangeKind};
+use larder_core::area::Area;
+use larder_core::bus::{BusRecord, ChangeKind, Reader};
 use larder_core::key::WireKey;
 use larder_core::lane::{Arrival, Gap, Lane, PollSent, Position};
 use larder_core::mutant::Mutant;
 use larder_core::store::Store;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::engine::{Engine, EngineKey};
 use crate::observe::count;
@@ -29,10 +31,19 @@ pub(crate) fn start<V: Send + Sync + 'static>(engine: &Arc<Engine<V>>) {
     if store.describe().bus.is_none() {
         return;
     }
+    let node = &engine.coherence.node;
     let link = Arc::new(Link {
         engine: Arc::downgrade(engine),
         lane: Mutex::default(),
         store,
+        reader: Reader {
+            node: node.number,
+            name: node.name.clone(),
+            cache: engine.name.as_str().into(),
+            applied: None,
+            leaves: false,
+        },
+        nudged: Notify::new(),
     });
     engine.runtime.spawn(Box::pin(listener::run(
         link.clone(),
@@ -48,6 +59,10 @@ struct Link<V> {
     engine: Weak<Engine<V>>,
     lane: Mutex<Lane>,
     store: Arc<dyn Store>,
+    /// What the shard is told of this cache, but for how far it has read.
+    reader: Reader,
+    /// Somebody asked for a poll.
+    nudged: Notify,
 }
 
 impl<V: Send + Sync + 'static> Link<V> {
@@ -157,9 +172,18 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 }
                 continue;
             }
+            if change.kind == ChangeKind::Voided {
+                if !Mutant::IgnoreClear.is_active() {
+                    self.apply_voided(change);
+                }
+                continue;
+            }
             if change.kind == ChangeKind::Cleared {
                 self.apply_clear(&change.key);
                 continue;
+            }
+            if !Mutant::IgnoreBus.is_active() {
+                self.changed(&change.key);
             }
             if !change.key.starts_with(&self.prefix) {
                 continue;
@@ -174,7 +198,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let is_ours = self.prefix.starts_with(prefix) || prefix.starts_with(&self.prefix);
         if is_ours && !Mutant::IgnoreClear.is_active() {
             self.flights.detach_all();
-            self.near.clear();
+            self.near.void(Area::ALL);
         }
     }
 
@@ -193,20 +217,22 @@ impl<V: Send + Sync + 'static> Engine<V> {
             ChangeKind::Replaced => self.near.replaced(key.near(), version, now),
             ChangeKind::Removed => self.near.remove(key.near(), version, now),
             ChangeKind::Expired => self.near.mark_stale(key.near(), version, now),
-            ChangeKind::Cleared | ChangeKind::TagBumped => {}
+            ChangeKind::Cleared | ChangeKind::TagBumped | ChangeKind::Voided => {}
         }
     }
 
     /// Lets the near cache follow the lane: first what is void, then what is allowed.
     fn follow(&self, lane: &Lane) {
         let view = self.near.view();
-        if view.generation() != lane.generation() {
+        if view.enter(lane.generation()) {
             count(&self.counts.bus_flushes);
-            // The cells first: an entry of the new generation must not hold one that nobody raises.
+            // The cells first: an entry of the new epoch must not hold one that nobody raises.
             self.tags.forget();
-            self.near.start_generation(lane.generation());
+            self.areas.forget();
+            self.near.void(Area::ALL);
             self.flights.detach_all();
         }
         view.set_lease(lane.lease_until());
+        self.coherence.set_applied(lane.position());
     }
 }

@@ -19,7 +19,8 @@ async fn name_keys(store: &Embedded) -> Result<(), larder::Error> {
         .build()
         .await?;
     users.insert(&(123, "name".into()), "Ada".into()).await?; // app:users:123:name
-    config.insert("feature_flags", true).await // app:config:feature_flags
+    config.insert("feature_flags", true).await?; // app:config:feature_flags
+    Ok(())
 }
 
 #[tokio::test]

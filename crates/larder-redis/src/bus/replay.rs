@@ -76,6 +76,7 @@ mod tests {
         let mut bytes = vec![1];
         bytes.extend(7_u64.to_be_bytes());
         bytes.extend(seq.to_be_bytes());
+        bytes.extend([0; 12]);
         (seq, bytes.into())
     }
 

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::limits::MAX_KEYS_PER_SCRIPT;
 use larder_core::record::Kind;
-use larder_core::store::{Batch, Committed, Expect, Outcome, Write};
+use larder_core::store::{Batch, Committed, Expect, Outcome, Outcomes, Write};
+use larder_core::tag::Cut;
 use larder_core::version::Version;
 use redis::Cmd;
 use smallvec::SmallVec;
@@ -37,14 +38,14 @@ impl PlainStore {
         if keys <= MAX_KEYS_PER_SCRIPT {
             return self.commit_part(&[], &batch.writes).await;
         }
-        let mut done = SmallVec::with_capacity(keys);
+        let mut done = Outcomes::default();
         for part in batch.writes.chunks(MAX_KEYS_PER_SCRIPT * CALLS_PER_TRIP) {
             let chunks = || part.chunks(MAX_KEYS_PER_SCRIPT);
             let calls: Vec<Cmd> = chunks().map(|writes| self.call(&[], writes)).collect();
             let answers = self.tier.run_all(&PLAIN_COMMIT, &calls).await?;
             for (answer, writes) in answers.into_iter().zip(chunks()) {
                 if let Committed::Done(part) = outcomes(answer, writes)? {
-                    done.extend(part);
+                    done.append(part);
                 }
             }
         }
@@ -75,7 +76,7 @@ impl PlainStore {
 
 fn needs_tags(write: &Write) -> bool {
     match write {
-        Write::Bump => true,
+        Write::Bump | Write::Void(_) => true,
         Write::Put(put) => !put.tags.is_empty(),
         Write::Remove { .. } | Write::Expire | Write::Touch(_) => false,
     }
@@ -85,23 +86,22 @@ fn outcomes(mut reply: Reply, writes: &Writes) -> Result<Committed> {
     if let Ok(check) = usize::try_from(reply.int()?) {
         return Ok(Committed::Refused(check));
     }
-    let mut done = SmallVec::with_capacity(writes.len());
+    let mut done: SmallVec<[Outcome; 1]> = SmallVec::with_capacity(writes.len());
     for (_, write) in writes {
         done.push(Outcome {
             version: version_after(write),
+            cut: Cut::default(),
             existed: reply.int()? == 1,
         });
     }
-    Ok(Committed::Done(done))
+    Ok(Committed::Done(done.into()))
 }
 
 fn version_after(write: &Write) -> Version {
     match write {
         Write::Put(put) if put.kind != Kind::Negative => version(&put.value),
         // A touched value keeps its version, which is not known here.
-        Write::Touch(_) | Write::Put(_) | Write::Remove { .. } | Write::Expire | Write::Bump => {
-            Version::ZERO
-        }
+        _ => Version::ZERO,
     }
 }
 
@@ -119,6 +119,6 @@ fn write(call: &mut Cmd, write: &Write) {
             call.arg("T");
             encode::fresh(call, life.fresh);
         }
-        Write::Bump => unreachable!("refused before"),
+        Write::Bump | Write::Void(_) => unreachable!("refused before"),
     }
 }

@@ -10,10 +10,11 @@ for i = 3, #KEYS do
     local r = read(key)
     if is_live(r) then removed = removed + 1 end
     redis.call('UNLINK', key)
+    changed(KEYS[1], key, tonumber(ARGV[2]))
     -- Tombstones and leases too: of an evicted value copies may be left elsewhere.
     note(REMOVED, next_version(KEYS[1], r), key, tonumber(ARGV[2]))
   end
 end
 keep_clocks()
-emit(KEYS[1], KEYS[2], ARGV[1])
+emit(KEYS[1], KEYS[2], ARGV[1], 0)
 return {ms, removed}

@@ -4,5 +4,5 @@
 -- Answer: ms
 note(CLEARED, next_version(KEYS[1], nil), KEYS[3], tonumber(ARGV[2]))
 keep_clocks()
-emit(KEYS[1], KEYS[2], ARGV[1])
+emit(KEYS[1], KEYS[2], ARGV[1], 0)
 return {ms}

@@ -1,10 +1,12 @@
 -- Checks, then writes, all of them or none.
 -- KEYS: shard, log, then the key of each check, then the key of each write (repeats are fine), then
 --       all tags of records that are put
--- ARGV: checks, frees, channel, length of the key prefix, tags, then per check: kind version
---       then per write: P kind mode at stale_for origin cost tagged payload | R tombstone_ms | E
---                       | T mode at stale_for | B
--- Answer: ms, index of the failed check or -1, then per write: version, existed (0 or 1)
+-- ARGV: checks, frees, channel, length of the key prefix, tags, origin, most bytes of records that
+--       travel with the push, 1 to write into the log in any case, then per check: kind version
+--       then per write: P kind mode at stale_for origin cost cut payload (cut 0: the present one)
+--                       | R tombstone_ms | E | T mode at stale_for | B | A kind area
+-- Answer: ms, index of the failed check or -1, then, if none failed, the incarnation and number of
+--         the record in the log (0 and 0: there is none), then per write: version, existed (0 or 1)
 
 -- Every header is read before the first write: a key of another type ends the script while
 -- nothing has happened yet.
@@ -13,7 +15,7 @@ for i = 3, #KEYS do
   if records[KEYS[i]] == nil then records[KEYS[i]] = read(KEYS[i]) or false end
 end
 
-local checks, arg = tonumber(ARGV[1]), 6
+local checks, arg = tonumber(ARGV[1]), 9
 for i = 1, checks do
   local r, expect = records[KEYS[i + 2]], ARGV[arg]
   local live, holds = is_live(r), nil
@@ -29,11 +31,13 @@ end
 if ARGV[2] == '1' then redis.call('HDEL', KEYS[1], '') end
 
 local put, remove, expire, touch
+local payload
 
 function put(key, r, version)
   local fresh, expires = ends(ARGV[arg + 2], ARGV[arg + 3], ARGV[arg + 4], is_live(r) and r)
-  local cut = ARGV[arg + 7] == '1' and present_cut(KEYS[1]) or 0
-  local payload = ARGV[arg + 8]
+  local cut = tonumber(ARGV[arg + 7])
+  if cut == 0 then cut = present_cut(KEYS[1]) end
+  payload = ARGV[arg + 8]
   local new = {kind = tonumber(ARGV[arg + 1]), flags = 0, key_id = 0, version = version,
     origin = tonumber(ARGV[arg + 5]), cost = tonumber(ARGV[arg + 6]), created = us, fresh = fresh,
     token = 0, lease = 0, cut = cut, expires = expires}
@@ -94,15 +98,24 @@ local function meaning(write, was_live, after)
 end
 
 local apply = {P = put, R = remove, E = expire, T = touch}
-local answer, prefix = {ms, -1}, tonumber(ARGV[4])
+local answer, prefix, room = {ms, -1, 0, 0}, tonumber(ARGV[4]), tonumber(ARGV[7])
 local first_tag = #KEYS - tonumber(ARGV[5]) + 1
+
+-- The bytes of a record that was put, if there is still room for it to travel.
+local function travels(write, after)
+  if write ~= 'P' or not after or LENGTH + #payload > room then return nil end
+  room = room - LENGTH - #payload
+  return pack(after) .. payload
+end
 
 local function change(key, write)
   local r = records[key]
   local version, was_live = next_version(KEYS[1], r), is_live(r)
+  -- First, so that a value which replaces another one is newer than what this makes void.
+  changed(KEYS[1], key, prefix)
   local after = apply[write](key, r, version)
   records[key] = after or false
-  return version, was_live and 1 or 0, meaning(write, was_live, after)
+  return version, was_live and 1 or 0, meaning(write, was_live, after), travels(write, after)
 end
 
 local function invalidate(tag)
@@ -110,14 +123,25 @@ local function invalidate(tag)
   return bump(KEYS[1], tag), 0, TAG_BUMPED
 end
 
-for i = first_tag, #KEYS do remember(KEYS[1], KEYS[i]) end
+local function void_area(key)
+  local kind, bytes = ARGV[arg + 1], ARGV[arg + 2]
+  arg = arg + 3
+  local number = void(KEYS[1], cache_of(key, prefix), kind, bytes)
+  return number, 0, VOIDED, kind .. bytes
+end
+
+local special = {B = invalidate, A = void_area}
+for i = first_tag, #KEYS do remember(KEYS[1], KEYS[i], prefix) end
 for i = checks + 3, first_tag - 1 do
   local key, write = KEYS[i], ARGV[arg]
-  local version, existed, kind = (write == 'B' and invalidate or change)(key, write)
+  local version, existed, kind, record = (special[write] or change)(key, write)
   answer[#answer + 1] = version
   answer[#answer + 1] = existed
-  if kind then note(kind, version, key, prefix) end
+  if kind == VOIDED then key, record = key .. '\0' .. record, nil end
+  if kind then note(kind, version, key, prefix, record) end
 end
 keep_clocks()
-emit(KEYS[1], KEYS[2], ARGV[3])
+local probes = ARGV[8] == '1'
+if probes then open_shard(KEYS[1]) end
+answer[3], answer[4] = emit(KEYS[1], KEYS[2], ARGV[3], ARGV[6], probes)
 return answer

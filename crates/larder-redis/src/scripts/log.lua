@@ -7,22 +7,29 @@
 -- at which every reader drops all copies, and until then they live on leases of earlier polls.
 local LOG_LENGTH = 65536
 local FORMAT = 1
-local REPLACED, REMOVED, EXPIRED, TAG_BUMPED, CLEARED = 1, 2, 3, 4, 5
-local changes = {}
+local REPLACED, REMOVED, EXPIRED, TAG_BUMPED, CLEARED, VOIDED, CARRIED = 1, 2, 3, 4, 5, 6, 7
+local changes, carried = {}, {}
 
--- Remembers a change for the record. `prefix` is the length of what keys here begin with.
-local function note(kind, version, key, prefix)
+-- Remembers a change for the record. `prefix` is the length of what keys here begin with. The bytes
+-- of the new record, where they are given, travel with the push and are not kept.
+local function note(kind, version, key, prefix, record)
   if not incarnation then return end
-  changes[#changes + 1] = struct.pack('>BI8I4c0', kind, version, #key - prefix,
-    string.sub(key, prefix + 1))
+  local stored = string.sub(key, prefix + 1)
+  changes[#changes + 1] = struct.pack('>BI8I4c0', kind, version, #stored, stored)
+  if record then
+    carried[#changes] = struct.pack('>BI8I4c0I4c0', CARRIED, version, #stored, stored, #record,
+      record)
+  end
 end
 
--- Writes the record. Its number counts more than its bytes: a reader that finds a number without
--- a record drops all copies, so from there on nothing may end the script, whose changes are done.
-local function emit(shard, log, channel)
-  if #changes == 0 then return end
+-- Writes the record, with `force` even if nothing has changed. Gives its incarnation and number, or
+-- 0 and 0. The number counts more than the bytes: a reader that finds a number without a record
+-- drops all copies, so from there on nothing may end the script, whose changes are done.
+local function emit(shard, log, channel, origin, force)
+  if not incarnation or (#changes == 0 and not force) then return 0, 0 end
   local seq = redis.call('HINCRBY', shard, 'seq', 1)
-  local record = struct.pack('>BI8I8', FORMAT, tonumber(incarnation), seq) .. table.concat(changes)
+  local head = struct.pack('>BI8I8I4I8', FORMAT, tonumber(incarnation), seq, tonumber(origin), ms)
+  local record = head .. table.concat(changes)
   local function add()
     local added = redis.pcall('XADD', log, 'MAXLEN', '~', LOG_LENGTH, string.format('%.0f', seq),
       'r', record)
@@ -33,6 +40,11 @@ local function emit(shard, log, channel)
     redis.pcall('UNLINK', log)
     add()
   end
+  if next(carried) then
+    for at, change in pairs(carried) do changes[at] = change end
+    record = head .. table.concat(changes)
+  end
   -- The quick way, which may fail: a user without the right to it, for one.
   redis.pcall('PUBLISH', channel, record)
+  return tonumber(incarnation), seq
 end

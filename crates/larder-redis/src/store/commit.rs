@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use larder_core::bus::MAX_CARRIED;
 use larder_core::error::{Error, ErrorKind, Result};
+use larder_core::lane::Position;
 use larder_core::limits::MAX_KEYS_PER_SCRIPT;
-use larder_core::store::{Batch, Committed, Expect, Outcome, Write};
+use larder_core::store::{Batch, Committed, Expect, Outcome, Outcomes, Write};
 use larder_core::tag::Cut;
 use larder_core::version::Version;
 use redis::Cmd;
@@ -27,37 +29,39 @@ type Writes = [(Bytes, Write)];
 impl RedisStore {
     pub(super) async fn commit_batch(&self, batch: Batch) -> Result<Committed> {
         let keys = batch.checks.len() + batch.writes.len();
-        if keys == 0 {
-            return Ok(Committed::Done(SmallVec::new()));
+        if keys == 0 && !batch.probe {
+            return Ok(Committed::Done(Outcomes::default()));
         }
         if batch.checks.is_empty() && keys > MAX_KEYS_PER_SCRIPT {
-            return self.commit_many(&batch.writes).await;
+            return self.commit_many(&batch).await;
         }
         if keys > MAX_CONDITIONAL {
             return Err(too_many(keys));
         }
-        let call = self.call(&batch.checks, &batch.writes);
+        let call = self.call(&batch, &batch.writes)?;
         outcomes(self.tier.run(&COMMIT, &call).await?)
     }
 
-    async fn commit_many(&self, writes: &Writes) -> Result<Committed> {
-        let mut done = SmallVec::with_capacity(writes.len());
-        for part in writes.chunks(MAX_KEYS_PER_SCRIPT * CALLS_PER_TRIP) {
+    /// A batch without checks.
+    async fn commit_many(&self, batch: &Batch) -> Result<Committed> {
+        let mut done = Outcomes::default();
+        for part in batch.writes.chunks(MAX_KEYS_PER_SCRIPT * CALLS_PER_TRIP) {
             let calls: Vec<Cmd> = part
                 .chunks(MAX_KEYS_PER_SCRIPT)
-                .map(|writes| self.call(&[], writes))
-                .collect();
+                .map(|writes| self.call(batch, writes))
+                .collect::<Result<_>>()?;
             for answer in self.tier.run_all(&COMMIT, &calls).await? {
                 if let Committed::Done(part) = outcomes(answer)? {
-                    done.extend(part);
+                    done.append(part);
                 }
             }
         }
         Ok(Committed::Done(done))
     }
 
-    fn call(&self, checks: &[(Bytes, Expect)], writes: &Writes) -> Cmd {
-        let tier = &self.tier;
+    /// One call for the checks of a batch and some of its writes.
+    fn call(&self, batch: &Batch, writes: &Writes) -> Result<Cmd> {
+        let (tier, checks) = (&self.tier, &batch.checks);
         let tags = tags_of(writes);
         let mut call = COMMIT.call(2 + checks.len() + writes.len() + tags.len());
         call.arg(&tier.keys.shard()[..]).arg(&tier.keys.log()[..]);
@@ -72,14 +76,16 @@ impl RedisStore {
         call.arg(checks.len())
             .arg(u8::from(!needs_memory && !writes.is_empty()));
         call.arg(&tier.channel[..]).arg(tier.keys.prefix_len());
-        call.arg(tags.len());
+        call.arg(tags.len()).arg(batch.origin);
+        call.arg(if batch.carry { MAX_CARRIED } else { 0 });
+        call.arg(u8::from(batch.probe));
         for (_, expect) in checks {
             self::expect(&mut call, *expect);
         }
         for (key, write) in writes {
-            self::write(&mut call, key, write);
+            self::write(&mut call, key, write)?;
         }
-        call
+        Ok(call)
     }
 }
 
@@ -102,20 +108,23 @@ pub(crate) fn too_many(keys: usize) -> Error {
     )
 }
 
-/// The tags of all records that are put, each once.
+/// What all records that are put depend on, each once.
 fn tags_of(writes: &Writes) -> BTreeSet<&Bytes> {
-    let tags = writes.iter().filter_map(|(_, write)| match write {
-        Write::Put(put) => Some(put.tags.keys()),
-        Write::Remove { .. } | Write::Expire | Write::Touch(_) | Write::Bump => None,
-    });
-    tags.flatten().collect()
+    let mut tags = BTreeSet::new();
+    for (_, write) in writes {
+        if let Write::Put(put) = write {
+            tags.extend(put.tags.keys());
+            tags.extend(put.bonds.iter().map(|bond| &bond.tag));
+        }
+    }
+    tags
 }
 
-fn write(call: &mut Cmd, key: &Bytes, write: &Write) {
+fn write(call: &mut Cmd, key: &Bytes, write: &Write) -> Result<()> {
     match write {
         Write::Put(put) => {
             call.arg("P");
-            encode::put(call, key, put, Cut(u64::from(!put.tags.is_empty())));
+            encode::put(call, key, put)?;
         }
         Write::Remove { tombstone_ms } => {
             call.arg("R").arg(*tombstone_ms);
@@ -130,7 +139,12 @@ fn write(call: &mut Cmd, key: &Bytes, write: &Write) {
         Write::Bump => {
             call.arg("B");
         }
+        Write::Void(area) => {
+            let (kind, bytes) = area.parts();
+            call.arg("A").arg(&[kind][..]).arg(&bytes[..]);
+        }
     }
+    Ok(())
 }
 
 fn outcomes(mut reply: Reply) -> Result<Committed> {
@@ -138,12 +152,17 @@ fn outcomes(mut reply: Reply) -> Result<Committed> {
     if let Ok(check) = usize::try_from(refused) {
         return Ok(Committed::Refused(check));
     }
-    let mut done = SmallVec::with_capacity(reply.left() / 2);
+    let (incarnation, seq) = (reply.number()?, reply.number()?);
+    let position = (incarnation != 0).then_some(Position { incarnation, seq });
+    let mut done: SmallVec<[Outcome; 1]> = SmallVec::with_capacity(reply.left() / 2);
     while reply.left() > 0 {
+        let version = Version(reply.number()?);
         done.push(Outcome {
-            version: Version(reply.number()?),
+            version,
+            // Tags, areas and versions have one high-water.
+            cut: Cut(version.0),
             existed: reply.int()? == 1,
         });
     }
-    Ok(Committed::Done(done))
+    Ok(Committed::Done(Outcomes::from(done).at(position)))
 }

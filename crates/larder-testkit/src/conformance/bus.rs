@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use larder_core::bus::{BusChange, BusRecord, ChangeKind};
+use larder_core::bus::{BusChange, BusRecord, ChangeKind, Reader};
 use larder_core::lane::{Gap, Position};
 use larder_core::record::Life;
 use larder_core::space::Space;
@@ -13,8 +13,19 @@ use larder_core::version::Version;
 use super::keyspace::{count, scan};
 use super::subject::{LONG, REMOVE, SHORT, Subject, bytes, fine, put_long};
 
+/// Somebody who polls.
+pub(super) fn reader(node: u32) -> Reader {
+    Reader {
+        node,
+        name: format!("node {node}").into(),
+        cache: "app:users".into(),
+        applied: None,
+        leaves: false,
+    }
+}
+
 pub(super) async fn poll(subject: &Subject) -> Position {
-    fine(subject.bus().poll().await)
+    fine(subject.bus().poll(&reader(1)).await)
 }
 
 /// All records behind `seen`, up to what a poll mentions: in order, and without a gap.
@@ -47,11 +58,7 @@ pub(super) fn changes(records: Vec<BusRecord>) -> Vec<BusChange> {
 }
 
 pub(super) fn change(key: &str, version: Version, kind: ChangeKind) -> BusChange {
-    BusChange {
-        key: bytes(key),
-        version,
-        kind,
-    }
+    BusChange::new(bytes(key), version, kind)
 }
 
 /// The log has one life, which is not zero, and begins before its first record.
@@ -139,10 +146,10 @@ pub async fn fills_are_not_logged(subject: &Subject) {
     let first = poll(subject).await;
     subject.granted("k", 1).await;
     let filled = subject.fill("k", 1, "v").await;
-    assert!(matches!(filled, Fill::Stored(_)), "{filled:?}");
+    assert!(matches!(filled, Fill::Stored { .. }), "{filled:?}");
     assert_eq!(poll(subject).await, first);
     // And its version is below those of all changes that come after it.
-    let Fill::Stored(version) = filled else {
+    let Fill::Stored { version, .. } = filled else {
         return;
     };
     subject.remove("k").await;

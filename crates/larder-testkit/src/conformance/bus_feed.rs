@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use larder_core::bus::{BusRecord, Subscription};
+use larder_core::bus::{BusRecord, Pushed, Subscription};
 use larder_core::lane::Position;
 
 use super::bus::{log_since, poll};
@@ -14,13 +14,21 @@ use super::subject::{Subject, fine};
 /// An end for what never comes; far more than anything here takes.
 const SOON: Duration = Duration::from_secs(30);
 
-async fn subscribe(subject: &Subject) -> Box<dyn Subscription> {
+pub(super) async fn subscribe(subject: &Subject) -> Box<dyn Subscription> {
     fine(subject.bus().subscribe().await)
 }
 
-async fn next(subscription: &mut dyn Subscription) -> Option<BusRecord> {
+/// The next message, or the end.
+pub(super) async fn message(subscription: &mut dyn Subscription) -> Option<Pushed> {
     let next = tokio::time::timeout(SOON, subscription.next());
-    next.await.expect("a record, or the end")
+    next.await.expect("a message, or the end")
+}
+
+pub(super) async fn next(subscription: &mut dyn Subscription) -> Option<BusRecord> {
+    match message(subscription).await? {
+        Pushed::Record(record) => Some(record),
+        Pushed::Nudge => panic!("nobody has asked for a poll"),
+    }
 }
 
 async fn take(subscription: &mut dyn Subscription, count: usize) -> Vec<BusRecord> {

@@ -10,11 +10,7 @@ use super::subject::{Subject, bytes, fine, put_long, token};
 use super::tags::{bump, numbers, tag, tagged};
 
 fn bumped(name: &str, number: Cut) -> BusChange {
-    BusChange {
-        key: tag(name),
-        version: Version(number.0),
-        kind: ChangeKind::TagBumped,
-    }
+    BusChange::new(tag(name), Version(number.0), ChangeKind::TagBumped)
 }
 
 /// Each is one record, in the order of the numbers.

@@ -142,7 +142,7 @@ macro_rules! conformance_record_claims {
                 a_thousand_tags_are_bumped_and_read_at_once,
                 tags_are_exact,
                 tags_come_back,
-                what_has_no_tags_has_no_cut,
+                a_record_without_tags_depends_on_none,
                 a_put_is_valid_until_a_bump,
                 a_put_behind_a_bump_is_valid_and_one_before_it_is_void,
                 bumps_take_place_with_their_batch_or_not_at_all,
@@ -158,6 +158,27 @@ macro_rules! conformance_record_claims {
                 a_refused_fill_leaves_the_stale_value,
                 a_fill_without_tags_is_not_refused_for_any,
                 a_fill_with_tags_needs_its_lease;
+            areas:
+                an_area_voids_what_it_covers,
+                all_of_a_cache_is_void_at_once,
+                areas_are_told_with_their_numbers,
+                areas_belong_to_one_cache,
+                too_many_areas_are_one,
+                a_fill_into_a_void_area_is_refused,
+                a_fill_beside_void_areas_is_stored_when_it_was_checked,
+                the_lease_of_a_void_record_is_to_be_had,
+                only_void_records_are_reclaimed,
+                areas_are_in_no_space;
+            dependencies:
+                a_value_made_from_another_is_stored,
+                a_change_voids_what_was_made_from_the_key,
+                what_it_was_not_made_from_does_not_void_it,
+                a_value_whose_source_changed_during_the_load_is_refused,
+                a_value_made_from_an_outdated_copy_is_refused,
+                a_source_that_is_gone_is_no_change_if_the_key_is_watched,
+                absence_can_be_depended_on,
+                an_unknown_dependency_is_lost,
+                it_is_held_to_the_tags_of_what_it_was_made_from;
         }
     };
 }
@@ -202,6 +223,31 @@ macro_rules! conformance_bus_claims {
                 a_bump_is_told_with_its_number,
                 a_bump_is_told_at_its_place_in_a_batch,
                 only_bumps_of_tags_are_told;
+            bus_positions:
+                a_change_is_told_its_place,
+                without_a_log_there_is_no_place,
+                a_large_batch_is_told_its_last_place,
+                checks_alone_are_given_no_place,
+                records_say_who_wrote_them_and_when,
+                a_probe_is_a_record_without_changes;
+            bus_readers:
+                nobody_reads_before_the_first_poll,
+                who_polls_is_listed,
+                the_last_poll_counts,
+                silence_grows_on_the_clock_of_the_shard,
+                who_leaves_is_not_waited_for,
+                readers_are_told_apart_by_cache_and_name,
+                too_many_readers_are_refused,
+                a_nudge_reaches_every_subscriber,
+                a_nudge_without_a_log_does_nothing,
+                silent_readers_stay_on_the_list_for_longer_than_they_are_waited_for;
+            bus_carried:
+                what_travels_is_what_is_stored,
+                nothing_travels_unasked,
+                the_log_keeps_no_values,
+                large_values_do_not_travel,
+                only_what_is_put_travels,
+                of_two_puts_of_a_key_none_poses_as_the_other;
         }
     };
 }
@@ -295,11 +341,16 @@ mod tests {
             ("fills", include_str!("fills.rs")),
             ("tags", include_str!("tags.rs")),
             ("tag_fills", include_str!("tag_fills.rs")),
+            ("areas", include_str!("areas.rs")),
+            ("dependencies", include_str!("dependencies.rs")),
             ("bus", include_str!("bus.rs")),
             ("bus_batches", include_str!("bus_batches.rs")),
             ("bus_replay", include_str!("bus_replay.rs")),
             ("bus_feed", include_str!("bus_feed.rs")),
             ("bus_tags", include_str!("bus_tags.rs")),
+            ("bus_positions", include_str!("bus_positions.rs")),
+            ("bus_readers", include_str!("bus_readers.rs")),
+            ("bus_carried", include_str!("bus_carried.rs")),
         ] {
             for line in text.lines() {
                 if let Some(rest) = line.strip_prefix("pub async fn ") {

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use larder_core::bus::{Bus, BusRecord, Replay, Subscription};
+use larder_core::area::Areas;
+use larder_core::bus::{Bus, Pushed, Reader, Readers, Replay, Subscription};
 use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::lane::{Gap, Position};
 use larder_core::runtime::{BoxFuture, Runtime, Timestamp};
@@ -17,6 +18,8 @@ use larder_core::store::{
     Batch, Committed, Description, Fill, Keyspace, Lease, LeaseToken, Leases, Lookup, Page,
     Pending, Put, Store, TagStore,
 };
+use larder_core::tag::Cut as TagCut;
+use larder_core::version::Version;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -243,6 +246,10 @@ fn leases(store: &dyn Store) -> &dyn Leases {
     description.leases.expect("the simulated store has leases")
 }
 
+fn tags(store: &dyn Store) -> &dyn TagStore {
+    store.describe().tags.expect("the simulated store has tags")
+}
+
 fn bus(store: &dyn Store) -> &dyn Bus {
     let description = store.describe();
     description.bus.expect("the simulated store has a bus")
@@ -281,15 +288,22 @@ impl Store for Link {
             keyspace: Some(self),
             bus: self.store.describe().bus.map(|_| self as &dyn Bus),
             tags: Some(self),
+            identity: self.store.describe().identity,
         }
     }
 }
 
 impl Leases for Link {
-    fn lease<'a>(&'a self, key: &'a Bytes, token: LeaseToken, ttl: Duration) -> Pending<'a, Lease> {
+    fn lease<'a>(
+        &'a self,
+        key: &'a Bytes,
+        token: LeaseToken,
+        ttl: Duration,
+        void: Version,
+    ) -> Pending<'a, Lease> {
         let key = key.clone();
         self.carry("lease", move |store| async move {
-            leases(&*store).lease(&key, token, ttl).await
+            leases(&*store).lease(&key, token, ttl, void).await
         })
     }
 
@@ -343,24 +357,59 @@ impl Keyspace for Link {
             keyspace(&*store).clear(&space).await
         })
     }
+
+    fn reclaim<'a>(&'a self, keys: &'a [Bytes], before: TagCut) -> Pending<'a, u64> {
+        let keys = keys.to_vec();
+        self.carry("reclaim", move |store| async move {
+            keyspace(&*store).reclaim(&keys, before).await
+        })
+    }
 }
 
 impl TagStore for Link {
-    fn tags<'a>(&'a self, keys: &'a [Bytes]) -> Pending<'a, Vec<larder_core::tag::Cut>> {
+    fn tags<'a>(&'a self, keys: &'a [Bytes]) -> Pending<'a, Vec<TagCut>> {
         let keys = keys.to_vec();
         self.carry("tags", move |store| async move {
-            let there = store.describe().tags;
-            there
-                .expect("the simulated store has tags")
-                .tags(&keys)
-                .await
+            tags(&*store).tags(&keys).await
+        })
+    }
+
+    fn watch<'a>(&'a self, keys: &'a [Bytes]) -> Pending<'a, Vec<TagCut>> {
+        let keys = keys.to_vec();
+        self.carry("watch", move |store| async move {
+            tags(&*store).watch(&keys).await
+        })
+    }
+
+    fn get_within<'a>(
+        &'a self,
+        keys: &'a [Bytes],
+        cache: &'a Bytes,
+    ) -> Pending<'a, (Vec<Lookup>, Areas)> {
+        let (keys, cache) = (keys.to_vec(), cache.clone());
+        self.carry("get", move |store| async move {
+            tags(&*store).get_within(&keys, &cache).await
         })
     }
 }
 
 impl Bus for Link {
-    fn poll(&self) -> Pending<'_, Position> {
-        self.carry("poll", |store| async move { bus(&*store).poll().await })
+    fn poll<'a>(&'a self, reader: &'a Reader) -> Pending<'a, Position> {
+        let reader = reader.clone();
+        self.carry("poll", move |store| async move {
+            bus(&*store).poll(&reader).await
+        })
+    }
+
+    fn readers(&self) -> Pending<'_, Readers> {
+        self.carry(
+            "readers",
+            |store| async move { bus(&*store).readers().await },
+        )
+    }
+
+    fn nudge(&self) -> Pending<'_, ()> {
+        self.carry("nudge", |store| async move { bus(&*store).nudge().await })
     }
 
     fn replay(&self, gap: Gap) -> Pending<'_, Replay> {
@@ -382,13 +431,9 @@ impl Bus for Link {
 }
 
 impl Link {
-    /// Carries pushed records, each on a way of its own, until the subscription breaks.
-    async fn push(
-        self,
-        mut there: Box<dyn Subscription>,
-        deliver: mpsc::UnboundedSender<BusRecord>,
-    ) {
-        while let Some(record) = there.next().await {
+    /// Carries what is pushed, each message on a way of its own, until the subscription breaks.
+    async fn push(self, mut there: Box<dyn Subscription>, deliver: mpsc::UnboundedSender<Pushed>) {
+        while let Some(message) = there.next().await {
             let faults = self.faults();
             if deliver.is_closed() || self.happens(Fault::BrokenPush, faults.broken_push) {
                 self.note("is broken", "subscription");
@@ -396,26 +441,26 @@ impl Link {
             }
             let lost = self.happens(Fault::LostPush, faults.lost_push);
             if lost || self.is_cut(&[Cut::Replies, Cut::Both, Cut::Pushes]) {
-                self.note("a record is lost", "subscription");
+                self.note("a message is lost", "subscription");
                 continue;
             }
             let twice = self.happens(Fault::DoubledPush, faults.doubled_push);
             for _ in 0..1 + u8::from(twice) {
-                let (record, deliver) = (record.clone(), deliver.clone());
+                let (message, deliver) = (message.clone(), deliver.clone());
                 let arrival = self.runtime.sleep(self.way());
                 self.runtime.spawn(Box::pin(async move {
                     arrival.await;
-                    let _ = deliver.send(record);
+                    let _ = deliver.send(message);
                 }));
             }
         }
     }
 }
 
-struct Arriving(mpsc::UnboundedReceiver<BusRecord>);
+struct Arriving(mpsc::UnboundedReceiver<Pushed>);
 
 impl Subscription for Arriving {
-    fn next(&mut self) -> BoxFuture<'_, Option<BusRecord>> {
+    fn next(&mut self) -> BoxFuture<'_, Option<Pushed>> {
         Box::pin(self.0.recv())
     }
 }

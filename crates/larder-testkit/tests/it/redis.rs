@@ -62,8 +62,18 @@ fn value(text: &str) -> Put {
         codec: CodecId::RAW,
         schema: 0,
         tags: Tags::default(),
+        bonds: Vec::new(),
+        within: None,
         cut: Cut(0),
         value: bytes(text),
+    }
+}
+
+/// A value for a fill that no number stands in the way of.
+fn loaded(text: &str) -> Put {
+    Put {
+        cut: Cut(Cut::LOST.0 - 1),
+        ..value(text)
     }
 }
 

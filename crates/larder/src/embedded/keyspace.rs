@@ -5,8 +5,10 @@ use larder_core::bus::{BusChange, ChangeKind};
 use larder_core::runtime::Timestamp;
 use larder_core::space::Space;
 use larder_core::store::{Keyspace, Page, Pending};
+use larder_core::tag::Cut;
 use larder_core::version::Version;
 
+use super::log::Written;
 use super::shard::Slot;
 use super::{Embedded, Inner, SHARDS};
 
@@ -67,8 +69,29 @@ impl Inner {
         keys.into_iter().nth(pick)
     }
 
+    fn reclaim(&self, keys: &[Bytes], before: Cut) -> u64 {
+        let now = self.now();
+        let mut removed = 0;
+        for key in keys {
+            let hash = self.hasher.hash(key);
+            let mut shard = self.shards[self.shard_of(hash)].lock();
+            let slot = shard.live(hash, key, now);
+            // A value that no area can make void keeps no cut.
+            if slot.is_some_and(|slot| Cut::default() < slot.cut() && slot.cut() < before) {
+                shard.remove(hash, key);
+                removed += 1;
+            }
+        }
+        removed
+    }
+
     fn clear(&self, space: &Space) -> u64 {
         let now = self.now();
+        let written = Written {
+            origin: 0,
+            at: now,
+            probe: false,
+        };
         let mut removed = 0;
         for shard in &self.shards {
             let mut shard = shard.lock();
@@ -77,6 +100,7 @@ impl Inner {
             removed += shard.remove_if(|slot| {
                 let gone = space.contains(slot.key());
                 if gone {
+                    self.tags.changed(slot.key(), now.0.saturating_mul(1_000));
                     keys.push(Bytes::copy_from_slice(slot.key()));
                 }
                 gone
@@ -85,20 +109,14 @@ impl Inner {
                 continue;
             }
             let version = shard.next_version(now, Version::ZERO);
-            let change = |key| BusChange {
-                key,
-                version,
-                kind: ChangeKind::Removed,
-            };
-            self.log.append(|| keys.into_iter().map(change).collect());
+            let change = |key| BusChange::new(key, version, ChangeKind::Removed);
+            self.log
+                .append(written, || keys.into_iter().map(change).collect());
         }
-        self.log.append(|| {
+        self.log.append(written, || {
             let version = Version(now.0.saturating_mul(1_000));
-            vec![BusChange {
-                key: space.stored_prefix(),
-                version,
-                kind: ChangeKind::Cleared,
-            }]
+            let prefix = space.stored_prefix();
+            vec![BusChange::new(prefix, version, ChangeKind::Cleared)]
         });
         removed
     }
@@ -126,5 +144,9 @@ impl Keyspace for Embedded {
 
     fn clear<'a>(&'a self, space: &'a Space) -> Pending<'a, u64> {
         Pending::ready(Ok(self.inner.clear(space)))
+    }
+
+    fn reclaim<'a>(&'a self, keys: &'a [Bytes], before: Cut) -> Pending<'a, u64> {
+        Pending::ready(Ok(self.inner.reclaim(keys, before)))
     }
 }

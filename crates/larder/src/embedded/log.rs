@@ -7,15 +7,18 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use larder_core::bus::{Bus, BusChange, BusRecord, LOG_LENGTH, Replay, Subscription};
-use larder_core::error::{Error, ErrorKind};
+use larder_core::bus::{
+    Bus, BusChange, BusRecord, LOG_LENGTH, Pushed, Reader, Readers, Replay, Subscription,
+};
+use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::lane::{Gap, Position};
-use larder_core::runtime::BoxFuture;
+use larder_core::runtime::{BoxFuture, Timestamp};
 use larder_core::store::Pending;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
 use super::Embedded;
+use super::readers::Registry;
 
 /// Records that a slow subscriber may lag behind before its subscription is lost.
 const BUFFER: usize = 1024;
@@ -30,31 +33,48 @@ struct Kept {
     incarnation: u64,
     seq: u64,
     records: VecDeque<Arc<BusRecord>>,
-    subscribers: broadcast::Sender<Arc<BusRecord>>,
+    subscribers: broadcast::Sender<Message>,
+    registry: Registry,
+}
+
+#[derive(Clone)]
+enum Message {
+    Record(Arc<BusRecord>),
+    Nudge,
+}
+
+/// What a record says beside its changes.
+#[derive(Clone, Copy)]
+pub(super) struct Written {
+    pub(super) origin: u32,
+    pub(super) at: Timestamp,
+    /// Whether there is a record even if nothing has changed.
+    pub(super) probe: bool,
 }
 
 impl Log {
-    /// Adds one record. The caller still holds the locks of the shards that it changed, so that
-    /// nobody sees the change before it is in the log.
-    pub(super) fn append(&self, changes: impl FnOnce() -> Vec<BusChange>) {
+    /// Adds one record; gives its place. The caller still holds the locks of the shards that it
+    /// changed, so that nobody sees the change before it is in the log.
+    pub(super) fn append(
+        &self,
+        written: Written,
+        changes: impl FnOnce() -> Vec<BusChange>,
+    ) -> Option<Position> {
         let mut kept = self.0.lock();
-        let Some(kept) = &mut *kept else { return };
+        let kept = kept.as_mut()?;
         let changes = changes();
-        if changes.is_empty() {
-            return;
+        if changes.is_empty() && !written.probe {
+            return None;
         }
         kept.seq += 1;
-        let position = Position {
-            incarnation: kept.incarnation,
-            seq: kept.seq,
-        };
-        let record = Arc::new(BusRecord { position, changes });
-        if kept.records.len() == LOG_LENGTH {
-            kept.records.pop_front();
-        }
-        kept.records.push_back(record.clone());
-        // An error only says that nobody listens.
-        let _ = kept.subscribers.send(record);
+        let position = kept.position();
+        kept.push(BusRecord {
+            position,
+            origin: written.origin,
+            written: written.at,
+            changes,
+        });
+        Some(position)
     }
 
     fn with<R>(&self, incarnation: impl FnOnce() -> u64, act: impl FnOnce(&mut Kept) -> R) -> R {
@@ -63,6 +83,7 @@ impl Log {
             seq: 0,
             records: VecDeque::new(),
             subscribers: broadcast::channel(BUFFER).0,
+            registry: Registry::default(),
         }))
     }
 }
@@ -73,6 +94,31 @@ impl Kept {
             incarnation: self.incarnation,
             seq: self.seq,
         }
+    }
+
+    /// Keeps a record, and pushes it. What travels along is not kept.
+    fn push(&mut self, record: BusRecord) {
+        let pushed = Arc::new(record);
+        let kept = if pushed.changes.iter().all(|change| change.carried.is_none()) {
+            pushed.clone()
+        } else {
+            let mut bare = BusRecord::clone(&pushed);
+            bare.changes
+                .iter_mut()
+                .for_each(|change| change.carried = None);
+            Arc::new(bare)
+        };
+        if self.records.len() == LOG_LENGTH {
+            self.records.pop_front();
+        }
+        self.records.push_back(kept);
+        // An error only says that nobody listens.
+        let _ = self.subscribers.send(Message::Record(pushed));
+    }
+
+    fn poll(&mut self, reader: &Reader, now: Timestamp) -> Result<Position> {
+        self.registry.enter(reader, now)?;
+        Ok(self.position())
     }
 
     fn replay(&self, gap: Gap) -> Replay {
@@ -95,17 +141,16 @@ impl Kept {
     }
 }
 
-struct Pushed(broadcast::Receiver<Arc<BusRecord>>);
+struct Messages(broadcast::Receiver<Message>);
 
-impl Subscription for Pushed {
-    fn next(&mut self) -> BoxFuture<'_, Option<BusRecord>> {
+impl Subscription for Messages {
+    fn next(&mut self) -> BoxFuture<'_, Option<Pushed>> {
         // Too far behind is as good as lost: the gap is found and filled from the log.
         Box::pin(async {
-            self.0
-                .recv()
-                .await
-                .ok()
-                .map(|record| BusRecord::clone(&record))
+            Some(match self.0.recv().await.ok()? {
+                Message::Record(record) => Pushed::Record(BusRecord::clone(&record)),
+                Message::Nudge => Pushed::Nudge,
+            })
         })
     }
 }
@@ -149,13 +194,15 @@ impl Embedded {
             log.incarnation = incarnation;
             log.seq = 0;
             log.records.clear();
+            log.registry = Registry::default();
         });
     }
 }
 
 impl Bus for Embedded {
-    fn poll(&self) -> Pending<'_, Position> {
-        Pending::ready(Ok(self.log(|log| log.position())))
+    fn poll<'a>(&'a self, reader: &'a Reader) -> Pending<'a, Position> {
+        let now = self.inner.now();
+        Pending::ready(self.log(|log| log.poll(reader, now)))
     }
 
     fn replay(&self, gap: Gap) -> Pending<'_, Replay> {
@@ -167,7 +214,28 @@ impl Bus for Embedded {
     }
 
     fn subscribe(&self) -> Pending<'_, Box<dyn Subscription>> {
-        let pushed = self.log(|log| Pushed(log.subscribers.subscribe()));
-        Pending::ready(Ok(Box::new(pushed)))
+        let messages = self.log(|log| Messages(log.subscribers.subscribe()));
+        Pending::ready(Ok(Box::new(messages)))
+    }
+
+    fn readers(&self) -> Pending<'_, Readers> {
+        let now = self.inner.now();
+        let mut log = self.inner.log.0.lock();
+        let readers = match &mut *log {
+            Some(log) => {
+                let position = log.position();
+                log.registry.readers(Some(position), now)
+            }
+            None => Registry::default().readers(None, now),
+        };
+        Pending::ready(Ok(readers))
+    }
+
+    fn nudge(&self) -> Pending<'_, ()> {
+        if let Some(log) = &*self.inner.log.0.lock() {
+            // An error only says that nobody listens.
+            let _ = log.subscribers.send(Message::Nudge);
+        }
+        Pending::ready(Ok(()))
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::error::Result;
-use larder_core::store::{Batch, Committed, Write};
-use larder_core::tag::Cut;
-use larder_core::version::Version;
+use larder_core::store::{Batch, Committed, Outcome, Write};
+use larder_core::tag::{Cut, dependency_key};
 
-use super::{Before, Engine, EngineKey, Incoming};
+use super::{Before, Engine, EngineKey, Incoming, Kept};
+use crate::receipt::Receipt;
+use crate::tags::EntryTags;
 
 /// One change of one key.
 pub(crate) enum Change<V> {
@@ -24,12 +25,12 @@ impl<V: Send + Sync + 'static> Engine<V> {
     pub(crate) async fn change(
         self: &Arc<Self>,
         changes: Vec<(EngineKey, Change<V>)>,
-    ) -> Result<Vec<bool>> {
+    ) -> Result<Receipt> {
         if changes.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Receipt::of(Vec::new()));
         }
         match self.remote.clone() {
-            None => Ok(self.change_near(changes)),
+            None => Ok(Receipt::of(self.change_near(changes))),
             Some(_) => {
                 let engine = self.clone();
                 self.detached(async move { engine.change_remote(changes).await })
@@ -43,6 +44,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let change = |(key, change): (EngineKey, Change<V>)| {
             let existed = self.near.get(key.near(), now).is_some();
             self.flights.detach(&key);
+            self.changed(&key.stored());
             match change {
                 Change::Insert(incoming) => self.insert_near(&key, incoming),
                 Change::Invalidate => self.near.remove(key.near(), self.local_version(), now),
@@ -56,41 +58,51 @@ impl<V: Send + Sync + 'static> Engine<V> {
     fn insert_near(&self, key: &EngineKey, incoming: Incoming<V>) {
         let now = self.runtime.now();
         // The version is drawn under the stripe's lock: the last to come is the newest.
-        let tags = match self.local_tags(&incoming.tags, self.local_cut()) {
+        let cut = self.local_cut();
+        let tags = match self.local_tags(&incoming.tags, cut, EntryTags::default()) {
             Ok(tags) => tags,
             Err(refusal) => return self.refuse(refusal),
         };
-        let entry = || self.entry(key, incoming, self.local_version(), (now, now), tags);
+        let entry = || {
+            let kept = Kept {
+                version: self.local_version(),
+                cut,
+                is_proven: true,
+                tags,
+            };
+            self.entry(key, incoming, kept, (now, now))
+        };
         if let Err(refusal) = self.near.replace(key.near(), entry, now) {
             self.refuse(refusal);
         }
     }
 
-    async fn change_remote(&self, changes: Vec<(EngineKey, Change<V>)>) -> Result<Vec<bool>> {
+    async fn change_remote(&self, changes: Vec<(EngineKey, Change<V>)>) -> Result<Receipt> {
         let Some(store) = &self.remote else {
-            return Ok(Vec::new());
+            return Ok(Receipt::of(Vec::new()));
         };
-        let mut batch = Batch::default();
+        let mut batch = Batch::default().by(self.coherence.node.number);
         for (key, change) in &changes {
             batch.writes.push((key.stored(), self.write_of(change)));
         }
         let before: Vec<Before> = changes.iter().map(|(key, _)| self.before(key)).collect();
         match store.commit(batch).await {
             Ok(Committed::Done(outcomes)) => {
+                let position = outcomes.position;
                 let done = changes.into_iter().zip(before).zip(outcomes);
-                Ok(done
-                    .map(|(((key, change), before), outcome)| {
-                        let version = self.ordered(&**store, outcome.version);
-                        self.conclude(&key, change, before, version);
-                        outcome.existed
-                    })
-                    .collect())
+                let existed = done.map(|(((key, change), before), outcome)| {
+                    let existed = outcome.existed;
+                    self.conclude(&key, change, before, outcome);
+                    existed
+                });
+                Ok(self.receipt(existed.collect(), position))
             }
             Ok(Committed::Refused(_)) => unreachable!("a batch without checks is never refused"),
             Err(error) => {
                 // It may or may not have taken place: nothing of these keys can be trusted.
                 for (key, _) in &changes {
                     self.flights.detach(key);
+                    self.changed(&key.stored());
                     self.near.forget(key.near(), self.runtime.now());
                 }
                 Err(self.failed(error))
@@ -110,16 +122,37 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
     }
 
-    fn conclude(&self, key: &EngineKey, change: Change<V>, before: Before, version: Version) {
+    /// A key was changed: near copies of what depends on it are void.
+    pub(crate) fn changed(&self, stored: &[u8]) {
+        if self.tags.is_empty() {
+            return;
+        }
+        if let Some(dependency) = dependency_key(stored) {
+            self.tags.void(&dependency);
+        }
+    }
+
+    fn conclude(&self, key: &EngineKey, change: Change<V>, before: Before, outcome: Outcome) {
         let now = self.runtime.now();
         self.flights.detach(key);
+        self.changed(&key.stored());
+        let version = match &self.remote {
+            Some(store) => self.ordered(&**store, outcome.version),
+            None => outcome.version,
+        };
         match change {
             // Which cut the store gave it is only known to the next reader.
             Change::Insert(incoming) if !incoming.tags.is_empty() => {
                 self.near.replaced(key.near(), version, now);
             }
             Change::Insert(incoming) => {
-                let entry = self.entry(key, incoming, version, (before.at, now), None);
+                let kept = Kept {
+                    version,
+                    cut: outcome.cut,
+                    is_proven: self.place().is_some(),
+                    tags: None,
+                };
+                let entry = self.entry(key, incoming, kept, (before.at, now));
                 if let Err(refusal) = self.near.conclude(key.near(), before.near, &entry, now) {
                     self.refuse(refusal);
                 }
@@ -127,30 +160,5 @@ impl<V: Send + Sync + 'static> Engine<V> {
             Change::Invalidate => self.near.remove(key.near(), version, now),
             Change::Expire => self.near.mark_stale(key.near(), version, now),
         }
-    }
-
-    /// Removes every value of this cache. See [`crate::Cache::clear`].
-    pub(crate) async fn clear(self: &Arc<Self>) -> Result<()> {
-        let engine = self.clone();
-        self.detached(async move {
-            engine.flights.detach_all();
-            engine.near.clear();
-            let Some(store) = &engine.remote else {
-                return Ok(());
-            };
-            let description = store.describe();
-            let cleared = match description.keyspace {
-                Some(keyspace) => keyspace.clear(&engine.space()).await.map(drop),
-                None => Err(larder_core::Error::new(
-                    larder_core::ErrorKind::Refused,
-                    format!("{} cannot be cleared", description.name),
-                )),
-            };
-            // Again: values may have been promoted while the remote tier was being cleared.
-            engine.flights.detach_all();
-            engine.near.clear();
-            cleared.map_err(|error| engine.failed(error))
-        })
-        .await
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
+use larder_core::bus::Pushed;
 use larder_core::runtime::Runtime;
 
 use super::Link;
@@ -40,11 +41,15 @@ async fn listen<V: Send + Sync + 'static>(
     let mut look = runtime.sleep(LOOK);
     while !link.is_over() {
         match select(subscription.next(), look).await {
-            Either::Left((Some(record), unfinished)) => {
+            Either::Left((Some(Pushed::Record(record)), unfinished)) => {
                 look = unfinished;
                 if let Some(gap) = link.take(&record) {
                     link.replay(gap).await?;
                 }
+            }
+            Either::Left((Some(Pushed::Nudge), unfinished)) => {
+                look = unfinished;
+                link.nudged.notify_one();
             }
             Either::Left((None, _)) => break,
             Either::Right(((), _)) => look = runtime.sleep(LOOK),

@@ -4,9 +4,12 @@
 
 mod support;
 
+mod acknowledged;
 mod api;
+mod areas;
 mod bus;
 mod costs;
+mod dependencies;
 mod loads;
 mod near;
 mod nodes;
@@ -15,6 +18,7 @@ mod redis;
 mod stale;
 mod stress;
 mod tags;
+mod tickets;
 mod trouble;
 mod values;
 mod verbs;

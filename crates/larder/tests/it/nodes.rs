@@ -91,7 +91,7 @@ async fn a_change_on_one_node_revokes_the_load_of_another() {
         let (call, load) = paused_load(&one, 1).await;
         match changed {
             "invalidate" => drop(two.invalidate(&1).await.unwrap()),
-            "insert" => two.insert(&1, 20).await.unwrap(),
+            "insert" => drop(two.insert(&1, 20).await.unwrap()),
             "expire" => drop(two.expire(&1).await.unwrap()),
             _ => two.clear().await.unwrap(),
         }

@@ -107,7 +107,7 @@ async fn a_reply_from_before_a_change_is_not_promoted() {
         gate.reached().await;
         match changed {
             "invalidate" => drop(cache.invalidate(&1).await.unwrap()),
-            "insert" => cache.insert(&1, 20).await.unwrap(),
+            "insert" => drop(cache.insert(&1, 20).await.unwrap()),
             "expire" => drop(cache.expire(&1).await.unwrap()),
             _ => cache.clear().await.unwrap(),
         }

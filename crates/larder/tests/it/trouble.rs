@@ -88,11 +88,12 @@ async fn a_change_that_fails_leaves_nothing_in_the_near_cache() {
             world.store.hurt(trouble);
             let outcome = match changed {
                 "invalidate" => cache.invalidate(&1).await.map(drop),
-                "insert" => cache.insert(&1, 20).await,
+                "insert" => cache.insert(&1, 20).await.map(drop),
                 "expire" => cache.expire(&1).await.map(drop),
                 _ => cache.clear().await,
             };
             assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Unavailable);
+            settle().await;
             assert_eq!(cache.stats().near.entries, 0, "{changed}");
         }
     }
@@ -122,7 +123,7 @@ async fn a_change_is_seen_through_when_its_future_is_dropped() {
             async move {
                 match changed {
                     "invalidate" => cache.invalidate(&1).await.map(drop),
-                    _ => cache.insert(&1, 20).await,
+                    _ => cache.insert(&1, 20).await.map(drop),
                 }
             }
         });

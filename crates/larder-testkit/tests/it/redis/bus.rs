@@ -7,7 +7,8 @@ mod trimmed;
 
 use std::time::Duration;
 
-use larder_core::bus::{Bus, BusRecord, Replay, Subscription};
+use larder_core::bus::{Bus, BusRecord, Pushed, Reader, Replay, Subscription};
+use larder_core::error::Result;
 use larder_core::lane::{Gap, Position};
 use larder_core::space::Space;
 use larder_core::store::{Batch, Keyspace, Write};
@@ -24,8 +25,23 @@ fn lua(server: &RedisServer, script: &str) -> String {
     server.cli(&["EVAL", &format!("{names}{script}"), "0"])
 }
 
+/// Somebody who polls.
+fn reader() -> Reader {
+    Reader {
+        node: 1,
+        name: "test".into(),
+        cache: "app:users".into(),
+        applied: None,
+        leaves: false,
+    }
+}
+
+async fn try_poll(store: &RedisStore) -> Result<Position> {
+    store.poll(&reader()).await
+}
+
 async fn poll(store: &RedisStore) -> Position {
-    store.poll().await.unwrap()
+    try_poll(store).await.unwrap()
 }
 
 async fn replay(store: &RedisStore, first: u64, last: u64) -> Replay {
@@ -34,7 +50,10 @@ async fn replay(store: &RedisStore, first: u64, last: u64) -> Replay {
 
 async fn next(subscription: &mut dyn Subscription) -> Option<BusRecord> {
     let next = tokio::time::timeout(SOON, subscription.next());
-    next.await.expect("a record, or the end")
+    match next.await.expect("a message, or the end")? {
+        Pushed::Record(record) => Some(record),
+        Pushed::Nudge => panic!("nobody has asked for a poll"),
+    }
 }
 
 /// The page says how a record lies there; this is what really does.
@@ -50,6 +69,7 @@ async fn the_bytes_are_those_of_the_page() {
         "redis.call('HSET', shard, 'inc', '7', 'seq', '41')",
     );
     let batch = Batch::one(bytes("user:1"), Write::Put(value("v")))
+        .by(0x0102)
         .write(Space::database(3).stored(&bytes("k")), REMOVE)
         .write(bytes("x"), Write::Expire);
     let larder_core::store::Committed::Done(outcomes) =
@@ -59,11 +79,14 @@ async fn the_bytes_are_those_of_the_page() {
     else {
         unreachable!("there was no check");
     };
+    let written = replay(&store, 42, 42).await.records[0].written.0;
     let version = |at: usize| format!("{:016x}", outcomes[at].version.0);
     let golden = [
         "01".to_owned(),
         "0000000000000007".to_owned(),
         "000000000000002a".to_owned(),
+        "00000102".to_owned(),
+        format!("{written:016x}"),
         format!("01{}00000006757365723a31", version(0)),
         format!("02{}000000040064036b", version(1)),
         format!("03{}0000000178", version(2)),
@@ -76,6 +99,7 @@ async fn the_bytes_are_those_of_the_page() {
          return entry[1] .. ' ' .. entry[2][1] .. ' ' .. hex",
     );
     assert_eq!(found, format!("42-0 r {}", golden.concat()));
+    assert!(store_time(&store).abs_diff(written) < SOON.as_millis() as u64);
 }
 
 #[tokio::test]
@@ -204,7 +228,8 @@ async fn a_poll_is_one_short_command() {
     }
     assert_eq!(
         (calls("evalsha"), calls("eval"), calls("hset")),
-        (before.0 + 20, before.1, before.2)
+        (before.0 + 20, before.1, before.2 + 20),
+        "one call, which writes down who has asked"
     );
     // The clock was read with it.
     let skew = store_time(&store).abs_diff(server_time(&server));

@@ -9,7 +9,7 @@ use larder_redis::RedisStore;
 use larder_testkit::servers::{RedisOptions, RedisServer};
 
 use super::super::{eventually, get, patient, put, start};
-use super::{lua, poll, replay};
+use super::{lua, poll, replay, try_poll};
 
 async fn three_records(server: &RedisServer) -> (Arc<RedisStore>, Position) {
     let store = start(patient(server));
@@ -27,7 +27,7 @@ async fn poll_again(store: &Arc<RedisStore>) -> Position {
     let again = Arc::clone(store);
     eventually("an answer", move || {
         let store = Arc::clone(&again);
-        async move { store.poll().await.is_ok() }
+        async move { try_poll(&store).await.is_ok() }
     })
     .await;
     poll(store).await
@@ -176,7 +176,7 @@ async fn a_replica_that_takes_over_begins_another_life() {
         async move { get(&*store, "k2").await.is_ok_and(|found| found.is_some()) }
     })
     .await;
-    let error = store.poll().await.unwrap_err();
+    let error = try_poll(&store).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
     assert!(error.to_string().contains("replica"), "{error}");
     replica.cli(&["REPLICAOF", "NO", "ONE"]);
@@ -193,7 +193,7 @@ async fn a_primary_without_the_replicas_it_needs_answers_no_poll() {
     };
     let (store, before) = three_records(&server).await;
     server.cli(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
-    let error = store.poll().await.unwrap_err();
+    let error = try_poll(&store).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     server.cli(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
     assert_eq!(poll(&store).await, before);

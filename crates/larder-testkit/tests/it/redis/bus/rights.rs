@@ -1,19 +1,19 @@
 //! What a user may not do is said, and what is done is never lost.
 
-use larder_core::bus::Bus;
+use larder_core::bus::{Bus, Pushed};
 use larder_core::error::ErrorKind;
 use larder_redis::RedisStore;
 use larder_testkit::servers::{RedisOptions, RedisServer};
 
 use super::super::{SOON, open, patient, put, start};
-use super::{next, poll, replay};
+use super::{next, poll, replay, try_poll};
 
 /// The commands for records, as the page of the crate lists them.
 const RECORDS: &str = "~app:* resetchannels -@all +get +mget +getrange +set +setrange +unlink \
     +pexpire +pexpireat +persist +pttl +hmget +hset +hdel +time +eval +evalsha";
 
 /// Those that it adds for the bus.
-const BUS: &str = "+info +hincrby +xadd +xrange +publish +subscribe +ping &app:*";
+const BUS: &str = "+info +hgetall +hlen +hincrby +xadd +xrange +publish +subscribe +ping &app:*";
 
 fn with(rules: &str) -> Option<RedisServer> {
     let rules = format!("{RECORDS} {rules}");
@@ -35,6 +35,10 @@ async fn a_user_with_the_listed_commands_can_use_the_bus() {
     put(&*store, "k", "v").await;
     assert_eq!(replay(&store, 1, 1).await.records.len(), 1);
     assert!(next(&mut *subscription).await.is_some());
+    assert_eq!(store.readers().await.unwrap().seen.len(), 1);
+    store.nudge().await.unwrap();
+    let nudge = subscription.next().await;
+    assert_eq!(nudge, Some(Pushed::Nudge));
 }
 
 #[tokio::test]
@@ -44,7 +48,7 @@ async fn without_info_there_is_no_poll_and_everything_else() {
     };
     let store = app(&server);
     put(&*store, "k", "v").await;
-    let error = store.poll().await.unwrap_err();
+    let error = try_poll(&store).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
     assert!(error.to_string().contains("INFO"), "{error}");
 }
@@ -52,7 +56,7 @@ async fn without_info_there_is_no_poll_and_everything_else() {
 /// A writer without the rights to the log still leaves its number: readers drop their copies.
 #[tokio::test]
 async fn a_change_that_cannot_be_written_down_is_still_counted() {
-    let Some(server) = with("+info +hincrby +xrange") else {
+    let Some(server) = with("+info +hlen +hincrby +xrange") else {
         return;
     };
     let store = app(&server);
