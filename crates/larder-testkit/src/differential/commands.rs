@@ -19,7 +19,15 @@ fn any_key(random: &mut Random) -> Bytes {
     match random.below(4) {
         0 => bytes(pick(
             random,
-            &["\0sshard", "\0slog", "\0stag:c\0t", "p:k1", ""],
+            &[
+                "\0sshard",
+                "\0slog",
+                "\0stag:c\0t",
+                "\0sreaders",
+                "\0sdep:k1",
+                "p:k1",
+                "",
+            ],
         )),
         _ => key(random),
     }
@@ -80,7 +88,19 @@ fn large(random: &mut Random) -> Bytes {
 fn field(random: &mut Random) -> Bytes {
     bytes(pick(
         random,
-        &["f1", "f2", "", "high_water", "inc", "seq", "tags", "run_id"],
+        &[
+            "f1",
+            "f2",
+            "",
+            "high_water",
+            "inc",
+            "seq",
+            "tags",
+            "run_id",
+            "base",
+            "deps",
+            "since",
+        ],
     ))
 }
 

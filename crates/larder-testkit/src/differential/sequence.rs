@@ -26,7 +26,7 @@ pub(super) fn run(seed: u64, pair: Pair) -> (Pair, Result<(), Halt>) {
         begin(&steps, &runtime, &mut random);
         let stores = stores(&steps, &runtime);
         if random.per_mille(700) {
-            operations::begin_log(&*stores[0]).await;
+            operations::begin_log(&*stores[0], &mut random).await;
         }
         for _ in 0..8 + random.below(STEPS) {
             step(&steps, &stores, &mut random).await;

@@ -1,8 +1,9 @@
 //! Keys of any type, and all of them.
 
 use bytes::Bytes;
+use larder_core::glob;
+use larder_resp::Reply;
 use larder_resp::number::Integer;
-use larder_resp::{Reply, glob};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Args, Outcome, count, integer, is, ok};
