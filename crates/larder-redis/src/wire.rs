@@ -47,3 +47,8 @@ pub trait Feed: Send {
     /// The next message; `None` once the connection is lost. Dropping the future loses nothing.
     fn next(&mut self) -> BoxFuture<'_, Option<Bytes>>;
 }
+
+/// The name of the script that a call names by its hash, for people who read a trace.
+pub fn script_name(hash: &[u8]) -> Option<&'static str> {
+    crate::scripts::name(hash)
+}

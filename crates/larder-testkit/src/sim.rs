@@ -4,6 +4,7 @@
 //! A run is decided by its seed alone: which task goes next, how long everything takes, what is
 //! lost. Nothing here models the engine; it is the engine.
 
+mod carried;
 mod chaos;
 mod courses;
 mod executor;
@@ -11,10 +12,12 @@ mod history;
 mod journal;
 mod link;
 mod random;
+mod remote;
 mod report;
 mod rows;
 mod scenarios;
 mod source;
+mod wire;
 mod workload;
 
 pub use courses::{COURSES, Course, Failure};
@@ -23,6 +26,7 @@ pub use history::{History, Violation};
 pub use journal::{Fault, Journal, Line};
 pub use link::{Cut, Faults, Link};
 pub use random::Random;
+pub use remote::{Remote, Shared};
 pub use report::Report;
 pub use scenarios::{SCENARIOS, Scenario};
 pub use source::Source;

@@ -3,17 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder::embedded::Embedded;
 use larder::{Cache, Cx, LoadError, Loaded, Near};
 use larder_core::error::Error;
 use larder_core::runtime::{Mono, Runtime};
-use larder_core::store::Store;
 use tokio::sync::mpsc;
 
 use super::history::{Change, Due};
 use super::rows::{self, Rows};
 use super::{
-    Faults, History, Journal, Link, Random, Report, SimRuntime, Source, Violation, chaos, simulate,
+    Faults, History, Journal, Link, Random, Remote, Report, Shared, SimRuntime, Source, Violation,
+    chaos, simulate,
 };
 
 /// What a world consists of.
@@ -35,6 +34,10 @@ pub struct Setup {
     pub faults: Faults,
     /// Whether links are cut, nodes paused, the store robbed or restarted, and logs trimmed.
     pub chaos: bool,
+    /// Whether a server may go back to what it held some time ago: old dumps, lagging replicas.
+    pub rewinds: bool,
+    /// What the nodes share.
+    pub store: Shared,
 }
 
 /// A failure of a loader, injected.
@@ -96,27 +99,25 @@ pub struct World {
     /// The nodes' ways to the store.
     pub links: Vec<Link>,
     /// The store itself.
-    pub store: Embedded,
+    pub store: Remote,
 }
 
 impl World {
     /// Builds the engines.
     pub async fn new(runtime: SimRuntime, setup: Setup, journal: Journal) -> World {
-        let clock: Arc<dyn Runtime> = Arc::new(runtime.clone());
-        let store = Embedded::new(clock);
+        let store = Remote::new(setup.store, &runtime);
         let (mut nodes, mut links) = (Vec::new(), Vec::new());
         for node in 0..setup.nodes {
-            let place = (node, journal.clone());
-            let link = Link::new(Arc::new(store.clone()), &runtime, setup.faults, place);
-            let remote: Arc<dyn Store> = Arc::new(link.clone());
+            let link = Link::new(&runtime, setup.faults, (node, journal.clone()));
+            let own = runtime.on_node(node);
             let mut builder = Cache::builder("sim:rows")
                 .ttl(Duration::from_secs(600))
                 .stale_for(Duration::from_secs(600))
                 .lease(Duration::from_millis(300))
                 .max_value(rows::MAX_VALUE)
                 .codec(Rows)
-                .runtime(Arc::new(runtime.on_node(node)))
-                .remote(remote);
+                .remote(store.over(link.clone(), &own))
+                .runtime(Arc::new(own));
             if node + 1 < setup.nodes {
                 builder = builder.near(Near::bytes(1 << 20));
             }
@@ -409,7 +410,7 @@ impl World {
         simulate(seed, move |runtime| async move {
             let world = Arc::new(World::new(runtime, setup, journal).await);
             let mut ended = world.start(setup);
-            let chaos = setup.chaos.then(|| chaos::start(&world));
+            let chaos = setup.chaos.then(|| chaos::start(&world, setup.rewinds));
             let mut errors = 0;
             while let Some(more) = ended.recv().await {
                 errors += more;
