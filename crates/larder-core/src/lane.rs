@@ -134,6 +134,14 @@ impl Lane {
         })
     }
 
+    /// Whether this record is the next one, and none behind it was applied: then what it says of a
+    /// key is the newest that is known here.
+    pub fn is_next(&self, record: Position) -> bool {
+        let follows =
+            self.incarnation == Some(record.incarnation) && record.seq == self.applied + 1;
+        follows && self.beyond.is_empty()
+    }
+
     /// A record arrived. The caller applies it when told so, before it calls again.
     pub fn on_record(&mut self, record: Position) -> Arrival {
         if self.incarnation != Some(record.incarnation) {

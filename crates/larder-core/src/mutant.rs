@@ -33,9 +33,6 @@ pub enum Mutant {
     TicketCheck,
     /// Waiting for all nodes counts those that have said nothing as done.
     WaitForAll,
-    /// A value that a record of the bus carries is kept although later records were applied before
-    /// it.
-    LateUpdate,
 }
 
 impl Mutant {

@@ -1,6 +1,7 @@
 //! The cache as users hold it. Every method is a few lines over the engine.
 
 mod session;
+mod watch;
 
 use std::borrow::{Borrow, ToOwned};
 use std::error::Error as StdError;
@@ -337,7 +338,7 @@ where
     pub fn stats(&self) -> Stats {
         let near = &self.engine.near;
         let (entries, bytes) = near.size();
-        self.engine.counts.stats(NearStats {
+        let near = NearStats {
             entries,
             bytes,
             capacity: near.capacity(),
@@ -346,7 +347,9 @@ where
                 .map(|cause| (cause, near.left(cause)))
                 .collect(),
             ..NearStats::default()
-        })
+        };
+        let now = self.engine.runtime.now();
+        self.engine.counts.stats(near, now)
     }
 
     /// The settings in force.
@@ -366,6 +369,8 @@ where
             max_value: engine.max_value,
             lease: engine.lives.lease,
             when_fenced: engine.when_fenced,
+            coherence: engine.coherence.mode,
+            node: engine.coherence.node.name.to_string(),
         }
     }
 

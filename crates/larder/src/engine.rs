@@ -13,7 +13,9 @@ mod keep;
 mod load;
 mod read;
 mod tagging;
+mod tell;
 mod ticketed;
+mod update;
 mod write;
 
 use std::sync::Arc;
@@ -44,6 +46,7 @@ use crate::receipt::Receipt;
 use crate::tags::{EntryTags, TagCells};
 pub(crate) use flight::{Flights, Load};
 pub(crate) use ticketed::Standing;
+pub(crate) use update::Updates;
 pub(crate) use write::Change;
 
 /// Weighs a value, in bytes.

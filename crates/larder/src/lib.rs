@@ -4,8 +4,10 @@
 
 mod builder;
 mod cache;
+mod events;
 mod loaded;
 mod loader;
+mod mode;
 mod options;
 mod receipt;
 mod remote;
@@ -25,10 +27,12 @@ mod tags;
 
 pub use builder::{Builder, DefaultCodec};
 pub use cache::{Cache, Session};
+pub use events::{Changed, Event, EventCause, Events, Target};
 pub use loaded::{Loaded, Source};
 pub use loader::{Cx, LoadError};
+pub use mode::Mode;
 pub use near::Cause;
-pub use observe::{BusStats, LoadStats, NearStats, RemoteStats, Stats};
+pub use observe::{BusStats, Delay, LoadStats, NearStats, RemoteStats, Stats};
 pub use options::{InsertOptions, IntoBytes, IntoDuration, Near, Policy, WhenFenced};
 pub use receipt::{Acknowledged, Receipt};
 pub use remote::{Layout, Opening, Remote};

@@ -8,6 +8,7 @@ use larder_core::store::{Batch, Committed, Store, Write};
 use larder_core::tag::{Cut, Tags, tag_key};
 
 use super::Engine;
+use crate::events::EventCause;
 use crate::tags::{EntryTags, Held};
 
 /// What became of a record's tags.
@@ -37,7 +38,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
     /// says that they are current.
     pub(super) async fn hold(&self, store: &dyn Store, tags: &Tags) -> Result<Held> {
         let held = self.tags.hold(tags);
-        let is_current = self.near.view().is_leased(self.runtime.now());
+        let is_current = self.near.view().is_current(self.runtime.now());
         if is_current && held.are_known() {
             return Ok(held);
         }
@@ -95,7 +96,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
         let Some(store) = self.remote.clone() else {
             for tag in tags.keys() {
-                self.tags.raise_or_insert(tag, self.local_version().0);
+                let version = self.local_version();
+                self.tags.raise_or_insert(tag, version.0);
+                self.tell_own(EventCause::Tag, version, || self.tag_target(tag));
             }
             self.flights.detach_all();
             return Ok(());
@@ -114,6 +117,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             };
             match store.commit(batch).await {
                 Ok(Committed::Done(outcomes)) => {
+                    engine.sent(&vec![EventCause::Tag; outcomes.len()], outcomes.position);
                     for (tag, outcome) in tags.keys().iter().zip(outcomes) {
                         engine.tags.raise(tag, outcome.version.0);
                     }

@@ -10,6 +10,7 @@ use larder_core::tag::Cut;
 use larder_core::version::Version;
 
 use super::{Before, Engine, EngineKey, Incoming};
+use crate::events::{EventCause, Target};
 use crate::receipt::Receipt;
 
 /// One change of one key.
@@ -17,6 +18,16 @@ pub(crate) enum Change<V> {
     Insert(Incoming<V>),
     Invalidate,
     Expire,
+}
+
+impl<V> Change<V> {
+    fn cause(&self) -> EventCause {
+        match self {
+            Change::Insert(_) => EventCause::Inserted,
+            Change::Invalidate => EventCause::Invalidated,
+            Change::Expire => EventCause::Expired,
+        }
+    }
 }
 
 impl<V: Send + Sync + 'static> Engine<V> {
@@ -44,27 +55,46 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let change = |(key, change): (EngineKey, Change<V>)| {
             let existed = self.near.get(key.near(), now).is_some();
             self.flights.detach(&key);
-            match change {
+            let cause = change.cause();
+            let version = match change {
                 Change::Insert(incoming) => self.insert_near(&key, incoming),
-                Change::Invalidate => self.near.remove(key.near(), self.local_version(), now),
-                Change::Expire => self.near.mark_stale(key.near(), self.local_version(), now),
-            }
+                Change::Invalidate => {
+                    let version = self.local_version();
+                    self.near.remove(key.near(), version, now);
+                    version
+                }
+                Change::Expire => {
+                    let version = self.local_version();
+                    self.near.mark_stale(key.near(), version, now);
+                    version
+                }
+            };
+            self.tell_own(cause, version, || Self::key_target(&key));
             existed
         };
         changes.into_iter().map(change).collect()
     }
 
-    fn insert_near(&self, key: &EngineKey, incoming: Incoming<V>) {
+    /// Gives the version of the value, whether it is kept or not.
+    fn insert_near(&self, key: &EngineKey, incoming: Incoming<V>) -> Version {
         let now = self.runtime.now();
-        // The version is drawn under the stripe's lock: the last to come is the newest.
         let tags = match self.local_tags(&incoming.tags, self.local_cut()) {
             Ok(tags) => tags,
-            Err(refusal) => return self.refuse(refusal),
+            Err(refusal) => {
+                self.refuse(refusal);
+                return self.local_version();
+            }
         };
-        let entry = || self.entry(key, incoming, self.local_version(), (now, now), tags);
+        let mut version = Version::ZERO;
+        // The version is drawn under the stripe's lock: the last to come is the newest.
+        let entry = || {
+            version = self.local_version();
+            self.entry(key, incoming, version, (now, now), tags)
+        };
         if let Err(refusal) = self.near.replace(key.near(), entry, now) {
             self.refuse(refusal);
         }
+        version
     }
 
     async fn change_remote(&self, changes: Vec<(EngineKey, Change<V>)>) -> Result<Receipt> {
@@ -72,6 +102,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
             return Ok(Receipt::of(Vec::new()));
         };
         let mut batch = Batch::default().by(self.coherence.node.number);
+        batch.carry = self.carries(&changes);
+        let causes: Vec<EventCause> = changes.iter().map(|(_, change)| change.cause()).collect();
         for (key, change) in &changes {
             batch.writes.push((key.stored(), self.write_of(change)));
         }
@@ -82,10 +114,14 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 let done = changes.into_iter().zip(before).zip(outcomes);
                 let existed = done.map(|(((key, change), before), outcome)| {
                     let version = self.ordered(&**store, outcome.version);
+                    let cause = change.cause();
                     self.conclude(&key, change, before, version);
+                    self.tell_own(cause, version, || Self::key_target(&key));
                     outcome.existed
                 });
-                Ok(self.receipt(existed.collect(), position))
+                let receipt = self.receipt(existed.collect(), position);
+                self.sent(&causes, position);
+                Ok(receipt)
             }
             Ok(Committed::Refused(_)) => unreachable!("a batch without checks is never refused"),
             Err(error) => {
@@ -137,6 +173,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             engine.flights.detach_all();
             engine.near.clear();
             let Some(store) = &engine.remote else {
+                engine.tell_own(EventCause::Cleared, engine.local_version(), || Target::All);
                 return Ok(());
             };
             let description = store.describe();
@@ -150,7 +187,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
             // Again: values may have been promoted while the remote tier was being cleared.
             engine.flights.detach_all();
             engine.near.clear();
-            cleared.map_err(|error| engine.failed(error))
+            cleared.map_err(|error| engine.failed(error))?;
+            engine.sent(&[EventCause::Cleared], None);
+            engine.tell_own(EventCause::Cleared, Version::ZERO, || Target::All);
+            Ok(())
         })
         .await
     }

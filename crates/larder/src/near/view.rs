@@ -6,6 +6,7 @@ use larder_core::runtime::Mono;
 
 /// Written by the link, read by every hit.
 pub(crate) struct View {
+    is_followed: bool,
     generation: AtomicU32,
     lease_until: AtomicU64,
 }
@@ -14,14 +15,25 @@ impl View {
     /// For a cache that nobody else changes, or that is content with its ttl: always usable.
     pub(crate) fn unfenced() -> View {
         View {
+            is_followed: true,
             generation: AtomicU32::new(0),
             lease_until: AtomicU64::new(Mono::MAX.0),
+        }
+    }
+
+    /// For a cache that others change, and that does not want to hear of it: always usable, and
+    /// nothing that is remembered here says what the remote tier says.
+    pub(crate) fn unfollowed() -> View {
+        View {
+            is_followed: false,
+            ..View::unfenced()
         }
     }
 
     /// For a cache on a bus, before its first lease.
     pub(crate) fn fenced() -> View {
         View {
+            is_followed: true,
             generation: AtomicU32::new(0),
             lease_until: AtomicU64::new(0),
         }
@@ -33,6 +45,11 @@ impl View {
 
     pub(crate) fn is_leased(&self, now: Mono) -> bool {
         now.0 < self.lease_until.load(Ordering::Acquire)
+    }
+
+    /// Whether all that others have changed, up to a short while ago, is known here.
+    pub(crate) fn is_current(&self, now: Mono) -> bool {
+        self.is_followed && self.is_leased(now)
     }
 
     /// Copies of other generations are void from here on. Whoever calls this must then refuse

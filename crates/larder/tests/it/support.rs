@@ -14,7 +14,7 @@ use larder::{Builder, Cache, Near};
 
 pub(crate) use clock::{Clock, settle};
 pub(crate) use loads::{Oops, paused, paused_load, spawn_load};
-pub(crate) use network::{found, on_a_network};
+pub(crate) use network::{Network, found, on_a_network};
 pub(crate) use probe::{Op, Probe, Trouble};
 
 /// The cache of most tests.
