@@ -1,7 +1,7 @@
 //! Patterns: no panic, and no pattern that takes long.
 #![no_main]
 
-use larder_resp::glob;
+use larder_core::glob;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (&[u8], &[u8])| {

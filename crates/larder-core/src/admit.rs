@@ -46,11 +46,15 @@ pub enum Refusal {
     TagRaced,
     /// Its tags cannot be used: too many, or this tier has none.
     TagsRefused,
+    /// Something that the loader read from a cache was changed since, or could not be proven.
+    DependencyRaced,
+    /// The loader read from a cache whose changes this one does not hear of.
+    ForeignDependency,
 }
 
 impl Refusal {
     /// Every reason, in label order.
-    pub const ALL: [Refusal; 10] = [
+    pub const ALL: [Refusal; 12] = [
         Refusal::Raced,
         Refusal::Superseded,
         Refusal::LeaseRevoked,
@@ -61,6 +65,8 @@ impl Refusal {
         Refusal::Unencoded,
         Refusal::TagRaced,
         Refusal::TagsRefused,
+        Refusal::DependencyRaced,
+        Refusal::ForeignDependency,
     ];
 
     /// The label value.
@@ -76,6 +82,8 @@ impl Refusal {
             Refusal::Unencoded => "unencoded",
             Refusal::TagRaced => "tag_raced",
             Refusal::TagsRefused => "tags_refused",
+            Refusal::DependencyRaced => "dependency_raced",
+            Refusal::ForeignDependency => "foreign_dependency",
         }
     }
 }
@@ -101,11 +109,6 @@ impl Stripe {
         if let Some(version) = superseded {
             self.floors.raise(hash, version, now, now.after(FLOOR_LIFE));
         }
-    }
-
-    /// Records a change of keys that cannot be told one by one (a clear).
-    pub fn change_all(&mut self) {
-        self.count = self.count.wrapping_add(1);
     }
 
     /// Decides about a value of `version` that was read after `snapshot` was taken.

@@ -5,8 +5,9 @@
 
 mod reader;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::area::Area;
 use crate::lane::{Gap, Position};
 use crate::record::Record;
 use crate::runtime::{BoxFuture, Timestamp};
@@ -82,6 +83,29 @@ pub enum ChangeKind {
     Cleared,
     /// The key is that of a tag; entries with an older cut that name it are void.
     TagBumped,
+    /// The key is that of a cache's areas, and behind it a 0 and the area ([`voided`]): what it
+    /// covers is void.
+    Voided,
+}
+
+/// The key of a [`ChangeKind::Voided`]: the stored key for the areas of the cache, then a 0, the
+/// letter of the area's kind and its bytes.
+pub fn voided_key(cache: &[u8], area: &Area) -> Bytes {
+    let (kind, bytes) = area.parts();
+    let mut out = BytesMut::with_capacity(cache.len() + 2 + bytes.len());
+    out.put_slice(cache);
+    out.put_u8(0);
+    out.put_u8(kind);
+    out.put_slice(bytes);
+    out.freeze()
+}
+
+/// The stored key for areas, and the area, of a [`ChangeKind::Voided`]; `None` if it cannot be read.
+pub fn voided(key: &Bytes) -> Option<(Bytes, Area)> {
+    // The first two bytes mark a system key; names contain no 0.
+    let end = 2 + key.get(2..)?.iter().position(|byte| *byte == 0)?;
+    let area = Area::from_parts(*key.get(end + 1)?, key.slice(end + 2..))?;
+    Some((key.slice(..end), area))
 }
 
 /// A part of the log.
@@ -133,4 +157,28 @@ pub trait Bus: Send + Sync {
 
     /// Asks all subscribers to poll at once. One message, which may get lost.
     fn nudge(&self) -> Pending<'_, ()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::area::area_key;
+
+    #[test]
+    fn voided_areas_read_back_and_nothing_else_does() {
+        let cache = area_key("app:users");
+        for area in [Area::ALL, Area::pattern(b"a*\0b").unwrap()] {
+            let key = voided_key(&cache, &area);
+            assert_eq!(voided(&key), Some((cache.clone(), area)));
+        }
+        for key in [
+            &b""[..],
+            b"\0s",
+            b"\0sarea:c",
+            b"\0sarea:c\0",
+            b"\0sarea:c\0?",
+        ] {
+            assert_eq!(voided(&Bytes::from_static(key)), None);
+        }
+    }
 }

@@ -19,7 +19,7 @@
 //! | 32 | 8 | fresh until, ms since the epoch, 0 for ever |
 //! | 40 | 8 | lease token, 0 for none |
 //! | 48 | 8 | lease until, ms since the epoch |
-//! | 56 | 8 | cut: the tag clock before the value was read, 0 without tags |
+//! | 56 | 8 | cut: the tag clock when all that the value depends on was known to hold |
 //! | 64 | 8 | expires at, ms since the epoch, 0 for never |
 //!
 //! | offset | bytes | payload field |
@@ -110,7 +110,7 @@ pub struct Header {
     pub lease_token: u64,
     /// Its end.
     pub lease_until: Timestamp,
-    /// The tag clock before the value was read.
+    /// The tag clock when all that the value depends on was known to hold.
     pub cut: Cut,
     /// End of all life.
     pub expires_at: Option<Timestamp>,

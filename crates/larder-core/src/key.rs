@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::limits::MAX_KEY_BYTES;
 
 pub use name::Name;
-pub use parts::KeyWriter;
+pub use parts::{KeyWriter, escape};
 
 /// A value that can name an entry.
 ///

@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod glob;
 pub mod key;
 pub mod space;
 
@@ -18,6 +19,7 @@ pub mod envelope;
 pub mod record;
 
 pub mod admit;
+pub mod area;
 pub mod freshness;
 pub mod lane;
 pub mod tag;

@@ -48,7 +48,7 @@ pub struct Record {
     pub schema: u32,
     /// What the record can be invalidated by, beside its key.
     pub tags: Tags,
-    /// Where the tag clock stood before the value was read; of meaning only with tags.
+    /// Where the tag clock stood when all that it depends on was known to hold.
     pub cut: Cut,
     /// The encoded value.
     pub value: Bytes,

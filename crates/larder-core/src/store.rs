@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use crate::area::{Area, Areas};
 use crate::bus::Bus;
 use crate::codec::CodecId;
 use crate::error::Result;
@@ -20,7 +21,7 @@ use crate::lane::Position;
 use crate::record::{Kind, Life, Record};
 use crate::runtime::{BoxFuture, Timestamp};
 use crate::space::Space;
-use crate::tag::{Cut, Tags};
+use crate::tag::{Bond, Cut, Tags};
 use crate::version::Version;
 
 pub use crate::envelope::Damage;
@@ -100,11 +101,45 @@ pub struct Put {
     pub schema: u32,
     /// What it can be invalidated by, beside its key.
     pub tags: Tags,
-    /// For a fill: where the tag clock stood when its lease was given. In a batch it is of no
-    /// meaning: there the store takes its tag clock's present number.
+    /// What it depends on beside its tags. Readers of the record hold it to these as to its tags.
+    /// Checked by a fill; a batch only records them.
+    pub bonds: Vec<Bond>,
+    /// The cache that it belongs to; `None` for values that no area can make void.
+    pub within: Option<Within>,
+    /// As of when it is valid. For a fill: where the tag clock stood when its lease was given. In
+    /// a batch: [`Cut::default`] for the tag clock's present number, or the cut of the record
+    /// whose value this is.
     pub cut: Cut,
     /// The encoded value.
     pub value: Bytes,
+}
+
+impl Put {
+    /// Everything that a fill checks: tags, bonds, and the areas of its cache.
+    pub fn all_bonds(&self) -> Vec<Bond> {
+        let tags = self.tags.keys().iter().map(|tag| Bond {
+            tag: tag.clone(),
+            cut: self.cut,
+            version: Version::ZERO,
+        });
+        let within = self.within.iter().map(|within| Bond {
+            tag: within.cache.clone(),
+            cut: within.checked.max(self.cut),
+            version: Version::ZERO,
+        });
+        tags.chain(self.bonds.iter().cloned())
+            .chain(within)
+            .collect()
+    }
+}
+
+/// The cache that a value belongs to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Within {
+    /// The stored key for its areas ([`crate::area::area_key`]).
+    pub cache: Bytes,
+    /// For a fill: no area up to this number covers the key.
+    pub checked: Cut,
 }
 
 /// One change of one key. Every change gives the key a new version and revokes its lease.
@@ -125,6 +160,10 @@ pub enum Write {
     /// Invalidates a tag, whose stored key this is: gives it the tag clock's next number, which is
     /// the outcome's version. `existed` is of no meaning.
     Bump,
+    /// Invalidates a part of a cache, whose stored key for areas this is
+    /// ([`crate::area::area_key`]): every record of that cache with an older cut whose key it
+    /// covers is void. The outcome's version is its number; `existed` is of no meaning.
+    Void(Area),
 }
 
 /// What must be true of a key for a batch to take place. Tombstones, leases and expired records
@@ -200,6 +239,8 @@ impl Batch {
 pub struct Outcome {
     /// The key's new version.
     pub version: Version,
+    /// The tag clock's number for this moment: what a value that was put depends on held then.
+    pub cut: Cut,
     /// Whether a live record was there before this write.
     pub existed: bool,
 }
@@ -303,8 +344,12 @@ pub struct Description<'a> {
     pub keyspace: Option<&'a dyn Keyspace>,
     /// The log of changes.
     pub bus: Option<&'a dyn Bus>,
-    /// Tags. A store without them refuses [`Write::Bump`] and records with tags.
+    /// Tags and areas. A store without them refuses [`Write::Bump`], [`Write::Void`] and records
+    /// with tags.
     pub tags: Option<&'a dyn TagStore>,
+    /// Two descriptions with the same identity are of one store: versions and cuts of one can be
+    /// held against those of the other. Empty for stores without tags.
+    pub identity: &'a str,
 }
 
 /// A random, non-zero number that names one load of one key.
@@ -345,16 +390,22 @@ pub enum Lease {
 }
 
 /// The answer to a fill.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Fill {
-    /// Stored with this version; the lease has ended.
-    Stored(Version),
+    /// Stored; the lease has ended.
+    Stored {
+        /// The record's version.
+        version: Version,
+        /// Its cut: everything that it depends on held at this number.
+        cut: Cut,
+    },
     /// Not stored: the key changed since the lease was given.
     Revoked,
     /// Not stored: the store no longer knows of a lease for this key. Absence refuses.
     Lost,
-    /// Not stored: one of its tags was invalidated since the lease was given.
-    TagRaced,
+    /// Not stored: these of its tags and bonds, by their stored keys, do not hold any more, or
+    /// nobody can tell. The lease stands.
+    Raced(Vec<Bytes>),
 }
 
 /// Fenced fills: a value is stored only while the lease taken before its load stands
@@ -362,23 +413,46 @@ pub enum Fill {
 pub trait Leases: Send + Sync {
     /// Asks for the lease of a key for `ttl`. One round trip. Its holder, asking again, is given
     /// it again. A dropped or failed request may leave a lease behind; it ends by itself.
-    fn lease<'a>(&'a self, key: &'a Bytes, token: LeaseToken, ttl: Duration) -> Pending<'a, Lease>;
+    ///
+    /// A record of version `void` (if not zero) counts as absent: its reader has found that it
+    /// must not be used.
+    fn lease<'a>(
+        &'a self,
+        key: &'a Bytes,
+        token: LeaseToken,
+        ttl: Duration,
+        void: Version,
+    ) -> Pending<'a, Lease>;
 
     /// Makes a lease last `ttl` from now. `false`: it is revoked or lost; it does not come back.
     fn renew<'a>(&'a self, key: &'a Bytes, token: LeaseToken, ttl: Duration) -> Pending<'a, bool>;
 
-    /// Stores the loaded record if `token` still stands.
+    /// Stores the loaded record if `token` still stands, and everything that it depends on: its
+    /// tags were not invalidated since the lease was given, its bonds not since their cuts. What
+    /// is stored is valid as of the moment of the fill.
     fn fill<'a>(&'a self, key: &'a Bytes, token: LeaseToken, put: Put) -> Pending<'a, Fill>;
 
     /// Gives the lease back without a value. Nothing happens if it is not held.
     fn release<'a>(&'a self, key: &'a Bytes, token: LeaseToken) -> Pending<'a, ()>;
 }
 
-/// Reading the numbers of tags.
+/// Reading the numbers of tags, and the areas of caches.
 pub trait TagStore: Send + Sync {
-    /// The number of each tag, in order; that of an unknown one is the tag clock's present number.
-    /// One round trip.
+    /// The number of each tag, in order; that of an unknown one is the tag clock's present number,
+    /// that of an unknown dependency [`Cut::LOST`]. One round trip.
     fn tags<'a>(&'a self, keys: &'a [Bytes]) -> Pending<'a, Vec<Cut>>;
+
+    /// Sees to it that these dependencies are known from now on, and gives their numbers. One
+    /// round trip.
+    fn watch<'a>(&'a self, keys: &'a [Bytes]) -> Pending<'a, Vec<Cut>>;
+
+    /// Reads records, and then the areas of their cache, named by its stored key
+    /// ([`crate::area::area_key`]). One round trip; without keys, the areas alone.
+    fn get_within<'a>(
+        &'a self,
+        keys: &'a [Bytes],
+        cache: &'a Bytes,
+    ) -> Pending<'a, (Vec<Lookup>, Areas)>;
 }
 
 /// One step of a scan.
@@ -406,4 +480,8 @@ pub trait Keyspace: Send + Sync {
     /// whose load began before the call is refused. Gives the number of records removed. The log
     /// tells of each, and at last that the whole space was cleared.
     fn clear<'a>(&'a self, space: &'a Space) -> Pending<'a, u64>;
+
+    /// Takes from these stored keys the records with a cut older than `before`, and tells nobody:
+    /// they are void already. Gives the number of records removed. For stores with tags.
+    fn reclaim<'a>(&'a self, keys: &'a [Bytes], before: Cut) -> Pending<'a, u64>;
 }

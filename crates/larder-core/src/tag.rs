@@ -8,6 +8,10 @@
 //! A tag of which the store knows nothing (never invalidated, evicted, lost) counts as invalidated
 //! just now, at the clock's present number: that is never less than its true number, so that loss
 //! can only make entries void, and entries read at that very number are rightly valid.
+//!
+//! A *dependency* is a tag that the system makes: it stands for one key, and every change of that
+//! key invalidates it. A store notes such changes only while it knows the dependency, so that one
+//! of which it knows nothing counts as newer than everything: [`Cut::LOST`].
 
 use std::fmt;
 
@@ -16,6 +20,7 @@ use smallvec::SmallVec;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::space::system_key;
+use crate::version::Version;
 
 /// Most tags of one entry: each is checked with every read.
 pub const MAX_TAGS: usize = 32;
@@ -26,6 +31,48 @@ pub const MAX_TAG_BYTES: usize = 256;
 /// A number of the tag clock.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
 pub struct Cut(pub u64);
+
+impl Cut {
+    /// Newer than everything: what depends on this is void.
+    pub const LOST: Cut = Cut((1 << 53) - 1);
+}
+
+/// What the stored keys of dependencies begin with, behind the mark of system keys.
+pub const DEPENDENCY: &str = "dep:";
+
+/// Longest stored key that others can depend on, in bytes.
+pub const MAX_DEPENDENCY_BYTES: usize = 512;
+
+/// Most tags and dependencies of one entry together. Each is checked with every fill, and with
+/// every read that is not answered by the near cache.
+pub const MAX_BONDS: usize = 256;
+
+/// The stored key of the dependency on a stored key; `None` if that is too long.
+pub fn dependency_key(stored: &[u8]) -> Option<Bytes> {
+    if stored.len() > MAX_DEPENDENCY_BYTES {
+        return None;
+    }
+    let mut out = BytesMut::from(&system_key(DEPENDENCY)[..]);
+    out.put_slice(stored);
+    Some(out.freeze())
+}
+
+/// The stored key that a dependency stands for, if this is one.
+pub fn depended_on(tag: &[u8]) -> Option<&[u8]> {
+    tag.strip_prefix(b"\0s")?
+        .strip_prefix(DEPENDENCY.as_bytes())
+}
+
+/// What a value about to be stored depends on, and as of when that was known to hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Bond {
+    /// The stored key of a tag, of a dependency, or of the areas of another cache.
+    pub tag: Bytes,
+    /// It was valid at this number.
+    pub cut: Cut,
+    /// For a dependency: the version of the record that was read. While that stands, it holds.
+    pub version: Version,
+}
 
 /// The tags of one entry, as stored keys ([`tag_key`]), sorted and without repetition.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -58,6 +105,28 @@ impl Tags {
         Ok(Tags(tags))
     }
 
+    /// These and what a value depends on, as they are recorded with it: together at most
+    /// [`MAX_BONDS`].
+    pub fn with(&self, bonds: &[Bond]) -> Result<Tags> {
+        let mut tags = self.0.clone();
+        tags.extend(bonds.iter().map(|bond| bond.tag.clone()));
+        tags.sort_unstable();
+        tags.dedup();
+        let tags = Tags(tags);
+        if tags.0.len() > MAX_BONDS || tags.section_len() > usize::from(u16::MAX) {
+            let message = format!(
+                "the entry depends on {} keys and tags; the limit is {MAX_BONDS}",
+                tags.0.len()
+            );
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        Ok(tags)
+    }
+
+    fn section_len(&self) -> usize {
+        self.0.iter().map(|key| 2 + key.len()).sum()
+    }
+
     /// The stored keys of the tags.
     pub fn keys(&self) -> &[Bytes] {
         &self.0
@@ -84,7 +153,7 @@ impl Tags {
         while at < section.len() {
             let length = section.get(at..at + 2)?;
             let end = at + 2 + usize::from(u16::from_be_bytes([length[0], length[1]]));
-            if end > section.len() || tags.len() == MAX_TAGS {
+            if end > section.len() || tags.len() == MAX_BONDS {
                 return None;
             }
             tags.push(section.slice(at + 2..end));
@@ -126,6 +195,24 @@ mod tests {
         assert!(Tags::new(many).unwrap_err().to_string().contains("33 tags"));
         assert!(tag_key("c", "").is_err());
         assert!(tag_key("c", &"x".repeat(MAX_TAG_BYTES + 1)).is_err());
+    }
+
+    #[test]
+    fn dependencies_read_back_and_have_bounds() {
+        let key = dependency_key(b"app:users:1").unwrap();
+        assert_eq!(depended_on(&key), Some(&b"app:users:1"[..]));
+        assert_eq!(depended_on(&tag_key("c", "dep:x").unwrap()), None);
+        assert_eq!(dependency_key(&[b'x'; MAX_DEPENDENCY_BYTES + 1]), None);
+        let bond = |n: usize| Bond {
+            tag: dependency_key(n.to_string().as_bytes()).unwrap(),
+            cut: Cut(1),
+            version: Version(1),
+        };
+        let bonds: Vec<Bond> = (0..MAX_BONDS).map(bond).collect();
+        let all = Tags::default().with(&bonds).unwrap();
+        assert_eq!(Tags::decode(&all.encode()), Some(all));
+        let error = tags(&["a"]).with(&bonds).unwrap_err();
+        assert!(error.to_string().contains("257 keys and tags"), "{error}");
     }
 
     #[test]

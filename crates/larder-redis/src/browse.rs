@@ -10,12 +10,13 @@ use larder_core::record::Kind;
 use larder_core::runtime::Timestamp;
 use larder_core::space::Space;
 use larder_core::store::Page;
+use larder_core::tag::Cut;
 use redis::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::pool::Lent;
 use crate::reply::{self, Reply};
-use crate::scripts::{CLEAR, CLEARED};
+use crate::scripts::{CLEAR, CLEARED, RECLAIM};
 use crate::tier::Tier;
 use crate::{fault, keys::Keys};
 
@@ -107,6 +108,25 @@ impl Browser<'_> {
         }
         if self.layout == Layout::Enveloped {
             self.announce_cleared(&mut lent, space).await?;
+        }
+        Ok(removed)
+    }
+
+    /// Removes void records, on a connection of its own.
+    pub(crate) async fn reclaim(&self, keys: &[Bytes], before: Cut) -> Result<u64> {
+        let mut lent = self.tier.pool.lend().await?;
+        let mut removed = 0;
+        for keys in keys.chunks(MAX_KEYS_PER_SCRIPT) {
+            let mut call = RECLAIM.call(keys.len());
+            for key in keys {
+                call.arg(&self.tier.keys.wire(key)[..]);
+            }
+            call.arg(before.0);
+            removed += self
+                .tier
+                .run_on(&mut lent, &RECLAIM, &call)
+                .await?
+                .number()?;
         }
         Ok(removed)
     }

@@ -10,6 +10,7 @@ use larder_core::codec::CodecId;
 use larder_core::runtime::{Runtime, Timestamp};
 use larder_core::space::Space;
 use larder_core::store::{Batch, Committed, Description, Keyspace, Lookup, Page, Pending, Store};
+use larder_core::tag::Cut;
 use larder_core::version::Version;
 
 use crate::browse::{Browser, Layout};
@@ -89,6 +90,7 @@ impl Store for PlainStore {
             keyspace: Some(self),
             bus: None,
             tags: None,
+            identity: "",
         }
     }
 }
@@ -108,5 +110,10 @@ impl Keyspace for PlainStore {
 
     fn clear<'a>(&'a self, space: &'a Space) -> Pending<'a, u64> {
         Pending::waiting(async move { self.browser().clear(space).await })
+    }
+
+    /// Nothing is ever void here.
+    fn reclaim<'a>(&'a self, _: &'a [Bytes], _: Cut) -> Pending<'a, u64> {
+        Pending::ready(Ok(0))
     }
 }

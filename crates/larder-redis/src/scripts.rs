@@ -43,7 +43,7 @@ script!(
 );
 script!(
     /// Removes whatever Larder wrote.
-    CLEAR, "common.lua", "log.lua", "clear.lua"
+    CLEAR, "common.lua", "log.lua", "tag.lua", "clear.lua"
 );
 script!(
     /// Says that a space was cleared.
@@ -51,7 +51,11 @@ script!(
 );
 script!(
     /// Reads the numbers of tags.
-    TAGS, "common.lua", "tags.lua"
+    TAGS, "common.lua", "tag.lua", "tags.lua"
+);
+script!(
+    /// Removes void records.
+    RECLAIM, "common.lua", "reclaim.lua"
 );
 script!(
     /// Where the log stands.
@@ -121,6 +125,19 @@ mod tests {
         for script in [&POLL, &READERS] {
             assert!(script.text.contains(&format!("READERS = {most}\n")));
             assert!(script.text.contains(&format!("LIFE = {life}\n")));
+        }
+    }
+
+    #[test]
+    fn scripts_and_readers_agree_about_tags_and_areas() {
+        use larder_core::{area, tag};
+        let text = [
+            format!("MAX_AREAS = {}\n", area::MAX_AREAS),
+            format!("'\\0s{}', '\\0s{}'", tag::DEPENDENCY, area::AREA),
+            format!("NUMBERS_END = {}\n", tag::Cut::LOST.0),
+        ];
+        for text in text {
+            assert!(COMMIT.text.contains(&text), "{text}");
         }
     }
 }

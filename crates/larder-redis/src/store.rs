@@ -12,6 +12,7 @@ use bytes::Bytes;
 use larder_core::runtime::{Runtime, Timestamp};
 use larder_core::space::Space;
 use larder_core::store::{Batch, Committed, Description, Keyspace, Lookup, Page, Pending, Store};
+use larder_core::tag::Cut;
 
 use crate::browse::{Browser, Layout};
 use crate::config::Redis;
@@ -85,6 +86,7 @@ impl Store for RedisStore {
             keyspace: Some(self),
             bus: Some(self),
             tags: Some(self),
+            identity: &self.tier.name,
         }
     }
 }
@@ -108,5 +110,9 @@ impl Keyspace for RedisStore {
 
     fn clear<'a>(&'a self, space: &'a Space) -> Pending<'a, u64> {
         Pending::waiting(async move { self.browser().clear(space).await })
+    }
+
+    fn reclaim<'a>(&'a self, keys: &'a [Bytes], before: Cut) -> Pending<'a, u64> {
+        Pending::waiting(async move { self.browser().reclaim(keys, before).await })
     }
 }

@@ -28,8 +28,6 @@ mod request;
 
 mod reply;
 
-pub mod glob;
-
 pub mod number;
 
 mod growth;

@@ -16,6 +16,7 @@
 //! may end at any moment, so claims use short lives only for what must be over, and long ones for
 //! what must not.
 
+pub mod areas;
 pub mod batches;
 pub mod bus;
 pub mod bus_batches;
@@ -27,6 +28,7 @@ pub mod bus_replay;
 pub mod bus_tags;
 pub mod clearing;
 pub mod concurrency;
+pub mod dependencies;
 pub mod expectations;
 pub mod fills;
 pub mod keyspace;

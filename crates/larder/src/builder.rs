@@ -16,6 +16,8 @@ use crate::cache::Cache;
 use crate::codec::MessagePack;
 use crate::codec::Opaque;
 use crate::coherence::Coherence;
+use crate::depend::Place;
+use crate::engine::areas::KnownAreas;
 use crate::engine::{Engine, Flights, Lives, Weigher};
 use crate::link;
 use crate::loader::{Cx, LoadFn, boxed_loader};
@@ -280,11 +282,12 @@ impl<K, V, C> Builder<K, V, C> {
         let on_bus = remote
             .as_ref()
             .is_some_and(|store| store.describe().bus.is_some());
-        let view = match (on_bus, self.mode) {
-            (true, Mode::Invalidate | Mode::Update) => View::fenced(),
-            (true, Mode::None) => View::unfollowed(),
-            (false, _) => View::unfenced(),
+        let view = if on_bus && self.mode != Mode::None {
+            View::fenced()
+        } else {
+            View::unfenced()
         };
+        let place = Place::of(remote.as_deref());
         let near = Arc::new(NearCache::new(capacity, Reporter::new(self.listener), view));
         near.start_sweep(&runtime);
         let node = Node::new(self.node.as_deref(), &*runtime);
@@ -303,6 +306,8 @@ impl<K, V, C> Builder<K, V, C> {
             max_value: usize::try_from(max_value).unwrap_or(usize::MAX),
             flights: Flights::default(),
             tags: TagCells::default(),
+            areas: KnownAreas::default(),
+            place,
             counts: Counts::default(),
             closed: AtomicBool::new(false),
             last_version: AtomicU64::new(0),

@@ -88,6 +88,8 @@ pub fn put(value: Bytes, life: Life) -> Write {
         codec: CodecId::RAW,
         schema: 0,
         tags: Tags::default(),
+        bonds: Vec::new(),
+        within: None,
         cut: Cut::default(),
         value,
     })

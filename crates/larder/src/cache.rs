@@ -1,5 +1,6 @@
 //! The cache as users hold it. Every method is a few lines over the engine.
 
+mod invalidate;
 mod session;
 mod watch;
 
@@ -270,7 +271,7 @@ where
     ///
     /// [`ErrorKind::Invalid`] for an empty tag or one that is too long. Others: it is open whether
     /// the values are void; repeat it.
-    pub async fn invalidate_tag(&self, tag: impl Into<String>) -> Result<()> {
+    pub async fn invalidate_tag(&self, tag: impl Into<String>) -> Result<Receipt> {
         self.invalidate_tags([tag]).await
     }
 
@@ -279,7 +280,7 @@ where
     pub async fn invalidate_tags<T: Into<String>>(
         &self,
         tags: impl IntoIterator<Item = T>,
-    ) -> Result<()> {
+    ) -> Result<Receipt> {
         self.check_open()?;
         let tags: Vec<String> = tags.into_iter().map(Into::into).collect();
         Box::pin(self.engine.invalidate_tags(&tags)).await
@@ -294,14 +295,6 @@ where
         Q: Key + Sync + ?Sized,
     {
         self.change_one(key, Change::Expire).await
-    }
-
-    /// Removes every value of this cache. Values read from the source before the call are not
-    /// stored after it. On a remote tier the cost grows with the number of keys there.
-    #[doc(alias = "invalidate_all")]
-    pub async fn clear(&self) -> Result<()> {
-        self.check_open()?;
-        Box::pin(self.engine.clear()).await
     }
 
     /// Whether a fresh value is there. Never loads. At most one round trip.
@@ -380,7 +373,7 @@ where
     pub async fn close(&self) {
         self.engine.closed.store(true, Ordering::Relaxed);
         self.engine.flights.detach_all();
-        self.engine.near.clear();
+        self.engine.near.drop_all();
     }
 
     fn check_open(&self) -> Result<()> {
@@ -443,11 +436,14 @@ where
         loop {
             match self.engine.fly(&wire, &mut load).await {
                 Ok(landed) => {
+                    let stale = landed.stale;
+                    self.engine.read_in_load(&wire, &landed.entry, stale);
                     return Ok(self
                         .engine
                         .loaded(landed.entry, landed.source, landed.stale));
                 }
                 Err(Failure::Panicked(message)) => return Err(LoadError::Panicked(message)),
+                Err(Failure::Reentrant) => return Err(LoadError::Cache(reentrant())),
                 Err(Failure::Loader(error)) => match error.downcast::<E>() {
                     Ok(error) => return Err(LoadError::Loader(error)),
                     // Another caller's loader failed with an error of another type: ours has
@@ -486,6 +482,12 @@ where
             )),
         }
     }
+}
+
+fn reentrant() -> Error {
+    let message = "the loader asks, itself or through other loads, for the key that it is loading; \
+                   that could never end";
+    Error::new(ErrorKind::Load, message)
 }
 
 fn unfinished() -> Error {

@@ -35,6 +35,9 @@ use tags::TagClock;
 /// threads seldom meet; an empty store costs about half a MiB.
 const SHARDS: usize = 4096;
 
+/// Tells the embedded stores of a process apart.
+static BUILT: AtomicU64 = AtomicU64::new(0);
+
 /// A store in this process.
 ///
 /// Its clock is the wall clock of its start moved by the monotonic clock: a stepped wall clock
@@ -52,6 +55,7 @@ struct Inner {
     expired: AtomicU64,
     log: Log,
     tags: TagClock,
+    identity: String,
 }
 
 /// Counts of an embedded store at one moment.
@@ -79,6 +83,7 @@ impl Embedded {
             expired: AtomicU64::new(0),
             log: Log::default(),
             tags: TagClock::default(),
+            identity: format!("embedded {}", BUILT.fetch_add(1, Ordering::Relaxed)),
             runtime,
         });
         inner.tags.start(inner.now().0.saturating_mul(1_000));
@@ -151,6 +156,7 @@ impl Store for Embedded {
             keyspace: Some(self),
             bus: Some(self),
             tags: Some(self),
+            identity: &self.inner.identity,
         }
     }
 }

@@ -8,6 +8,7 @@
 //!   its caller is told of it, whether it succeeded or its outcome is unknown.
 //! * A change, once sent, is seen through in a task of its own, whatever becomes of its caller.
 
+pub(crate) mod areas;
 mod flight;
 mod keep;
 mod load;
@@ -33,17 +34,19 @@ use larder_core::record::{Expiry, Life};
 use larder_core::runtime::{Mono, Runtime};
 use larder_core::space::Space;
 use larder_core::store::Store;
-use larder_core::tag::Tags;
+use larder_core::tag::{Cut, Tags};
 use larder_core::version::Version;
 use tokio::sync::oneshot;
 
 use crate::coherence::Coherence;
+use crate::depend::{Depends, Place};
 use crate::loaded::{Loaded, Source};
 use crate::near::{Entry, EntryMeta, Near, NearKey, NearSnapshot};
 use crate::observe::Counts;
 use crate::options::WhenFenced;
 use crate::receipt::Receipt;
 use crate::tags::{EntryTags, TagCells};
+use areas::KnownAreas;
 pub(crate) use flight::{Flights, Load};
 pub(crate) use ticketed::Standing;
 pub(crate) use update::Updates;
@@ -69,6 +72,8 @@ pub(crate) struct Engine<V> {
     pub(crate) flights: Flights<V>,
     pub(crate) tags: TagCells,
     pub(crate) coherence: Coherence,
+    pub(crate) areas: KnownAreas,
+    pub(crate) place: Option<Place>,
     pub(crate) counts: Counts,
     pub(crate) closed: AtomicBool,
     pub(crate) last_version: AtomicU64,
@@ -120,6 +125,29 @@ impl EngineKey {
     }
 }
 
+/// What a stored value was given.
+pub(crate) struct Kept {
+    pub(crate) version: Version,
+    /// As of when it holds, on the tag clock.
+    pub(crate) cut: Cut,
+    /// Whether other values may rely on it.
+    pub(crate) is_proven: bool,
+    /// What its near copy depends on.
+    pub(crate) tags: Option<Box<EntryTags>>,
+}
+
+impl Kept {
+    /// A value that nobody may rely on.
+    pub(crate) fn unproven(version: Version) -> Kept {
+        Kept {
+            version,
+            cut: Cut::default(),
+            is_proven: false,
+            tags: None,
+        }
+    }
+}
+
 /// A value about to enter the tiers, with its life and its size.
 pub(crate) struct Incoming<V> {
     pub(crate) value: V,
@@ -129,9 +157,16 @@ pub(crate) struct Incoming<V> {
     pub(crate) stale_for: Duration,
     /// What users named; from this the rest follows.
     pub(crate) tags: Tags,
+    /// What its loader read from caches.
+    pub(crate) depends: Depends,
 }
 
 impl<V> Incoming<V> {
+    /// Whether it can only be invalidated by its key, or by what its key lies in.
+    pub(crate) fn is_independent(&self) -> bool {
+        self.tags.is_empty() && self.depends.bonds.is_empty() && self.depends.cells.len() == 0
+    }
+
     pub(crate) fn life(&self) -> Life {
         let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         match self.ttl {
@@ -230,6 +265,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             ttl,
             stale_for: stale.unwrap_or(self.lives.stale_for),
             tags: Tags::default(),
+            depends: Depends::default(),
         })
     }
 
@@ -241,14 +277,23 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
     }
 
+    /// Tells the caches of this process apart.
+    pub(crate) fn id(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Where versions and cuts of this cache mean something; `None` for a store without tags.
+    pub(crate) fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
+    }
+
     /// The near entry of a value that was read after `before`, and whose life begins at `start`.
     pub(crate) fn entry(
         &self,
         key: &EngineKey,
         incoming: Incoming<V>,
-        version: Version,
+        kept: Kept,
         (before, start): (Mono, Mono),
-        tags: Option<Box<EntryTags>>,
     ) -> Arc<Entry<V>> {
         let fresh_until = incoming.ttl.map_or(Mono::MAX, |ttl| start.after(ttl));
         let usable_until = match incoming.ttl {
@@ -260,11 +305,13 @@ impl<V: Send + Sync + 'static> Engine<V> {
             usable_until,
         };
         let meta = EntryMeta {
-            version,
+            version: kept.version,
+            cut: kept.cut,
+            is_proven: kept.is_proven,
             created: start,
             life,
             proven_until: before.after(LEASE),
-            tags,
+            tags: kept.tags,
             weight: incoming.weight,
         };
         Arc::new(Entry::new(key.near().bytes, incoming.value, meta))

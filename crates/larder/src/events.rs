@@ -3,7 +3,6 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use larder_core::bus::ChangeKind;
 use larder_core::lane::Position;
 use larder_core::version::Version;
 use tokio::sync::broadcast;
@@ -34,8 +33,7 @@ pub struct Changed {
     pub target: Target,
     /// In which way.
     pub cause: EventCause,
-    /// The number of the node that did it ([`Cache::node`](crate::Cache::node)); 0 when unknown,
-    /// as for `clear`.
+    /// The number of the node that did it ([`Cache::node`](crate::Cache::node)); 0 when unknown.
     pub origin: u32,
     /// The version that the change gave; for a tag, its number.
     pub version: Version,
@@ -51,6 +49,12 @@ pub enum Target {
     Key(Bytes),
     /// All values with this tag.
     Tag(String),
+    /// All values whose keys, as they are written, begin so.
+    Prefix(Bytes),
+    /// All values whose keys, as they are written, match this pattern.
+    Pattern(Bytes),
+    /// All values whose loaders read this key. The value itself is as it was.
+    Dependents(Bytes),
     /// All values of the cache.
     All,
 }
@@ -61,7 +65,7 @@ pub enum Target {
 pub enum EventCause {
     /// Another value was inserted, or the value was given another life.
     Inserted,
-    /// The value was invalidated.
+    /// The value was invalidated, or those with a prefix, or those that match a pattern.
     Invalidated,
     /// The fresh life of the value was ended.
     Expired,
@@ -89,17 +93,6 @@ impl EventCause {
             EventCause::Expired => "expired",
             EventCause::Tag => "tag",
             EventCause::Cleared => "cleared",
-        }
-    }
-
-    /// What a change in the log amounts to.
-    pub(crate) fn of(kind: ChangeKind) -> EventCause {
-        match kind {
-            ChangeKind::Replaced => EventCause::Inserted,
-            ChangeKind::Removed => EventCause::Invalidated,
-            ChangeKind::Expired => EventCause::Expired,
-            ChangeKind::TagBumped => EventCause::Tag,
-            ChangeKind::Cleared => EventCause::Cleared,
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod codec;
 pub mod embedded;
 
 mod coherence;
+mod depend;
 mod engine;
 mod link;
 mod near;
@@ -27,6 +28,7 @@ mod tags;
 
 pub use builder::{Builder, DefaultCodec};
 pub use cache::{Cache, Session};
+pub use depend::{tracked, untracked};
 pub use events::{Changed, Event, EventCause, Events, Target};
 pub use loaded::{Loaded, Source};
 pub use loader::{Cx, LoadError};

@@ -13,6 +13,7 @@ mod poller;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
+use larder_core::area::Area;
 use larder_core::bus::{BusRecord, ChangeKind, Reader};
 use larder_core::key::WireKey;
 use larder_core::lane::{Answer, Arrival, Gap, Lane, PollSent, Position};
@@ -231,9 +232,18 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 }
                 continue;
             }
+            if change.kind == ChangeKind::Voided {
+                if !Mutant::IgnoreClear.is_active() {
+                    self.apply_voided(change);
+                }
+                continue;
+            }
             if change.kind == ChangeKind::Cleared {
                 self.apply_clear(&change.key);
                 continue;
+            }
+            if !Mutant::IgnoreBus.is_active() {
+                self.changed(&change.key);
             }
             if !change.key.starts_with(&self.prefix) {
                 continue;
@@ -251,7 +261,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let is_ours = self.prefix.starts_with(prefix) || prefix.starts_with(&self.prefix);
         if is_ours && !Mutant::IgnoreClear.is_active() {
             self.flights.detach_all();
-            self.near.clear();
+            self.near.void(Area::ALL);
         }
     }
 
@@ -270,18 +280,19 @@ impl<V: Send + Sync + 'static> Engine<V> {
             ChangeKind::Replaced => self.near.replaced(key.near(), version, now),
             ChangeKind::Removed => self.near.remove(key.near(), version, now),
             ChangeKind::Expired => self.near.mark_stale(key.near(), version, now),
-            ChangeKind::Cleared | ChangeKind::TagBumped => {}
+            ChangeKind::Cleared | ChangeKind::TagBumped | ChangeKind::Voided => {}
         }
     }
 
     /// Lets the near cache follow the lane: first what is void, then what is allowed.
     fn follow(&self, lane: &Lane) {
         let view = self.near.view();
-        if view.generation() != lane.generation() {
+        if view.enter(lane.generation()) {
             count(&self.counts.bus.flushes);
-            // The cells first: an entry of the new generation must not hold one that nobody raises.
+            // The cells first: an entry of the new epoch must not hold one that nobody raises.
             self.tags.forget();
-            self.near.start_generation(lane.generation());
+            self.areas.forget();
+            self.near.void(Area::ALL);
             self.flights.detach_all();
         }
         view.set_lease(lane.lease_until());

@@ -10,6 +10,8 @@ use larder_core::error::Error;
 use larder_core::runtime::BoxFuture;
 use parking_lot::Mutex;
 
+use crate::depend::Reads;
+
 /// The context of one load: which key, and what is to become of the value.
 pub struct Cx<K> {
     key: K,
@@ -28,12 +30,12 @@ impl<K> Cx<K> {
 
     /// Gives this value a fresh life of its own instead of the cache's.
     pub fn ttl(&self, ttl: Duration) {
-        self.orders.0.lock().ttl = Some(ttl);
+        self.orders.order.lock().ttl = Some(ttl);
     }
 
     /// Gives this value a stale life of its own instead of the cache's.
     pub fn stale_for(&self, stale_for: Duration) {
-        self.orders.0.lock().stale_for = Some(stale_for);
+        self.orders.order.lock().stale_for = Some(stale_for);
     }
 
     /// Labels the value: [`invalidate_tag`](crate::Cache::invalidate_tag) with the same text makes
@@ -41,18 +43,21 @@ impl<K> Cx<K> {
     /// invalidated since before this load began. At most 32 tags of at most 256 bytes; with more,
     /// or an empty one, the value is not stored ([`Refusal::TagsRefused`](crate::Refusal)).
     pub fn tag(&self, tag: impl Into<String>) {
-        self.orders.0.lock().tags.push(tag.into());
+        self.orders.order.lock().tags.push(tag.into());
     }
 
     /// Gives the value to those who wait for it, but does not store it.
     pub fn skip(&self) {
-        self.orders.0.lock().skip = true;
+        self.orders.order.lock().skip = true;
     }
 }
 
-/// What a loader asked for beside its result.
+/// What a loader asked for beside its result, and what it read from caches.
 #[derive(Default)]
-pub(crate) struct Orders(Mutex<Order>);
+pub(crate) struct Orders {
+    order: Mutex<Order>,
+    reads: Arc<Reads>,
+}
 
 #[derive(Default, Clone)]
 pub(crate) struct Order {
@@ -64,7 +69,11 @@ pub(crate) struct Order {
 
 impl Orders {
     pub(crate) fn get(&self) -> Order {
-        self.0.lock().clone()
+        self.order.lock().clone()
+    }
+
+    pub(crate) fn reads(&self) -> Arc<Reads> {
+        self.reads.clone()
     }
 }
 
@@ -123,6 +132,8 @@ pub(crate) enum Failure {
     Panicked(Arc<str>),
     /// The load ended without an outcome.
     Abandoned,
+    /// The loader waits for itself.
+    Reentrant,
 }
 
 /// A loader, ready to be started.

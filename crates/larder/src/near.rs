@@ -10,18 +10,21 @@ mod evict;
 mod guard;
 mod sweep;
 mod view;
+mod voids;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use larder_core::admit::{Refusal, Snapshot};
+use larder_core::area::Area;
 use larder_core::freshness::Freshness;
 use larder_core::mutant::Mutant;
 use larder_core::runtime::{Mono, Runtime};
 use larder_core::version::Version;
 use quick_cache::OptionsBuilder;
 use quick_cache::sync::Cache as QuickCache;
+use tokio::sync::Notify;
 
 pub(crate) use entry::{Entry, EntryMeta};
 pub use evict::Cause;
@@ -29,6 +32,7 @@ pub(crate) use evict::Reporter;
 use evict::{Evicted, Eviction, IdentityHash, Weight};
 use guard::Guard;
 pub(crate) use view::View;
+use voids::Voids;
 
 /// An entry may weigh up to this part of the capacity; the map is split into no more pieces than
 /// that allows.
@@ -44,13 +48,16 @@ pub(crate) struct Near<V> {
     capacity: AtomicU64,
     reporter: Arc<Reporter<V>>,
     view: View,
+    voids: Voids,
+    /// Wakes the task that releases what is void.
+    sweep: Arc<Notify>,
 }
 
-/// The moment before a read, as the guard and the generation show it.
+/// The moment before a read, as the guard and the epoch show it.
 #[derive(Clone, Copy)]
 pub(crate) struct NearSnapshot {
     stripe: Snapshot,
-    generation: u32,
+    epoch: u64,
 }
 
 /// A key as the near cache knows it.
@@ -82,6 +89,8 @@ impl<V: Send + Sync + 'static> Near<V> {
             capacity: AtomicU64::new(capacity),
             reporter,
             view,
+            voids: Voids::default(),
+            sweep: Arc::default(),
         }
     }
 
@@ -103,9 +112,7 @@ impl<V: Send + Sync + 'static> Near<V> {
         now: Mono,
     ) -> Option<(Arc<Entry<V>>, Freshness)> {
         let entry = self.map.as_ref()?.get(&key.hash)?;
-        let is_other = entry.key() != key.bytes;
-        let is_void = entry.generation() != self.view.generation() || !entry.are_tags_valid();
-        if is_other || is_void {
+        if entry.key() != key.bytes || self.is_void(&entry) {
             return None;
         }
         match entry.freshness(now) {
@@ -125,20 +132,34 @@ impl<V: Send + Sync + 'static> Near<V> {
         }
     }
 
+    /// Whether this entry was made void, by a tag or by something larger.
+    fn is_void(&self, entry: &Entry<V>) -> bool {
+        if !entry.are_tags_valid() {
+            return true;
+        }
+        let epoch = self.view.epoch();
+        if entry.epoch() >= epoch {
+            return false;
+        }
+        let is_void = self.voids.since(entry.epoch(), entry.key());
+        if !is_void {
+            entry.raise_epoch(epoch);
+        }
+        is_void
+    }
+
     /// Whether nothing of this key's stripe has changed since `snapshot` was taken.
-    pub(crate) fn stands(&self, hash: u64, snapshot: NearSnapshot) -> bool {
-        let now = self.snapshot(hash);
-        now.stripe == snapshot.stripe && now.generation == snapshot.generation
+    pub(crate) fn stands(&self, key: NearKey<'_>, snapshot: NearSnapshot) -> bool {
+        self.guard.stripe(key.hash).snapshot() == snapshot.stripe
+            && !self.voids.since(snapshot.epoch, key.bytes)
     }
 
     /// The proof to take before a value of this key is read from anywhere.
     pub(crate) fn snapshot(&self, hash: u64) -> NearSnapshot {
-        // The generation first: should it change in between, the stripe's count will have
-        // changed too by the time of the admission.
-        let generation = self.view.generation();
+        let epoch = self.view.epoch();
         NearSnapshot {
             stripe: self.guard.stripe(hash).snapshot(),
-            generation,
+            epoch,
         }
     }
 
@@ -146,10 +167,11 @@ impl<V: Send + Sync + 'static> Near<V> {
         &self.view
     }
 
-    /// Makes every copy void, those that are being read included.
-    pub(crate) fn start_generation(&self, generation: u32) {
-        self.view.set_generation(generation);
-        self.guard.change_all();
+    /// Makes void every copy that the area covers, those that are being read included, whatever
+    /// their number. Their memory is released by the sweep.
+    pub(crate) fn void(&self, area: Area) {
+        self.voids.add(&self.view, area);
+        self.sweep.notify_one();
     }
 
     /// Stores a value that was read after `snapshot` was taken, unless its key changed since.
@@ -162,7 +184,7 @@ impl<V: Send + Sync + 'static> Near<V> {
     ) -> Result<(), Refusal> {
         let stripe = self.guard.stripe(hash);
         stripe.admit(snapshot.stripe, hash, entry.version(), now)?;
-        let evicted = self.store(hash, entry, snapshot.generation)?;
+        let evicted = self.store(hash, entry, snapshot.epoch)?;
         drop(stripe);
         // The listener runs here, outside the lock: it may call the cache.
         drop(evicted);
@@ -182,7 +204,7 @@ impl<V: Send + Sync + 'static> Near<V> {
         let admitted = stripe.admit(snapshot.stripe, key.hash, entry.version(), now);
         let superseded = Version(entry.version().0.saturating_sub(1));
         stripe.change(key.hash, Some(superseded), now);
-        let stored = admitted.and_then(|()| self.store(key.hash, entry, snapshot.generation));
+        let stored = admitted.and_then(|()| self.store(key.hash, entry, snapshot.epoch));
         let removed = match &stored {
             Ok(_) => None,
             Err(_) => self.take(key, |old| old.version() < entry.version()),
@@ -202,7 +224,7 @@ impl<V: Send + Sync + 'static> Near<V> {
     ) -> Result<(), Refusal> {
         let mut stripe = self.guard.stripe(key.hash);
         stripe.change(key.hash, None, now);
-        let stored = self.store(key.hash, &entry(), self.view.generation());
+        let stored = self.store(key.hash, &entry(), self.view.epoch());
         // A value that is not kept must not leave its predecessor behind.
         let removed = if stored.is_err() {
             self.take(key, |_| true)
@@ -251,9 +273,9 @@ impl<V: Send + Sync + 'static> Near<V> {
         }
     }
 
-    /// Forgets everything, and refuses everything that is being read now.
-    pub(crate) fn clear(&self) {
-        self.guard.change_all();
+    /// Makes everything void and releases it at once: nobody will come and sweep.
+    pub(crate) fn drop_all(&self) {
+        self.void(Area::ALL);
         if let Some(map) = &self.map {
             for (_, entry) in map.drain() {
                 self.reporter.report(entry, Cause::Explicit);
@@ -289,16 +311,12 @@ impl<V: Send + Sync + 'static> Near<V> {
 
     /// Puts an entry into the map in place of an older one. The caller holds the stripe's lock,
     /// and drops what is returned after it.
-    fn store(
-        &self,
-        hash: u64,
-        entry: &Arc<Entry<V>>,
-        generation: u32,
-    ) -> Result<Evicted<V>, Refusal> {
-        if generation != self.view.generation() {
+    fn store(&self, hash: u64, entry: &Arc<Entry<V>>, since: u64) -> Result<Evicted<V>, Refusal> {
+        let epoch = self.view.epoch();
+        if since != epoch && self.voids.since(since, entry.key()) {
             return Err(Refusal::Raced);
         }
-        entry.set_generation(generation);
+        entry.raise_epoch(epoch);
         let Some(map) = &self.map else {
             return Ok(Evicted::default());
         };
@@ -306,8 +324,9 @@ impl<V: Send + Sync + 'static> Near<V> {
             return Err(Refusal::TooLarge);
         }
         let replaced = map.peek(&hash).filter(|old| old.key() == entry.key());
-        let is_newer =
-            |old: &Arc<Entry<V>>| old.generation() == generation && old.version() > entry.version();
+        let is_newer = |old: &Arc<Entry<V>>| {
+            old.version() > entry.version() && !self.voids.since(old.epoch(), old.key())
+        };
         if replaced.as_ref().is_some_and(is_newer) {
             return Err(Refusal::Superseded);
         }

@@ -12,39 +12,66 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ::bytes::Bytes;
 use larder_core::mutant::Mutant;
-use larder_core::tag::{Cut, Tags};
+use larder_core::tag::Cut;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 /// Cells kept at most, whether entries hold them or not. A lost cell is asked for again.
 const CELLS: usize = 1 << 16;
 
-/// The number of one tag; 0 while it is unknown.
-#[derive(Default)]
-pub(crate) struct TagCell(AtomicU64);
+/// The number of one tag or dependency; 0 while it is unknown.
+pub(crate) struct TagCell {
+    number: AtomicU64,
+    /// Its stored key, so that entries which depend on others can tell on what.
+    tag: Bytes,
+}
 
 impl TagCell {
+    fn new(tag: Bytes) -> TagCell {
+        TagCell {
+            number: AtomicU64::new(0),
+            tag,
+        }
+    }
+
+    fn number(&self) -> u64 {
+        self.number.load(Ordering::Acquire)
+    }
+
     fn is_known(&self) -> bool {
-        self.0.load(Ordering::Acquire) != 0
+        self.number() != 0
     }
 
     /// Takes a number, unless a greater one is known.
     fn raise(&self, number: u64) {
-        self.0.fetch_max(number, Ordering::AcqRel);
+        self.number.fetch_max(number, Ordering::AcqRel);
     }
 }
 
-/// What one entry depends on.
-pub(crate) struct EntryTags {
-    cut: Cut,
-    cells: SmallVec<[Arc<TagCell>; 2]>,
-}
+/// What one entry depends on, and as of when each of it held.
+#[derive(Clone, Default)]
+pub(crate) struct EntryTags(SmallVec<[(Arc<TagCell>, Cut); 2]>);
 
 impl EntryTags {
-    /// Whether none of the tags was invalidated since the entry's value was read.
+    /// Whether nothing of it was invalidated since the entry's value was read.
     pub(crate) fn are_valid(&self) -> bool {
-        let is_valid = |cell: &Arc<TagCell>| cell.0.load(Ordering::Acquire) <= self.cut.0;
-        self.cells.iter().all(is_valid) || Mutant::TagCheck.is_active()
+        let is_valid = |(cell, cut): &(Arc<TagCell>, Cut)| cell.number() <= cut.0;
+        self.0.iter().all(is_valid) || Mutant::TagCheck.is_active()
+    }
+
+    /// The stored keys of what it depends on.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Bytes> {
+        self.0.iter().map(|(cell, _)| &cell.tag)
+    }
+
+    /// Adds what something else depends on.
+    pub(crate) fn extend(&mut self, other: &EntryTags) {
+        let cells = other.0.iter().map(|(cell, cut)| (cell.clone(), *cut));
+        self.0.extend(cells);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 }
 
@@ -84,22 +111,27 @@ pub(crate) struct Held {
 
 impl TagCells {
     /// The cells of `tags`, made if need be.
-    pub(crate) fn hold(&self, tags: &Tags) -> Held {
+    pub(crate) fn hold(&self, tags: &[Bytes]) -> Held {
         let mut cells = self.0.lock();
-        cells.make_room(tags.keys().len());
+        cells.make_room(tags.len());
         let cell = |tag: &Bytes| match cells.cells.get(tag) {
             Some(cell) => cell.clone(),
             None => {
                 // A copy of its own: the tag may be a slice of a whole record.
-                let cell = Arc::<TagCell>::default();
                 let tag = Bytes::copy_from_slice(tag);
+                let cell = Arc::new(TagCell::new(tag.clone()));
                 cells.cells.insert(tag, cell.clone());
                 cell
             }
         };
         Held {
-            cells: tags.keys().iter().map(cell).collect(),
+            cells: tags.iter().map(cell).collect(),
         }
+    }
+
+    /// Whether nothing depends on anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.lock().cells.is_empty()
     }
 
     /// A tag was invalidated.
@@ -114,7 +146,9 @@ impl TagCells {
         let mut cells = self.0.lock();
         cells.make_room(1);
         cells.highest = cells.highest.max(number);
-        cells.cells.entry(tag.clone()).or_default().raise(number);
+        let cell = cells.cells.entry(tag.clone());
+        cell.or_insert_with(|| Arc::new(TagCell::new(tag.clone())))
+            .raise(number);
     }
 
     /// What a tag without a number counts as, where no store knows one.
@@ -137,23 +171,27 @@ impl TagCells {
 }
 
 impl Held {
+    /// The stored keys of the tags.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Bytes> {
+        self.cells.iter().map(|cell| &cell.tag)
+    }
+
     pub(crate) fn are_known(&self) -> bool {
         self.cells.iter().all(|cell| cell.is_known())
     }
 
-    /// Takes the numbers that the store gave, in the order of the tags.
+    /// Takes the numbers that the store gave, in the order of the tags. Of a dependency that it has
+    /// lost nothing is known.
     pub(crate) fn learn(&self, numbers: &[Cut]) {
-        for (cell, number) in self.cells.iter().zip(numbers) {
+        let known = |(_, number): &(_, &Cut)| **number < Cut::LOST;
+        for (cell, number) in self.cells.iter().zip(numbers).filter(known) {
             cell.raise(number.0.max(1));
         }
     }
 
     /// What an entry with this cut depends on.
     pub(crate) fn with(self, cut: Cut) -> EntryTags {
-        EntryTags {
-            cut,
-            cells: self.cells,
-        }
+        EntryTags(self.cells.into_iter().map(|cell| (cell, cut)).collect())
     }
 }
 
@@ -162,8 +200,8 @@ mod tests {
     use super::*;
     use larder_core::tag::tag_key;
 
-    fn tags(tags: &[&str]) -> Tags {
-        Tags::new(tags.iter().map(|tag| tag_key("c", tag).unwrap())).unwrap()
+    fn tags(tags: &[&str]) -> Vec<Bytes> {
+        tags.iter().map(|tag| tag_key("c", tag).unwrap()).collect()
     }
 
     #[test]

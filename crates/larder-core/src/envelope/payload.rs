@@ -27,7 +27,7 @@ pub fn seal_payload(key: &[u8], codec: CodecId, schema: u32, tags: &Tags, value:
     out.put_u64(0);
     out.put_u8(codec.0);
     out.put_u8(0);
-    out.put_u16(u16::try_from(section.len()).expect("at most 32 short tags"));
+    out.put_u16(u16::try_from(section.len()).expect("Tags sees to that"));
     out.put_u32(schema);
     out.put_u64(xxh3_64_with_seed(key, KEY_SEED));
     out.put_slice(&section);

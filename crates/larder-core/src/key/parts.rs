@@ -42,16 +42,7 @@ impl<'a> KeyWriter<'a> {
         if text.is_empty() {
             self.out.extend_from_slice(b"%e");
         }
-        for &byte in text.as_bytes() {
-            let escape = matches!(byte, 0..=b' ' | b'%' | 0x7f) || (byte == b':' && self.nested);
-            if escape {
-                const HEX: &[u8; 16] = b"0123456789ABCDEF";
-                let hex = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
-                self.out.extend_from_slice(&[b'%', hex[0], hex[1]]);
-            } else {
-                self.out.push(byte);
-            }
-        }
+        escape_into(self.out, text, self.nested);
     }
 
     /// Appends a number in decimal.
@@ -86,6 +77,26 @@ impl<'a> KeyWriter<'a> {
             self.out.push(b':');
         }
         self.parts += 1;
+    }
+}
+
+/// The beginning of keys, or a pattern for them, in the form that keys have: spaces, `%` and
+/// control characters escaped, `:` as it is.
+pub fn escape(text: &str) -> WireKey {
+    let mut out = WireKey::new();
+    escape_into(&mut out, text, false);
+    out
+}
+
+fn escape_into(out: &mut WireKey, text: &str, colons: bool) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    for &byte in text.as_bytes() {
+        if matches!(byte, 0..=b' ' | b'%' | 0x7f) || (byte == b':' && colons) {
+            let hex = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+            out.extend_from_slice(&[b'%', hex[0], hex[1]]);
+        } else {
+            out.push(byte);
+        }
     }
 }
 

@@ -6,8 +6,8 @@
 //!
 //! Settings come from the node's configuration and cannot be set here. O(N); no round trip.
 
+use larder_core::glob;
 use larder_core::limits::DATABASES;
-use larder_resp::glob;
 
 use super::failure::printable;
 use super::subcommand::{self, Subcommand};

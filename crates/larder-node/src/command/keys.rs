@@ -7,7 +7,7 @@
 //! O(N) over all keys of the database, in steps between which other connections get their turn;
 //! many round trips to a remote store. `SCAN` is the polite way.
 
-use larder_resp::glob;
+use larder_core::glob;
 
 use super::{Call, Outcome};
 

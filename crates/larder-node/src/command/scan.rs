@@ -7,7 +7,8 @@
 //! A key that is there all the while comes at least once. O(1) a call; one round trip to a remote
 //! store.
 
-use larder_resp::{glob, number};
+use larder_core::glob;
+use larder_resp::number;
 
 use super::{Call, Failure, Outcome};
 

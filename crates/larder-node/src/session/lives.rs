@@ -1,7 +1,7 @@
 //! Which life a plain write gets.
 
+use larder_core::glob;
 use larder_core::record::Life;
-use larder_resp::glob;
 
 use crate::settings::TtlSettings;
 

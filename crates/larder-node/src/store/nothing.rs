@@ -10,6 +10,7 @@ use larder_core::space::Space;
 use larder_core::store::{
     Batch, Committed, Description, Expect, Keyspace, Lookup, Outcome, Page, Pending, Store,
 };
+use larder_core::tag::Cut;
 use larder_core::{Runtime, Timestamp, Version};
 
 /// Keeps nothing.
@@ -41,6 +42,7 @@ impl Store for Nothing {
         let failed = batch.checks.iter().position(|(_, expect)| !holds(expect));
         let outcome = Outcome {
             version: Version(self.now().0 * 1_000),
+            cut: Cut::default(),
             existed: false,
         };
         Pending::ready(Ok(match failed {
@@ -60,6 +62,7 @@ impl Store for Nothing {
             keyspace: Some(self),
             bus: None,
             tags: None,
+            identity: "",
         }
     }
 }
@@ -79,6 +82,10 @@ impl Keyspace for Nothing {
     }
 
     fn clear<'a>(&'a self, _space: &'a Space) -> Pending<'a, u64> {
+        Pending::ready(Ok(0))
+    }
+
+    fn reclaim<'a>(&'a self, _: &'a [Bytes], _: Cut) -> Pending<'a, u64> {
         Pending::ready(Ok(0))
     }
 }

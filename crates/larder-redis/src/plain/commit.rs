@@ -5,6 +5,7 @@ use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::limits::MAX_KEYS_PER_SCRIPT;
 use larder_core::record::Kind;
 use larder_core::store::{Batch, Committed, Expect, Outcome, Outcomes, Write};
+use larder_core::tag::Cut;
 use larder_core::version::Version;
 use redis::Cmd;
 use smallvec::SmallVec;
@@ -75,7 +76,7 @@ impl PlainStore {
 
 fn needs_tags(write: &Write) -> bool {
     match write {
-        Write::Bump => true,
+        Write::Bump | Write::Void(_) => true,
         Write::Put(put) => !put.tags.is_empty(),
         Write::Remove { .. } | Write::Expire | Write::Touch(_) => false,
     }
@@ -89,6 +90,7 @@ fn outcomes(mut reply: Reply, writes: &Writes) -> Result<Committed> {
     for (_, write) in writes {
         done.push(Outcome {
             version: version_after(write),
+            cut: Cut::default(),
             existed: reply.int()? == 1,
         });
     }
@@ -99,9 +101,7 @@ fn version_after(write: &Write) -> Version {
     match write {
         Write::Put(put) if put.kind != Kind::Negative => version(&put.value),
         // A touched value keeps its version, which is not known here.
-        Write::Touch(_) | Write::Put(_) | Write::Remove { .. } | Write::Expire | Write::Bump => {
-            Version::ZERO
-        }
+        _ => Version::ZERO,
     }
 }
 
@@ -119,6 +119,6 @@ fn write(call: &mut Cmd, write: &Write) {
             call.arg("T");
             encode::fresh(call, life.fresh);
         }
-        Write::Bump => unreachable!("refused before"),
+        Write::Bump | Write::Void(_) => unreachable!("refused before"),
     }
 }

@@ -10,6 +10,7 @@ for i = 3, #KEYS do
     local r = read(key)
     if is_live(r) then removed = removed + 1 end
     redis.call('UNLINK', key)
+    changed(KEYS[1], key, tonumber(ARGV[2]))
     -- Tombstones and leases too: of an evicted value copies may be left elsewhere.
     note(REMOVED, next_version(KEYS[1], r), key, tonumber(ARGV[2]))
   end

@@ -3,8 +3,8 @@
 --       all tags of records that are put
 -- ARGV: checks, frees, channel, length of the key prefix, tags, origin, most bytes of records that
 --       travel with the push, 1 to write into the log in any case, then per check: kind version
---       then per write: P kind mode at stale_for origin cost tagged payload | R tombstone_ms | E
---                       | T mode at stale_for | B
+--       then per write: P kind mode at stale_for origin cost cut payload (cut 0: the present one)
+--                       | R tombstone_ms | E | T mode at stale_for | B | A kind area
 -- Answer: ms, index of the failed check or -1, then, if none failed, the incarnation and number of
 --         the record in the log (0 and 0: there is none), then per write: version, existed (0 or 1)
 
@@ -35,7 +35,8 @@ local payload
 
 function put(key, r, version)
   local fresh, expires = ends(ARGV[arg + 2], ARGV[arg + 3], ARGV[arg + 4], is_live(r) and r)
-  local cut = ARGV[arg + 7] == '1' and present_cut(KEYS[1]) or 0
+  local cut = tonumber(ARGV[arg + 7])
+  if cut == 0 then cut = present_cut(KEYS[1]) end
   payload = ARGV[arg + 8]
   local new = {kind = tonumber(ARGV[arg + 1]), flags = 0, key_id = 0, version = version,
     origin = tonumber(ARGV[arg + 5]), cost = tonumber(ARGV[arg + 6]), created = us, fresh = fresh,
@@ -110,23 +111,34 @@ end
 local function change(key, write)
   local r = records[key]
   local version, was_live = next_version(KEYS[1], r), is_live(r)
+  -- First, so that a value which replaces another one is newer than what this makes void.
+  changed(KEYS[1], key, prefix)
   local after = apply[write](key, r, version)
   records[key] = after or false
-  return version, was_live and 1 or 0, meaning(write, was_live, after), travels(write, after)
+  return version, was_live and 1 or 0, meaning(write, was_live, after), nil,
+    travels(write, after)
 end
 
 local function invalidate(tag)
   arg = arg + 1
-  return bump(KEYS[1], tag), 0, TAG_BUMPED
+  return bump(KEYS[1], tag), 0, TAG_BUMPED, tag
 end
 
-for i = first_tag, #KEYS do remember(KEYS[1], KEYS[i]) end
+local function void_area(key)
+  local kind, bytes = ARGV[arg + 1], ARGV[arg + 2]
+  arg = arg + 3
+  local number = void(KEYS[1], cache_of(key, prefix), kind, bytes)
+  return number, 0, VOIDED, key .. '\0' .. kind .. bytes
+end
+
+local special = {B = invalidate, A = void_area}
+for i = first_tag, #KEYS do remember(KEYS[1], KEYS[i], prefix) end
 for i = checks + 3, first_tag - 1 do
   local key, write = KEYS[i], ARGV[arg]
-  local version, existed, kind, record = (write == 'B' and invalidate or change)(key, write)
+  local version, existed, kind, noted, record = (special[write] or change)(key, write)
   answer[#answer + 1] = version
   answer[#answer + 1] = existed
-  if kind then note(kind, version, key, prefix, record) end
+  if kind then note(kind, version, noted or key, prefix, record) end
 end
 keep_clocks()
 local probes = ARGV[8] == '1'

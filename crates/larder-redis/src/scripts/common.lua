@@ -71,16 +71,17 @@ local function decimal(number)
 end
 
 -- What the shard remembers: the highest version that it gave; the life of its log, false while
--- nobody reads the log; its tag clock, nil until somebody asks for it.
-local shard, high_water, incarnation, tag_clock
-local high_water_rose, tag_clock_rose = false, false
+-- nobody reads the log; its tag clock, nil until somebody asks for it; where that clock began, at
+-- which everything older is void; whether it knows any dependency.
+local shard, high_water, incarnation, tag_clock, base, has_dependencies
+local high_water_rose, tag_clock_rose, base_rose = false, false, false
 
 local function open_shard(key)
   if shard then return end
   shard = key
-  high_water, incarnation, tag_clock =
-    unpack(redis.call('HMGET', key, 'high_water', 'inc', 'tags'))
-  high_water, tag_clock = tonumber(high_water or 0), tonumber(tag_clock)
+  high_water, incarnation, tag_clock, base, has_dependencies =
+    unpack(redis.call('HMGET', key, 'high_water', 'inc', 'tags', 'base', 'deps'))
+  high_water, tag_clock, base = tonumber(high_water or 0), tonumber(tag_clock), tonumber(base)
 end
 
 -- Versions: above the shard's clock in microseconds, above every version that this shard ever
@@ -103,12 +104,21 @@ end
 local function present_cut(shard_key)
   open_shard(shard_key)
   if not tag_clock then set_tag_clock(math.max(us, high_water)) end
+  if not base then base, base_rose = tag_clock, true end
   return tag_clock
+end
+
+-- The next number of the tag clock, for something that makes older values void.
+local function next_number(shard_key)
+  local number = math.max(present_cut(shard_key) + 1, high_water + 1, us)
+  set_tag_clock(number)
+  return number
 end
 
 local function keep_clocks()
   if high_water_rose then redis.call('HSET', shard, 'high_water', decimal(high_water)) end
   if tag_clock_rose then redis.call('HSET', shard, 'tags', decimal(tag_clock)) end
+  if base_rose then redis.call('HSET', shard, 'base', decimal(base)) end
 end
 
 -- Stores a whole record; gives it back, or nil if its life is over already.

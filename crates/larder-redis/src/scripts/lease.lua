@@ -1,11 +1,11 @@
 -- Asks for the right to load a key.
--- KEYS: key, shard | ARGV: token, ttl in ms, version of a record that the caller found damaged (0: none)
+-- KEYS: key, shard | ARGV: token, ttl in ms, version of a record that the caller may not use (0: none)
 -- Answer: ms, 'H' bytes (fresh) | 'G' cut, bytes or nil (granted)
 --         | 'T' remaining bytes or nil (taken)
 local key, token, ttl = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
 local r = read(key)
-local live = is_live(r)
-if live and not is_stale(r) and r.version ~= tonumber(ARGV[3]) then
+local live = is_live(r) and r.version ~= tonumber(ARGV[3])
+if live and not is_stale(r) then
   return {ms, 'H', redis.call('GET', key)}
 end
 local stale = live and redis.call('GET', key) or false

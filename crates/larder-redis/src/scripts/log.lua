@@ -7,7 +7,7 @@
 -- at which every reader drops all copies, and until then they live on leases of earlier polls.
 local LOG_LENGTH = 65536
 local FORMAT = 1
-local REPLACED, REMOVED, EXPIRED, TAG_BUMPED, CLEARED, CARRIED = 1, 2, 3, 4, 5, 6
+local REPLACED, REMOVED, EXPIRED, TAG_BUMPED, CLEARED, VOIDED, CARRIED = 1, 2, 3, 4, 5, 6, 7
 local changes, carried = {}, {}
 
 -- Remembers a change for the record. `prefix` is the length of what keys here begin with. The bytes

@@ -24,12 +24,21 @@ if not run_id then
   return redis.error_reply('NOPERM the bus needs INFO, to see whether the server was restarted')
 end
 
-local known, incarnation, seq = unpack(redis.call('HMGET', shard, 'run_id', 'inc', 'seq'))
-local begins = not incarnation and ARGV[2] == '1'
-if begins or (incarnation and known ~= run_id) then
+local known, incarnation, seq, high_water, tags =
+  unpack(redis.call('HMGET', shard, 'run_id', 'inc', 'seq', 'high_water', 'tags'))
+local is_other = known and known ~= run_id
+if not incarnation and ARGV[2] == '1' or incarnation and is_other then
   incarnation = ARGV[1]
-  redis.call('HSET', shard, 'inc', incarnation, 'run_id', run_id)
+  redis.call('HSET', shard, 'inc', incarnation)
   redis.call('UNLINK', log)
+end
+if known ~= run_id then redis.call('HSET', shard, 'run_id', run_id) end
+if is_other then
+  -- Nobody knows what the other process had taken that this one has not: all its values and leases
+  -- are void.
+  local base = math.max(time[1] * 1000000 + time[2], tonumber(high_water or 0), tonumber(tags or 0))
+  base = string.format('%.0f', base + 1)
+  redis.call('HSET', shard, 'base', base, 'tags', base, 'high_water', base)
 end
 
 local reader = ARGV[3]

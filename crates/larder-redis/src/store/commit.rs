@@ -38,7 +38,7 @@ impl RedisStore {
         if keys > MAX_CONDITIONAL {
             return Err(too_many(keys));
         }
-        let call = self.call(&batch, &batch.writes);
+        let call = self.call(&batch, &batch.writes)?;
         outcomes(self.tier.run(&COMMIT, &call).await?)
     }
 
@@ -49,7 +49,7 @@ impl RedisStore {
             let calls: Vec<Cmd> = part
                 .chunks(MAX_KEYS_PER_SCRIPT)
                 .map(|writes| self.call(batch, writes))
-                .collect();
+                .collect::<Result<_>>()?;
             for answer in self.tier.run_all(&COMMIT, &calls).await? {
                 if let Committed::Done(part) = outcomes(answer)? {
                     done.append(part);
@@ -60,7 +60,7 @@ impl RedisStore {
     }
 
     /// One call for the checks of a batch and some of its writes.
-    fn call(&self, batch: &Batch, writes: &Writes) -> Cmd {
+    fn call(&self, batch: &Batch, writes: &Writes) -> Result<Cmd> {
         let (tier, checks) = (&self.tier, &batch.checks);
         let tags = tags_of(writes);
         let mut call = COMMIT.call(2 + checks.len() + writes.len() + tags.len());
@@ -83,9 +83,9 @@ impl RedisStore {
             self::expect(&mut call, *expect);
         }
         for (key, write) in writes {
-            self::write(&mut call, key, write);
+            self::write(&mut call, key, write)?;
         }
-        call
+        Ok(call)
     }
 }
 
@@ -108,20 +108,23 @@ pub(crate) fn too_many(keys: usize) -> Error {
     )
 }
 
-/// The tags of all records that are put, each once.
+/// What all records that are put depend on, each once.
 fn tags_of(writes: &Writes) -> BTreeSet<&Bytes> {
-    let tags = writes.iter().filter_map(|(_, write)| match write {
-        Write::Put(put) => Some(put.tags.keys()),
-        Write::Remove { .. } | Write::Expire | Write::Touch(_) | Write::Bump => None,
-    });
-    tags.flatten().collect()
+    let mut tags = BTreeSet::new();
+    for (_, write) in writes {
+        if let Write::Put(put) = write {
+            tags.extend(put.tags.keys());
+            tags.extend(put.bonds.iter().map(|bond| &bond.tag));
+        }
+    }
+    tags
 }
 
-fn write(call: &mut Cmd, key: &Bytes, write: &Write) {
+fn write(call: &mut Cmd, key: &Bytes, write: &Write) -> Result<()> {
     match write {
         Write::Put(put) => {
             call.arg("P");
-            encode::put(call, key, put, Cut(u64::from(!put.tags.is_empty())));
+            encode::put(call, key, put)?;
         }
         Write::Remove { tombstone_ms } => {
             call.arg("R").arg(*tombstone_ms);
@@ -136,7 +139,12 @@ fn write(call: &mut Cmd, key: &Bytes, write: &Write) {
         Write::Bump => {
             call.arg("B");
         }
+        Write::Void(area) => {
+            let (kind, bytes) = area.parts();
+            call.arg("A").arg(&[kind][..]).arg(&bytes[..]);
+        }
     }
+    Ok(())
 }
 
 fn outcomes(mut reply: Reply) -> Result<Committed> {
@@ -148,8 +156,11 @@ fn outcomes(mut reply: Reply) -> Result<Committed> {
     let position = (incarnation != 0).then_some(Position { incarnation, seq });
     let mut done: SmallVec<[Outcome; 1]> = SmallVec::with_capacity(reply.left() / 2);
     while reply.left() > 0 {
+        let version = Version(reply.number()?);
         done.push(Outcome {
-            version: Version(reply.number()?),
+            version,
+            // Tags, areas and versions have one high-water.
+            cut: Cut(version.0),
             existed: reply.int()? == 1,
         });
     }

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use larder_core::envelope::seal_payload;
+use larder_core::error::Result;
 use larder_core::record::{Expiry, Kind, Life};
 use larder_core::store::Put;
-use larder_core::tag::Cut;
 use redis::Cmd;
 
 /// The greatest number that scripts calculate with: Lua's numbers are exact up to here.
@@ -27,15 +27,16 @@ pub(crate) fn fresh(call: &mut Cmd, fresh: Expiry) {
     call.arg(mode).arg(at.min(LAST_NUMBER));
 }
 
-/// `kind mode at stale_for origin cost cut payload`; in a batch, where the store's present cut is
-/// taken, `cut` says only whether there are tags.
-pub(super) fn put(call: &mut Cmd, key: &Bytes, put: &Put, cut: Cut) {
+/// `kind mode at stale_for origin cost cut payload`. Fails if it depends on too much.
+pub(super) fn put(call: &mut Cmd, key: &Bytes, put: &Put) -> Result<()> {
     call.arg(match put.kind {
         Kind::Negative => 3,
         Kind::Value | Kind::Tombstone | Kind::Lease => 0,
     });
     life(call, put.life);
     call.arg(put.origin).arg(put.load_cost_ms);
-    call.arg(cut.0.min(LAST_NUMBER));
-    call.arg(&seal_payload(key, put.codec, put.schema, &put.tags, &put.value)[..]);
+    call.arg(put.cut.0.min(LAST_NUMBER));
+    let tags = put.tags.with(&put.bonds)?;
+    call.arg(&seal_payload(key, put.codec, put.schema, &tags, &put.value)[..]);
+    Ok(())
 }

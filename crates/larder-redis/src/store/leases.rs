@@ -29,8 +29,14 @@ enum Answer {
 
 impl RedisStore {
     /// One round trip; one more where the record is damaged.
-    async fn ask_lease(&self, key: &Bytes, token: LeaseToken, ttl: Duration) -> Result<Lease> {
-        let mut damaged = Version::ZERO;
+    async fn ask_lease(
+        &self,
+        key: &Bytes,
+        token: LeaseToken,
+        ttl: Duration,
+        void: Version,
+    ) -> Result<Lease> {
+        let mut damaged = void;
         for _ in 0..TRIES {
             let mut call = LEASE.call(2);
             call.arg(&self.tier.keys.wire(key)[..]);
@@ -53,19 +59,35 @@ impl RedisStore {
 
     async fn ask_fill(&self, key: &Bytes, token: LeaseToken, put: Put) -> Result<Fill> {
         let keys = &self.tier.keys;
-        let mut call = FILL.call(2 + put.tags.keys().len());
+        let bonds = put.all_bonds();
+        let mut call = FILL.call(2 + bonds.len());
         call.arg(&keys.wire(key)[..]).arg(&keys.shard()[..]);
-        for tag in put.tags.keys() {
-            call.arg(&keys.wire(tag)[..]);
+        for bond in &bonds {
+            call.arg(&keys.wire(&bond.tag)[..]);
         }
         call.arg(token.get());
-        encode::put(&mut call, key, &put, put.cut);
+        encode::put(&mut call, key, &put)?;
+        call.arg(keys.prefix_len());
+        for bond in &bonds {
+            call.arg(bond.cut.0).arg(bond.version.0);
+        }
         let mut reply = self.tier.run(&FILL, &call).await?;
         match reply.bytes()?.as_deref() {
-            Some(b"S") => Ok(Fill::Stored(Version(reply.number()?))),
+            Some(b"S") => Ok(Fill::Stored {
+                version: Version(reply.number()?),
+                cut: Cut(reply.number()?),
+            }),
             Some(b"R") => Ok(Fill::Revoked),
             Some(b"L") => Ok(Fill::Lost),
-            Some(b"T") => Ok(Fill::TagRaced),
+            Some(b"T") => {
+                let mut raced = Vec::with_capacity(reply.left());
+                while reply.left() > 0 {
+                    let at = usize::try_from(reply.number()?).unwrap_or(usize::MAX);
+                    let bond = bonds.get(at).ok_or_else(|| unexpected("an index"))?;
+                    raced.push(bond.tag.clone());
+                }
+                Ok(Fill::Raced(raced))
+            }
             _ => Err(unexpected("S, R, L or T")),
         }
     }
@@ -78,8 +100,14 @@ impl RedisStore {
 }
 
 impl Leases for RedisStore {
-    fn lease<'a>(&'a self, key: &'a Bytes, token: LeaseToken, ttl: Duration) -> Pending<'a, Lease> {
-        Pending::waiting(self.ask_lease(key, token, ttl))
+    fn lease<'a>(
+        &'a self,
+        key: &'a Bytes,
+        token: LeaseToken,
+        ttl: Duration,
+        void: Version,
+    ) -> Pending<'a, Lease> {
+        Pending::waiting(self.ask_lease(key, token, ttl, void))
     }
 
     fn renew<'a>(&'a self, key: &'a Bytes, token: LeaseToken, ttl: Duration) -> Pending<'a, bool> {

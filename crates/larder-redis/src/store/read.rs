@@ -33,18 +33,27 @@ impl RedisStore {
     pub(super) async fn read_many(&self, keys: &[Bytes]) -> Result<Vec<Lookup>> {
         let mut found = Vec::with_capacity(keys.len());
         for part in keys.chunks(KEYS_PER_READ * READS_PER_TRIP) {
-            let reads: Vec<Cmd> = part
-                .chunks(KEYS_PER_READ)
-                .map(|keys| self.mget(keys))
-                .collect();
-            let mut answers = self.tier.read_all(&reads).await?;
-            let now = self.tier.clock.now();
-            for keys in part.chunks(KEYS_PER_READ) {
-                let values = fault::checked(&self.tier.name, answers.next()?)?;
-                let mut values = Reply::of(values)?;
-                for key in keys {
-                    found.push(lookup(key, values.bytes()?, now));
-                }
+            let mut answers = self.tier.read_all(&self.reads(part)).await?;
+            found.extend(self.lookups(part, &mut answers)?);
+        }
+        Ok(found)
+    }
+
+    /// The commands that read these keys.
+    pub(super) fn reads(&self, keys: &[Bytes]) -> Vec<Cmd> {
+        keys.chunks(KEYS_PER_READ)
+            .map(|keys| self.mget(keys))
+            .collect()
+    }
+
+    /// What they have found.
+    pub(super) fn lookups(&self, keys: &[Bytes], answers: &mut Reply) -> Result<Vec<Lookup>> {
+        let mut found = Vec::with_capacity(keys.len());
+        let now = self.tier.clock.now();
+        for keys in keys.chunks(KEYS_PER_READ) {
+            let mut values = Reply::of(fault::checked(&self.tier.name, answers.next()?)?)?;
+            for key in keys {
+                found.push(lookup(key, values.bytes()?, now));
             }
         }
         Ok(found)

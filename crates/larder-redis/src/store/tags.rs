@@ -1,22 +1,25 @@
 //! The numbers of tags.
 
 use bytes::Bytes;
+use larder_core::area::{self, Areas};
 use larder_core::error::Result;
-use larder_core::store::{Pending, TagStore};
+use larder_core::store::{Lookup, Pending, TagStore};
 use larder_core::tag::Cut;
 use redis::Cmd;
 
 use super::RedisStore;
+use crate::fault;
+use crate::reply::Reply;
 use crate::scripts::TAGS;
 
 /// Tags in one call: far more than one entry may have.
 const TAGS_PER_CALL: usize = 512;
 
 impl RedisStore {
-    async fn ask_tags(&self, tags: &[Bytes]) -> Result<Vec<Cut>> {
+    async fn ask_tags(&self, tags: &[Bytes], remember: bool) -> Result<Vec<Cut>> {
         let calls: Vec<Cmd> = tags
             .chunks(TAGS_PER_CALL)
-            .map(|tags| self.tags_call(tags))
+            .map(|tags| self.tags_call(tags, remember))
             .collect();
         let replies = match &calls[..] {
             [] => Vec::new(),
@@ -32,19 +35,64 @@ impl RedisStore {
         Ok(numbers)
     }
 
-    fn tags_call(&self, tags: &[Bytes]) -> Cmd {
+    fn tags_call(&self, tags: &[Bytes], remember: bool) -> Cmd {
         let mut call = TAGS.call(1 + tags.len());
         call.arg(&self.tier.keys.shard()[..]);
         for tag in tags {
             call.arg(&self.tier.keys.wire(tag)[..]);
         }
+        call.arg(self.tier.keys.prefix_len())
+            .arg(u8::from(remember));
         call
+    }
+
+    /// The question for the areas of a cache.
+    fn areas_question(&self, cache: &Bytes) -> Cmd {
+        let name = area::cache_of(cache).unwrap_or_default();
+        let mut ask = redis::cmd("HMGET");
+        ask.arg(&self.tier.keys.shard()[..]).arg("base");
+        ask.arg(format!("{}{name}", area::AREA));
+        ask
+    }
+
+    async fn ask_within(&self, keys: &[Bytes], cache: &Bytes) -> Result<(Vec<Lookup>, Areas)> {
+        // The areas last: what was voided before a record was read is in them.
+        let mut commands = self.reads(keys);
+        commands.push(self.areas_question(cache));
+        let mut answers = self.tier.read_all(&commands).await?;
+        let found = self.lookups(keys, &mut answers)?;
+        let mut fields = Reply::of(fault::checked(&self.tier.name, answers.next()?)?)?;
+        let base = fields.bytes()?.and_then(|digits| {
+            let digits = std::str::from_utf8(&digits).ok()?;
+            digits.parse().ok()
+        });
+        // Without it nothing is known, and the next lease begins anew.
+        let Some(base) = base.map(Cut) else {
+            return Ok((found, Areas::unknown()));
+        };
+        let mut areas = fields
+            .bytes()?
+            .map_or_else(Areas::default, |bytes| Areas::decode(&bytes));
+        areas.raise_floor(base);
+        Ok((found, areas))
     }
 }
 
 /// One script call, so that a number and the tag clock are of one moment.
 impl TagStore for RedisStore {
     fn tags<'a>(&'a self, keys: &'a [Bytes]) -> Pending<'a, Vec<Cut>> {
-        Pending::waiting(self.ask_tags(keys))
+        Pending::waiting(self.ask_tags(keys, false))
+    }
+
+    fn watch<'a>(&'a self, keys: &'a [Bytes]) -> Pending<'a, Vec<Cut>> {
+        Pending::waiting(self.ask_tags(keys, true))
+    }
+
+    fn get_within<'a>(
+        &'a self,
+        keys: &'a [Bytes],
+        cache: &'a Bytes,
+    ) -> Pending<'a, (Vec<Lookup>, Areas)> {
+        Pending::waiting(self.ask_within(keys, cache))
     }
 }

@@ -1,6 +1,5 @@
 //! Properties that hold for every stream and every way of cutting it, through the public API.
 
-mod glob;
 mod pieces;
 mod reply;
 mod request;

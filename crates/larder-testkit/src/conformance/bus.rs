@@ -146,10 +146,10 @@ pub async fn fills_are_not_logged(subject: &Subject) {
     let first = poll(subject).await;
     subject.granted("k", 1).await;
     let filled = subject.fill("k", 1, "v").await;
-    assert!(matches!(filled, Fill::Stored(_)), "{filled:?}");
+    assert!(matches!(filled, Fill::Stored { .. }), "{filled:?}");
     assert_eq!(poll(subject).await, first);
     // And its version is below those of all changes that come after it.
-    let Fill::Stored(version) = filled else {
+    let Fill::Stored { version, .. } = filled else {
         return;
     };
     subject.remove("k").await;

@@ -142,7 +142,7 @@ macro_rules! conformance_record_claims {
                 a_thousand_tags_are_bumped_and_read_at_once,
                 tags_are_exact,
                 tags_come_back,
-                what_has_no_tags_has_no_cut,
+                a_record_without_tags_depends_on_none,
                 a_put_is_valid_until_a_bump,
                 a_put_behind_a_bump_is_valid_and_one_before_it_is_void,
                 bumps_take_place_with_their_batch_or_not_at_all,
@@ -158,6 +158,27 @@ macro_rules! conformance_record_claims {
                 a_refused_fill_leaves_the_stale_value,
                 a_fill_without_tags_is_not_refused_for_any,
                 a_fill_with_tags_needs_its_lease;
+            areas:
+                an_area_voids_what_it_covers,
+                all_of_a_cache_is_void_at_once,
+                areas_are_told_with_their_numbers,
+                areas_belong_to_one_cache,
+                too_many_areas_are_one,
+                a_fill_into_a_void_area_is_refused,
+                a_fill_beside_void_areas_is_stored_when_it_was_checked,
+                the_lease_of_a_void_record_is_to_be_had,
+                only_void_records_are_reclaimed,
+                areas_are_in_no_space;
+            dependencies:
+                a_value_made_from_another_is_stored,
+                a_change_voids_what_was_made_from_the_key,
+                what_it_was_not_made_from_does_not_void_it,
+                a_value_whose_source_changed_during_the_load_is_refused,
+                a_value_made_from_an_outdated_copy_is_refused,
+                a_source_that_is_gone_is_no_change_if_the_key_is_watched,
+                absence_can_be_depended_on,
+                an_unknown_dependency_is_lost,
+                it_is_held_to_the_tags_of_what_it_was_made_from;
         }
     };
 }
@@ -320,6 +341,8 @@ mod tests {
             ("fills", include_str!("fills.rs")),
             ("tags", include_str!("tags.rs")),
             ("tag_fills", include_str!("tag_fills.rs")),
+            ("areas", include_str!("areas.rs")),
+            ("dependencies", include_str!("dependencies.rs")),
             ("bus", include_str!("bus.rs")),
             ("bus_batches", include_str!("bus_batches.rs")),
             ("bus_replay", include_str!("bus_replay.rs")),

@@ -48,7 +48,10 @@ pub async fn clearing_refuses_loads_begun_before(subject: &Subject) {
         subject.assert_refused(key, 1).await;
         subject.assert_absent(key).await;
         subject.granted(key, 2).await;
-        assert!(matches!(subject.fill(key, 2, "new").await, Fill::Stored(_)));
+        assert!(matches!(
+            subject.fill(key, 2, "new").await,
+            Fill::Stored { .. }
+        ));
     }
 }
 
@@ -57,7 +60,10 @@ pub async fn clearing_leaves_loads_elsewhere(subject: &Subject) {
     subject.granted("b:1", 1).await;
     subject.put("a:1", "v").await;
     clear(subject, &Space::prefix("a:")).await;
-    assert!(matches!(subject.fill("b:1", 1, "v").await, Fill::Stored(_)));
+    assert!(matches!(
+        subject.fill("b:1", 1, "v").await,
+        Fill::Stored { .. }
+    ));
 }
 
 /// A version never falls back, not even by clearing.

@@ -81,7 +81,9 @@ pub async fn one_of_many_gets_the_lease(subject: &Subject) {
             tokio::spawn(async move {
                 let leases = store.describe().leases.expect("the store has leases");
                 let key = bytes("k");
-                let lease = leases.lease(&key, token(number), LONG_LEASE).await;
+                let lease = leases
+                    .lease(&key, token(number), LONG_LEASE, Version::ZERO)
+                    .await;
                 matches!(fine(lease), Lease::Granted { .. })
             })
         })

@@ -4,7 +4,9 @@ use larder_core::codec::CodecId;
 use larder_core::record::{Expiry, Kind, Life};
 use larder_core::store::{Fill, Lease, Put, Write};
 
-use super::subject::{LONG, SHORT, SHORT_LEASE, Subject, bytes, fine, put_long, put_of, token};
+use super::subject::{
+    ANY_CUT, LONG, SHORT, SHORT_LEASE, Subject, bytes, fine, put_long, put_of, token,
+};
 
 /// The record is stored with all that the loader says, and the lease ends.
 pub async fn a_fill_stores_and_ends_the_lease(subject: &Subject) {
@@ -20,13 +22,15 @@ pub async fn a_fill_stores_and_ends_the_lease(subject: &Subject) {
         codec: CodecId(9),
         schema: 10,
         tags: larder_core::tag::Tags::default(),
-        cut: larder_core::tag::Cut::default(),
+        bonds: Vec::new(),
+        within: None,
+        cut: ANY_CUT,
         value: bytes("v"),
     };
     let key = bytes("k");
     let filled = fine(subject.leases().fill(&key, token(1), put).await);
     let record = subject.record("k").await;
-    assert_eq!(filled, Fill::Stored(record.version));
+    assert!(matches!(filled, Fill::Stored { version, .. } if version == record.version));
     assert_eq!((record.origin, record.load_cost_ms), (7, 8));
     assert_eq!((record.codec, record.schema), (CodecId(9), 10));
     let fresh = record.fresh_until.expect("an end");
@@ -39,11 +43,12 @@ pub async fn a_negative_fill_is_stored(subject: &Subject) {
     subject.granted("k", 1).await;
     let put = Put {
         kind: Kind::Negative,
+        cut: ANY_CUT,
         ..put_of("", Life::fresh_for_ms(LONG))
     };
     let key = bytes("k");
     let filled = fine(subject.leases().fill(&key, token(1), put).await);
-    assert!(matches!(filled, Fill::Stored(_)));
+    assert!(matches!(filled, Fill::Stored { .. }));
     assert_eq!(subject.record("k").await.kind, Kind::Negative);
 }
 
@@ -52,7 +57,10 @@ pub async fn a_fill_replaces_a_stale_value(subject: &Subject) {
     subject.put("k", "old").await;
     subject.write("k", Write::Expire).await;
     subject.granted("k", 1).await;
-    assert!(matches!(subject.fill("k", 1, "new").await, Fill::Stored(_)));
+    assert!(matches!(
+        subject.fill("k", 1, "new").await,
+        Fill::Stored { .. }
+    ));
     let record = subject.record("k").await;
     assert!(!record.marked_stale && record.value == "new");
 }
@@ -61,7 +69,10 @@ pub async fn a_fill_replaces_a_stale_value(subject: &Subject) {
 pub async fn a_fill_replaces_a_tombstone(subject: &Subject) {
     subject.bury("k").await;
     subject.granted("k", 1).await;
-    assert!(matches!(subject.fill("k", 1, "new").await, Fill::Stored(_)));
+    assert!(matches!(
+        subject.fill("k", 1, "new").await,
+        Fill::Stored { .. }
+    ));
     subject.assert_value("k", "new").await;
 }
 
@@ -75,14 +86,20 @@ pub async fn a_lease_outlives_the_value_that_it_replaces(subject: &Subject) {
     subject.granted("k", 1).await;
     subject.pass_short().await;
     subject.assert_absent("k").await;
-    assert!(matches!(subject.fill("k", 1, "new").await, Fill::Stored(_)));
+    assert!(matches!(
+        subject.fill("k", 1, "new").await,
+        Fill::Stored { .. }
+    ));
     subject.assert_value("k", "new").await;
 }
 
 /// A life that is over is taken and leaves nothing.
 pub async fn a_fill_may_leave_nothing(subject: &Subject) {
     subject.granted("k", 1).await;
-    let put = put_of("v", Life::fresh_for_ms(0));
+    let put = Put {
+        cut: ANY_CUT,
+        ..put_of("v", Life::fresh_for_ms(0))
+    };
     let key = bytes("k");
     fine(subject.leases().fill(&key, token(1), put).await);
     subject.assert_absent("k").await;
@@ -92,7 +109,10 @@ pub async fn a_fill_may_leave_nothing(subject: &Subject) {
 /// One lease, one fill.
 pub async fn a_second_fill_is_refused(subject: &Subject) {
     subject.granted("k", 1).await;
-    assert!(matches!(subject.fill("k", 1, "v").await, Fill::Stored(_)));
+    assert!(matches!(
+        subject.fill("k", 1, "v").await,
+        Fill::Stored { .. }
+    ));
     subject.assert_refused("k", 1).await;
     subject.assert_value("k", "v").await;
 }
@@ -111,7 +131,10 @@ pub async fn a_fill_under_anothers_lease_is_revoked(subject: &Subject) {
     subject.granted("k", 1).await;
     assert_eq!(subject.fill("k", 2, "v").await, Fill::Revoked);
     subject.assert_absent("k").await;
-    assert!(matches!(subject.fill("k", 1, "v").await, Fill::Stored(_)));
+    assert!(matches!(
+        subject.fill("k", 1, "v").await,
+        Fill::Stored { .. }
+    ));
 }
 
 /// The load was too slow: its lease has ended.
@@ -123,7 +146,10 @@ pub async fn a_fill_after_the_end_of_its_lease_is_refused(subject: &Subject) {
         subject.assert_refused(key, 1).await;
         subject.granted(key, 2).await;
         subject.assert_refused(key, 1).await;
-        assert!(matches!(subject.fill(key, 2, "w").await, Fill::Stored(_)));
+        assert!(matches!(
+            subject.fill(key, 2, "w").await,
+            Fill::Stored { .. }
+        ));
         subject.assert_refused(key, 1).await;
         subject.assert_value(key, "w").await;
     }
@@ -172,6 +198,6 @@ pub async fn a_fill_does_not_replace_a_newer_value(subject: &Subject) {
     subject.assert_refused("k", 1).await;
     assert!(matches!(
         subject.fill("k", 2, "newest").await,
-        Fill::Stored(_)
+        Fill::Stored { .. }
     ));
 }

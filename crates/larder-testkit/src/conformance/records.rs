@@ -21,6 +21,8 @@ pub async fn every_field_comes_back(subject: &Subject) {
         codec: CodecId(200),
         schema: 0xfedc_ba98,
         tags: larder_core::tag::Tags::default(),
+        bonds: Vec::new(),
+        within: None,
         cut: larder_core::tag::Cut::default(),
         value: bytes("value"),
     };
@@ -102,7 +104,10 @@ pub async fn versions_grow_within_a_batch_and_across_removals(subject: &Subject)
 pub async fn versions_grow_with_fills(subject: &Subject) {
     let removed = subject.bury("k").await.version;
     subject.granted("k", 1).await;
-    let Fill::Stored(filled) = subject.fill("k", 1, "v").await else {
+    let Fill::Stored {
+        version: filled, ..
+    } = subject.fill("k", 1, "v").await
+    else {
         panic!("the lease stands");
     };
     assert!(filled > removed);

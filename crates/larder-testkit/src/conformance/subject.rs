@@ -14,6 +14,8 @@ use larder_core::store::{
     Batch, Committed, Fill, Keyspace, Lease, LeaseToken, Leases, Lookup, Outcome, Put, Store,
     TagStore, Write,
 };
+use larder_core::tag::Cut;
+use larder_core::version::Version;
 
 /// Long enough that nothing given it ends during a test.
 pub(super) const LONG: u64 = 600_000;
@@ -156,7 +158,11 @@ impl Subject {
 
     pub(super) async fn lease_for(&self, key: &str, token: u64, ttl: Duration) -> Lease {
         let key = bytes(key);
-        fine(self.leases().lease(&key, self::token(token), ttl).await)
+        fine(
+            self.leases()
+                .lease(&key, self::token(token), ttl, Version::ZERO)
+                .await,
+        )
     }
 
     /// Takes a lease that must be given.
@@ -178,7 +184,8 @@ impl Subject {
 
     pub(super) async fn fill(&self, key: &str, token: u64, value: &str) -> Fill {
         let key = bytes(key);
-        let put = put_of(value, Life::fresh_for_ms(LONG));
+        let mut put = put_of(value, Life::fresh_for_ms(LONG));
+        put.cut = ANY_CUT;
         fine(self.leases().fill(&key, self::token(token), put).await)
     }
 
@@ -199,6 +206,9 @@ impl Subject {
         assert!(matches!(fill, Fill::Revoked | Fill::Lost), "{fill:?}");
     }
 }
+
+/// For fills of values that depend on nothing: later than everything.
+pub(super) const ANY_CUT: Cut = Cut(Cut::LOST.0 - 1);
 
 pub(super) fn fine<T>(result: Result<T>) -> T {
     result.expect("the store answers")
@@ -229,7 +239,9 @@ pub(super) fn put_of(value: &str, life: Life) -> Put {
         codec: CodecId::RAW,
         schema: 0,
         tags: larder_core::tag::Tags::default(),
-        cut: larder_core::tag::Cut::default(),
+        bonds: Vec::new(),
+        within: None,
+        cut: Cut::default(),
         value: bytes(value),
     }
 }

@@ -3,7 +3,7 @@
 use larder_core::store::{Fill, Lease, Write};
 use larder_core::tag::Cut;
 
-use super::subject::{Subject, bytes, fine, token};
+use super::subject::{ANY_CUT, Subject, bytes, fine, token};
 use super::tags::{bump, is_valid, numbers, tagged, tags};
 
 /// Takes a lease that must be given; gives its cut.
@@ -25,23 +25,36 @@ async fn fill(subject: &Subject, key: &str, number: u64, names: &[&str], cut: Cu
 async fn assert_stored(subject: &Subject, key: &str, names: &[&str], cut: Cut) {
     let filled = fill(subject, key, 1, names, cut).await;
     let record = subject.record(key).await;
-    assert_eq!(filled, Fill::Stored(record.version));
-    assert_eq!((&record.tags, record.cut), (&tags(names), cut));
+    let (version, stamped) = (record.version, record.cut);
+    assert_eq!(
+        filled,
+        Fill::Stored {
+            version,
+            cut: stamped
+        }
+    );
+    assert!(
+        stamped >= cut,
+        "valid as of the fill: {stamped:?} after {cut:?}"
+    );
+    assert_eq!(record.tags, tags(names));
     assert_eq!(record.value, "loaded");
     assert!(is_valid(subject, &record).await);
     assert!(matches!(subject.lease(key, 2).await, Lease::Hit(hit) if hit == record));
 }
 
-/// Refused, and the lease is free for the next.
-async fn assert_raced(subject: &Subject, key: &str, names: &[&str], cut: Cut) {
+/// Refused because of this tag. The lease stands, because its holder may find that nothing stands in
+/// the way; given back, it is free for the next.
+async fn assert_raced(subject: &Subject, key: &str, names: &[&str], cut: Cut, of: &str) {
     let filled = fill(subject, key, 1, names, cut).await;
-    assert_eq!(filled, Fill::TagRaced);
+    assert_eq!(filled, Fill::Raced(tags(&[of]).keys().to_vec()));
     subject.assert_absent(key).await;
-    assert!(!subject.renew(key, 1).await, "the lease has ended");
+    assert!(subject.renew(key, 1).await, "the lease stands");
+    subject.release(key, 1).await;
     subject.assert_refused(key, 1).await;
     let cut = cut_of_lease(subject, key, 2).await;
     let filled = fill(subject, key, 2, names, cut).await;
-    assert!(matches!(filled, Fill::Stored(_)), "{filled:?}");
+    assert!(matches!(filled, Fill::Stored { .. }), "{filled:?}");
 }
 
 /// The clock as it stands before the load, from before all bumps that follow.
@@ -71,7 +84,7 @@ pub async fn a_fill_with_unknown_tags_is_stored_while_the_clock_stands(subject: 
 pub async fn a_fill_with_an_unknown_tag_is_refused_once_the_clock_has_moved(subject: &Subject) {
     let cut = cut_of_lease(subject, "k", 1).await;
     bump(subject, "other").await;
-    assert_raced(subject, "k", &["unknown"], cut).await;
+    assert_raced(subject, "k", &["unknown"], cut, "unknown").await;
 }
 
 /// Only the tags of the record count, and only from the lease on.
@@ -89,7 +102,7 @@ pub async fn a_fill_whose_tag_was_bumped_after_its_lease_is_refused(subject: &Su
     for key in ["k", "l"] {
         let cut = cut_of_lease(subject, key, 1).await;
         bump(subject, "t").await;
-        assert_raced(subject, key, &["t"], cut).await;
+        assert_raced(subject, key, &["t"], cut, "t").await;
     }
 }
 
@@ -100,7 +113,7 @@ pub async fn a_fill_is_refused_for_one_of_its_tags(subject: &Subject) {
     for (key, name) in [("k", "a"), ("l", "b")] {
         let cut = cut_of_lease(subject, key, 1).await;
         bump(subject, name).await;
-        assert_raced(subject, key, &["a", "b"], cut).await;
+        assert_raced(subject, key, &["a", "b"], cut, name).await;
     }
 }
 
@@ -111,9 +124,10 @@ pub async fn a_refused_fill_leaves_the_stale_value(subject: &Subject) {
     let cut = cut_of_lease(subject, "k", 1).await;
     bump(subject, "t").await;
     let filled = fill(subject, "k", 1, &["t"], cut).await;
-    assert_eq!(filled, Fill::TagRaced);
+    assert!(matches!(filled, Fill::Raced(_)), "{filled:?}");
     let record = subject.record("k").await;
     assert!(record.marked_stale && record.value == "stale");
+    subject.release("k", 1).await;
     subject.assert_refused("k", 1).await;
     subject.assert_free("k").await;
 }
@@ -122,8 +136,8 @@ pub async fn a_refused_fill_leaves_the_stale_value(subject: &Subject) {
 pub async fn a_fill_without_tags_is_not_refused_for_any(subject: &Subject) {
     cut_of_lease(subject, "k", 1).await;
     bump(subject, "t").await;
-    let filled = fill(subject, "k", 1, &[], Cut(0)).await;
-    assert!(matches!(filled, Fill::Stored(_)), "{filled:?}");
+    let filled = fill(subject, "k", 1, &[], ANY_CUT).await;
+    assert!(matches!(filled, Fill::Stored { .. }), "{filled:?}");
 }
 
 /// A fill that has no lease is that, whatever its tags.

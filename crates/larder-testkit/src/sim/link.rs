@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use larder_core::area::Areas;
 use larder_core::bus::{Bus, Pushed, Reader, Readers, Replay, Subscription};
 use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::lane::{Gap, Position};
@@ -17,6 +18,8 @@ use larder_core::store::{
     Batch, Committed, Description, Fill, Keyspace, Lease, LeaseToken, Leases, Lookup, Page,
     Pending, Put, Store, TagStore,
 };
+use larder_core::tag::Cut as TagCut;
+use larder_core::version::Version;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -243,6 +246,10 @@ fn leases(store: &dyn Store) -> &dyn Leases {
     description.leases.expect("the simulated store has leases")
 }
 
+fn tags(store: &dyn Store) -> &dyn TagStore {
+    store.describe().tags.expect("the simulated store has tags")
+}
+
 fn bus(store: &dyn Store) -> &dyn Bus {
     let description = store.describe();
     description.bus.expect("the simulated store has a bus")
@@ -281,15 +288,22 @@ impl Store for Link {
             keyspace: Some(self),
             bus: self.store.describe().bus.map(|_| self as &dyn Bus),
             tags: Some(self),
+            identity: self.store.describe().identity,
         }
     }
 }
 
 impl Leases for Link {
-    fn lease<'a>(&'a self, key: &'a Bytes, token: LeaseToken, ttl: Duration) -> Pending<'a, Lease> {
+    fn lease<'a>(
+        &'a self,
+        key: &'a Bytes,
+        token: LeaseToken,
+        ttl: Duration,
+        void: Version,
+    ) -> Pending<'a, Lease> {
         let key = key.clone();
         self.carry("lease", move |store| async move {
-            leases(&*store).lease(&key, token, ttl).await
+            leases(&*store).lease(&key, token, ttl, void).await
         })
     }
 
@@ -343,17 +357,38 @@ impl Keyspace for Link {
             keyspace(&*store).clear(&space).await
         })
     }
+
+    fn reclaim<'a>(&'a self, keys: &'a [Bytes], before: TagCut) -> Pending<'a, u64> {
+        let keys = keys.to_vec();
+        self.carry("reclaim", move |store| async move {
+            keyspace(&*store).reclaim(&keys, before).await
+        })
+    }
 }
 
 impl TagStore for Link {
-    fn tags<'a>(&'a self, keys: &'a [Bytes]) -> Pending<'a, Vec<larder_core::tag::Cut>> {
+    fn tags<'a>(&'a self, keys: &'a [Bytes]) -> Pending<'a, Vec<TagCut>> {
         let keys = keys.to_vec();
         self.carry("tags", move |store| async move {
-            let there = store.describe().tags;
-            there
-                .expect("the simulated store has tags")
-                .tags(&keys)
-                .await
+            tags(&*store).tags(&keys).await
+        })
+    }
+
+    fn watch<'a>(&'a self, keys: &'a [Bytes]) -> Pending<'a, Vec<TagCut>> {
+        let keys = keys.to_vec();
+        self.carry("watch", move |store| async move {
+            tags(&*store).watch(&keys).await
+        })
+    }
+
+    fn get_within<'a>(
+        &'a self,
+        keys: &'a [Bytes],
+        cache: &'a Bytes,
+    ) -> Pending<'a, (Vec<Lookup>, Areas)> {
+        let (keys, cache) = (keys.to_vec(), cache.clone());
+        self.carry("get", move |store| async move {
+            tags(&*store).get_within(&keys, &cache).await
         })
     }
 }

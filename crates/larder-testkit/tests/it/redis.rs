@@ -62,6 +62,8 @@ fn value(text: &str) -> Put {
         codec: CodecId::RAW,
         schema: 0,
         tags: Tags::default(),
+        bonds: Vec::new(),
+        within: None,
         cut: Cut(0),
         value: bytes(text),
     }

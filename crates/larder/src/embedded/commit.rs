@@ -2,7 +2,7 @@
 //! that they touch.
 
 use bytes::Bytes;
-use larder_core::bus::{BusChange, ChangeKind, MAX_CARRIED};
+use larder_core::bus::{BusChange, ChangeKind, MAX_CARRIED, voided_key};
 use larder_core::envelope::{HEADER_LEN, PREFIX_LEN};
 use larder_core::record::{Kind, Record};
 use larder_core::runtime::Timestamp;
@@ -45,6 +45,7 @@ impl<'a> Locked<'a> {
 impl Inner {
     pub(super) fn commit(&self, batch: Batch) -> Committed {
         let now = self.now();
+        let now_us = now.0.saturating_mul(1_000);
         let mut locked = Locked::all(self, &batch);
         for (at, (key, expect)) in batch.checks.iter().enumerate() {
             let hash = self.hasher.hash(key);
@@ -62,19 +63,22 @@ impl Inner {
         }
         let outcome = |(key, write): &(Bytes, Write)| {
             let hash = self.hasher.hash(key);
-            if matches!(write, Write::Bump) {
-                let number = self.tags.bump(key, now.0.saturating_mul(1_000));
-                return Outcome {
-                    version: Version(number),
-                    existed: false,
-                };
-            }
-            let shard = locked.shard(self.shard_of(hash));
-            let cut = match write {
-                Write::Put(put) => self.tags.cut_for(&put.tags),
-                _ => Cut::default(),
+            let number = match write {
+                Write::Bump => self.tags.bump(key, now_us),
+                Write::Void(area) => self.tags.void(key, area, now_us),
+                _ => {
+                    let shard = locked.shard(self.shard_of(hash));
+                    // First, so that a value which replaces another one is newer than what this
+                    // makes void.
+                    self.tags.changed(key, now_us);
+                    return shard.apply(hash, key, write, now, self.cut_of(write, now_us));
+                }
             };
-            shard.apply(hash, key, write, now, cut)
+            Outcome {
+                version: Version(number),
+                cut: Cut(number),
+                existed: false,
+            }
         };
         let outcomes: SmallVec<[Outcome; 1]> = batch.writes.iter().map(outcome).collect();
         let written = Written {
@@ -85,7 +89,10 @@ impl Inner {
         let position = self.log.append(written, || {
             let mut room = if batch.carry { MAX_CARRIED } else { 0 };
             let change = |((key, write), outcome): (&(Bytes, Write), &Outcome)| {
-                let key = Bytes::copy_from_slice(key);
+                let key = match write {
+                    Write::Void(area) => voided_key(key, area),
+                    _ => Bytes::copy_from_slice(key),
+                };
                 let mut change = BusChange::new(key, outcome.version, kind_of(write));
                 change.carried = self.carried(&mut locked, (&change, write), &mut room, now);
                 change
@@ -117,6 +124,20 @@ impl Inner {
         *room -= cost;
         Some(Box::new(slot.record()))
     }
+
+    fn cut_of(&self, write: &Write, now_us: u64) -> Cut {
+        match write {
+            Write::Put(put) => {
+                let present = self.tags.cut_for(&put.tags, &put.bonds, now_us);
+                if put.cut == Cut::default() {
+                    present
+                } else {
+                    put.cut
+                }
+            }
+            _ => Cut::default(),
+        }
+    }
 }
 
 /// What a write means for older copies.
@@ -126,6 +147,7 @@ fn kind_of(write: &Write) -> ChangeKind {
         Write::Remove { .. } => ChangeKind::Removed,
         Write::Expire => ChangeKind::Expired,
         Write::Bump => ChangeKind::TagBumped,
+        Write::Void(_) => ChangeKind::Voided,
     }
 }
 
@@ -182,9 +204,13 @@ impl Shard {
                 self.alter(hash, key, version, |slot| slot.set_ends(ends));
             }
             Write::Touch(_) => {}
-            Write::Bump => unreachable!("the tag clock takes these"),
+            Write::Bump | Write::Void(_) => unreachable!("the tag clock takes these"),
         }
-        Outcome { version, existed }
+        Outcome {
+            version,
+            cut,
+            existed,
+        }
     }
 
     pub(super) fn store(&mut self, hash: u64, key: &[u8], put: &Put, stamp: Stamp) {
@@ -214,10 +240,12 @@ impl Shard {
             expires_at,
             codec: put.codec,
             schema: put.schema,
-            tags: put.tags.clone(),
+            tags: put.tags.with(&put.bonds).unwrap_or_default(),
             cut,
             value: put.value.clone(),
         };
-        self.put(hash, key, record);
+        // Without a cache there is nothing to hold a cut against.
+        let keeps_cut = put.within.is_some() || !record.tags.is_empty();
+        self.put(hash, key, record, keeps_cut);
     }
 }

@@ -5,6 +5,7 @@ use larder_core::bus::{BusChange, ChangeKind};
 use larder_core::runtime::Timestamp;
 use larder_core::space::Space;
 use larder_core::store::{Keyspace, Page, Pending};
+use larder_core::tag::Cut;
 use larder_core::version::Version;
 
 use super::log::Written;
@@ -68,6 +69,22 @@ impl Inner {
         keys.into_iter().nth(pick)
     }
 
+    fn reclaim(&self, keys: &[Bytes], before: Cut) -> u64 {
+        let now = self.now();
+        let mut removed = 0;
+        for key in keys {
+            let hash = self.hasher.hash(key);
+            let mut shard = self.shards[self.shard_of(hash)].lock();
+            let slot = shard.live(hash, key, now);
+            // A value that no area can make void keeps no cut.
+            if slot.is_some_and(|slot| Cut::default() < slot.cut() && slot.cut() < before) {
+                shard.remove(hash, key);
+                removed += 1;
+            }
+        }
+        removed
+    }
+
     fn clear(&self, space: &Space) -> u64 {
         let now = self.now();
         let written = Written {
@@ -83,6 +100,7 @@ impl Inner {
             removed += shard.remove_if(|slot| {
                 let gone = space.contains(slot.key());
                 if gone {
+                    self.tags.changed(slot.key(), now.0.saturating_mul(1_000));
                     keys.push(Bytes::copy_from_slice(slot.key()));
                 }
                 gone
@@ -126,5 +144,9 @@ impl Keyspace for Embedded {
 
     fn clear<'a>(&'a self, space: &'a Space) -> Pending<'a, u64> {
         Pending::ready(Ok(self.inner.clear(space)))
+    }
+
+    fn reclaim<'a>(&'a self, keys: &'a [Bytes], before: Cut) -> Pending<'a, u64> {
+        Pending::ready(Ok(self.inner.reclaim(keys, before)))
     }
 }

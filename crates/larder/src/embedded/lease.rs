@@ -50,9 +50,10 @@ impl Inner {
         act(&mut self.shards[self.shard_of(hash)].lock(), hash, now)
     }
 
-    fn lease(&self, key: &[u8], token: LeaseToken, ttl: Duration) -> Lease {
+    fn lease(&self, key: &[u8], token: LeaseToken, ttl: Duration, void: Version) -> Lease {
         self.with_shard(key, |shard, hash, now| {
             let record = shard.live(hash, key, now).map(|slot| slot.record());
+            let record = record.filter(|record| record.version != void);
             let stale = match record {
                 Some(record) if classify(&record, now) == Freshness::Fresh => {
                     return Lease::Hit(record);
@@ -83,36 +84,47 @@ impl Inner {
     }
 
     fn fill(&self, key: &[u8], token: LeaseToken, put: Put) -> Fill {
+        // Before the lease is looked at, because that holds the lock of a shard.
+        let proven = self.prove(&put.all_bonds());
+        let is_of_this_life = self.tags.began_before(put.cut);
         self.with_shard(key, |shard, hash, now| {
             match shard.lease_of(key, now) {
                 _ if Mutant::AbsenceRefuses.is_active() => {}
                 None => return Fill::Lost,
                 Some(lease) if lease.token != token.get() => return Fill::Revoked,
-                Some(_) => shard.end_lease(key),
+                Some(_) if !is_of_this_life => return Fill::Lost,
+                Some(_) => {}
             }
-            // Saves room: readers would find it void in any case.
-            if !self.tags.allows(&put.tags, put.cut) {
-                return Fill::TagRaced;
-            }
+            let cut = match proven {
+                Ok(cut) => cut,
+                Err(raced) => return Fill::Raced(raced),
+            };
+            shard.end_lease(key);
             let stored = shard
                 .live(hash, key, now)
                 .map_or(Version::ZERO, |slot| slot.version);
             let version = shard.next_version(now, stored);
             let stamp = Stamp {
                 version,
-                cut: put.cut,
+                cut,
                 now,
                 kept: (None, None),
             };
             shard.store(hash, key, &put, stamp);
-            Fill::Stored(version)
+            Fill::Stored { version, cut }
         })
     }
 }
 
 impl Leases for Embedded {
-    fn lease<'a>(&'a self, key: &'a Bytes, token: LeaseToken, ttl: Duration) -> Pending<'a, Lease> {
-        Pending::ready(Ok(self.inner.lease(key, token, ttl)))
+    fn lease<'a>(
+        &'a self,
+        key: &'a Bytes,
+        token: LeaseToken,
+        ttl: Duration,
+        void: Version,
+    ) -> Pending<'a, Lease> {
+        Pending::ready(Ok(self.inner.lease(key, token, ttl, void)))
     }
 
     fn renew<'a>(&'a self, key: &'a Bytes, token: LeaseToken, ttl: Duration) -> Pending<'a, bool> {

@@ -50,13 +50,19 @@ pub(super) struct Slot {
     pub(super) codec: CodecId,
     pub(super) negative: bool,
     pub(super) marked_stale: bool,
-    /// Few records have tags; those without pay a word for them.
+    /// The records of RESP clients have neither; they pay a word for them.
     tagged: Option<Box<(Tags, Cut)>>,
 }
 
 impl Slot {
     pub(super) fn is_live(&self, now: Timestamp) -> bool {
         self.expires_at == 0 || now.0 < self.expires_at
+    }
+
+    pub(super) fn cut(&self) -> Cut {
+        self.tagged
+            .as_ref()
+            .map_or(Cut::default(), |tagged| tagged.1)
     }
 
     pub(super) fn key(&self) -> &[u8] {
@@ -133,7 +139,7 @@ impl Shard {
     }
 
     /// Stores a record in place of whatever is there.
-    pub(super) fn put(&mut self, hash: u64, key: &[u8], record: Record) {
+    pub(super) fn put(&mut self, hash: u64, key: &[u8], record: Record, keeps_cut: bool) {
         let slot = Slot {
             hash,
             data: Data::new(key, &record.value),
@@ -147,7 +153,7 @@ impl Shard {
             codec: record.codec,
             negative: record.kind == Kind::Negative,
             marked_stale: record.marked_stale,
-            tagged: (!record.tags.is_empty()).then(|| Box::new((record.tags, record.cut))),
+            tagged: keeps_cut.then(|| Box::new((record.tags, record.cut))),
         };
         self.bytes += slot.cost();
         self.expiring += usize::from(slot.expires_at != 0);

@@ -1,16 +1,19 @@
-//! The tag clock of the embedded store. See [`larder_core::tag`].
+//! The tag clock of the embedded store, and what has numbers on it: tags, dependencies and areas.
+//! See [`larder_core::tag`] and [`larder_core::area`].
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use larder_core::store::{Pending, TagStore};
-use larder_core::tag::{Cut, Tags};
+use larder_core::area::{Area, Areas, cache_of};
+use larder_core::store::{Lookup, Pending, TagStore};
+use larder_core::tag::{Bond, Cut, Tags, depended_on, dependency_key};
+use larder_core::version::Version;
 use parking_lot::Mutex;
 
-use super::Embedded;
+use super::{Embedded, Inner};
 
-/// Tags remembered one by one. With more, all are forgotten, which makes entries void and nothing
-/// else.
+/// Tags and dependencies remembered one by one. With more, all are forgotten, which makes entries
+/// void and nothing else.
 const REMEMBERED: usize = 1 << 20;
 
 #[derive(Default)]
@@ -19,15 +22,66 @@ pub(super) struct TagClock(Mutex<Numbers>);
 #[derive(Default)]
 struct Numbers {
     clock: u64,
+    /// Where the clock began: everything older is void.
+    base: u64,
     numbers: HashMap<Bytes, u64>,
+    /// Whether a dependency was ever among them.
+    has_dependencies: bool,
+    areas: HashMap<Bytes, Areas>,
+}
+
+impl Numbers {
+    fn next(&mut self, now_us: u64) -> u64 {
+        self.clock = (self.clock + 1).max(now_us);
+        self.clock
+    }
+
+    fn keep(&mut self, tag: &[u8], number: u64) {
+        if self.numbers.len() >= REMEMBERED && !self.numbers.contains_key(tag) {
+            self.numbers.clear();
+        }
+        self.numbers.insert(Bytes::copy_from_slice(tag), number);
+    }
+
+    fn number(&self, tag: &Bytes) -> Cut {
+        if cache_of(tag).is_some() {
+            let areas = self.areas.get(tag);
+            return areas.map_or(Cut(self.base), Areas::latest);
+        }
+        match self.numbers.get(tag) {
+            Some(number) => Cut(*number),
+            None if depended_on(tag).is_some() => Cut::LOST,
+            None => Cut(self.clock),
+        }
+    }
+
+    /// Keeps the number of what an entry is going to name. A tag that is not known gets the present
+    /// one: else the next invalidation of any other tag would raise it too. A dependency gets the
+    /// next one: changes of its key have not been noted.
+    fn remember(&mut self, tag: &Bytes, now_us: u64) {
+        if cache_of(tag).is_some() || self.numbers.contains_key(tag) {
+            return;
+        }
+        let number = if depended_on(tag).is_some() {
+            self.has_dependencies = true;
+            self.next(now_us)
+        } else {
+            self.clock
+        };
+        self.keep(tag, number);
+    }
 }
 
 impl TagClock {
     /// Starts, or after a loss starts again, beyond every number given before `now_us`.
     pub(super) fn start(&self, now_us: u64) {
         let mut numbers = self.0.lock();
-        numbers.clock = now_us;
-        numbers.numbers.clear();
+        let clock = now_us.max(numbers.clock + 1);
+        *numbers = Numbers {
+            clock,
+            base: clock,
+            ..Numbers::default()
+        };
     }
 
     pub(super) fn cut(&self) -> Cut {
@@ -37,53 +91,127 @@ impl TagClock {
     /// Invalidates a tag; gives its new number.
     pub(super) fn bump(&self, tag: &[u8], now_us: u64) -> u64 {
         let mut numbers = self.0.lock();
-        numbers.clock = (numbers.clock + 1).max(now_us);
-        let number = numbers.clock;
-        if numbers.numbers.len() >= REMEMBERED {
-            numbers.numbers.clear();
-        }
-        numbers.numbers.insert(Bytes::copy_from_slice(tag), number);
+        let number = numbers.next(now_us);
+        numbers.keep(tag, number);
         number
     }
 
-    fn number(&self, tag: &Bytes) -> Cut {
-        let numbers = self.0.lock();
-        Cut(numbers.numbers.get(tag).copied().unwrap_or(numbers.clock))
-    }
-
-    /// Whether none of the tags was invalidated after `cut`. Tags of which nothing was known are
-    /// from now on: else the next invalidation of any tag would raise them too.
-    pub(super) fn allows(&self, tags: &Tags, cut: Cut) -> bool {
+    /// Invalidates an area of a cache; gives its number.
+    pub(super) fn void(&self, cache: &[u8], area: &Area, now_us: u64) -> u64 {
         let mut numbers = self.0.lock();
-        let clock = numbers.clock;
-        let mut number = |tag: &Bytes| match numbers.numbers.get(tag) {
-            Some(number) => *number,
-            None => {
-                numbers.numbers.insert(Bytes::copy_from_slice(tag), clock);
-                clock
-            }
-        };
-        // All of them, not only up to the first that is too new.
-        let newer = tags.keys().iter().filter(|tag| number(tag) > cut.0).count();
-        newer == 0
+        let number = numbers.next(now_us);
+        let base = Cut(numbers.base);
+        let cache = Bytes::copy_from_slice(cache);
+        let areas = numbers.areas.entry(cache).or_default();
+        areas.raise_floor(base);
+        areas.add(Cut(number), area.clone());
+        number
     }
 
-    /// Where the clock stands, for a record with these tags that is valid from now on.
-    pub(super) fn cut_for(&self, tags: &Tags) -> Cut {
-        if tags.is_empty() {
-            return Cut::default();
+    /// A key was changed: what depends on it is void. The caller holds the lock of its shard.
+    pub(super) fn changed(&self, key: &[u8], now_us: u64) {
+        let mut numbers = self.0.lock();
+        if !numbers.has_dependencies {
+            return;
         }
-        let cut = self.cut();
-        self.allows(tags, cut);
-        cut
+        let known = dependency_key(key).filter(|tag| numbers.numbers.contains_key(tag));
+        if let Some(tag) = known {
+            let number = numbers.next(now_us);
+            numbers.keep(&tag, number);
+        }
+    }
+
+    /// Remembers what a record that is put names; gives where the clock then stands.
+    pub(super) fn cut_for(&self, tags: &Tags, bonds: &[Bond], now_us: u64) -> Cut {
+        let mut numbers = self.0.lock();
+        let all = tags.keys().iter().chain(bonds.iter().map(|bond| &bond.tag));
+        all.for_each(|tag| numbers.remember(tag, now_us));
+        Cut(numbers.clock)
+    }
+
+    fn areas(&self, cache: &Bytes) -> Areas {
+        let numbers = self.0.lock();
+        let mut areas = numbers.areas.get(cache).cloned().unwrap_or_default();
+        areas.raise_floor(Cut(numbers.base));
+        areas
+    }
+
+    /// Whether a lease given at this number is of this life.
+    pub(super) fn began_before(&self, cut: Cut) -> bool {
+        self.0.lock().base <= cut.0
+    }
+}
+
+impl Inner {
+    /// Whether all of this holds: which of it does not, or the number as of which it does. The
+    /// caller holds no lock of a shard.
+    ///
+    /// Not one moment, but in an order that makes it one: first every dependency is known, so that
+    /// each change of its key is given a number; then the clock is read; and what holds after that
+    /// can only end with a greater number.
+    pub(super) fn prove(&self, bonds: &[Bond]) -> Result<Cut, Vec<Bytes>> {
+        let now_us = self.now().0.saturating_mul(1_000);
+        let (cut, mut raced) = {
+            let mut numbers = self.tags.0.lock();
+            let holds: Vec<bool> = bonds
+                .iter()
+                .map(|bond| numbers.number(&bond.tag) <= bond.cut)
+                .collect();
+            bonds
+                .iter()
+                .for_each(|bond| numbers.remember(&bond.tag, now_us));
+            let raced: Vec<&Bond> = bonds
+                .iter()
+                .zip(holds)
+                .filter_map(|(bond, holds)| (!holds).then_some(bond))
+                .collect();
+            (Cut(numbers.clock), raced)
+        };
+        raced.retain(|bond| !self.still_stands(bond));
+        if raced.is_empty() {
+            Ok(cut)
+        } else {
+            Err(raced.into_iter().map(|bond| bond.tag.clone()).collect())
+        }
+    }
+
+    /// Whether the record that a dependency was read from is still the same.
+    fn still_stands(&self, bond: &Bond) -> bool {
+        let Some(key) = depended_on(&bond.tag) else {
+            return false;
+        };
+        bond.version != Version::ZERO && self.version_of(key) == bond.version
+    }
+
+    fn version_of(&self, key: &[u8]) -> Version {
+        let hash = self.hasher.hash(key);
+        let shard = self.shards[self.shard_of(hash)].lock();
+        let slot = shard.live(hash, key, self.now());
+        slot.map_or(Version::ZERO, |slot| slot.version)
     }
 }
 
 impl TagStore for Embedded {
     fn tags<'a>(&'a self, keys: &'a [Bytes]) -> Pending<'a, Vec<Cut>> {
-        Pending::ready(Ok(keys
-            .iter()
-            .map(|key| self.inner.tags.number(key))
-            .collect()))
+        let numbers = self.inner.tags.0.lock();
+        Pending::ready(Ok(keys.iter().map(|key| numbers.number(key)).collect()))
+    }
+
+    fn watch<'a>(&'a self, keys: &'a [Bytes]) -> Pending<'a, Vec<Cut>> {
+        let now_us = self.inner.now().0.saturating_mul(1_000);
+        let mut numbers = self.inner.tags.0.lock();
+        keys.iter().for_each(|key| numbers.remember(key, now_us));
+        Pending::ready(Ok(keys.iter().map(|key| numbers.number(key)).collect()))
+    }
+
+    fn get_within<'a>(
+        &'a self,
+        keys: &'a [Bytes],
+        cache: &'a Bytes,
+    ) -> Pending<'a, (Vec<Lookup>, Areas)> {
+        let now = self.inner.now();
+        let look = |key: &Bytes| self.inner.lookup(key, now);
+        let found = keys.iter().map(look).collect();
+        Pending::ready(Ok((found, self.inner.tags.areas(cache))))
     }
 }

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::future::{Either, select};
+use larder_core::area::Area;
 use larder_core::lane::LEASE;
 use larder_core::mutant::Mutant;
 use larder_core::runtime::{BoxFuture, Mono};
@@ -16,6 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::{Engine, EngineKey};
+use crate::depend::{self, Reads, Wait};
 use crate::loaded::Source;
 use crate::loader::{Failure, Orders, Start};
 use crate::near::Entry;
@@ -48,6 +50,19 @@ type Shard<V> = Mutex<HashMap<Box<[u8]>, Flight<V>>>;
 struct Flight<V> {
     announcer: Announcer<V>,
     began: Mono,
+    reads: Arc<Reads>,
+}
+
+/// What became of a caller.
+enum Boarding<V> {
+    /// It waits for a flight.
+    Aboard(watch::Receiver<Option<Outcome<V>>>, Option<Wait>),
+    /// The flight waits for the load that the caller is part of.
+    Cycle,
+    /// It is part of a load of this very key.
+    Reentrant,
+    /// There is no flight, and nothing to start one with.
+    Nothing,
 }
 
 pub(crate) struct Flights<V> {
@@ -79,6 +94,13 @@ impl<V> Flights<V> {
     pub(crate) fn detach_all(&self) {
         for shard in &self.shards {
             shard.lock().clear();
+        }
+    }
+
+    /// Lets nobody else join the flights of keys that the area covers.
+    pub(crate) fn detach_covered(&self, area: &Area) {
+        for shard in &self.shards {
+            shard.lock().retain(|key, _| !area.covers(key));
         }
     }
 
@@ -124,9 +146,11 @@ impl<V: Send + Sync + 'static> Engine<V> {
         key: &EngineKey,
         load: &mut Option<Load<V>>,
     ) -> Outcome<V> {
-        let mut waiting = match self.board(key, load) {
-            Some(waiting) => waiting,
-            None => return Err(Failure::Abandoned),
+        let (mut waiting, _wait) = match self.board(key, load) {
+            Boarding::Aboard(waiting, wait) => (waiting, wait),
+            Boarding::Nothing => return Err(Failure::Abandoned),
+            Boarding::Cycle => return self.fly_alone(key, load).await,
+            Boarding::Reentrant => return Err(Failure::Reentrant),
         };
         let outcome = match waiting.wait_for(Option::is_some).await {
             Ok(outcome) => outcome.clone(),
@@ -135,11 +159,25 @@ impl<V: Send + Sync + 'static> Engine<V> {
         outcome.unwrap_or(Err(Failure::Abandoned))
     }
 
-    fn board(
+    /// Loads without a flight, for a load that the flight of this key waits for. Nobody can say
+    /// what such a value depends on, so it is not stored.
+    async fn fly_alone(
         self: &Arc<Self>,
         key: &EngineKey,
         load: &mut Option<Load<V>>,
-    ) -> Option<watch::Receiver<Option<Outcome<V>>>> {
+    ) -> Outcome<V> {
+        match load.take() {
+            Some(load) => Box::pin(self.clone().load_alone(key, load)).await,
+            None => Err(Failure::Abandoned),
+        }
+    }
+
+    fn board(self: &Arc<Self>, key: &EngineKey, load: &mut Option<Load<V>>) -> Boarding<V> {
+        let outer = depend::current();
+        let is_inside = |outer: &Arc<Reads>| depend::is_inside(outer, self.id(), key);
+        if outer.as_ref().is_some_and(is_inside) {
+            return Boarding::Reentrant;
+        }
         let now = self.runtime.now();
         let mut shard = self.flights.shard(key).lock();
         let flight = shard.get(key.near().bytes);
@@ -152,21 +190,30 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 || Mutant::OldFlight.is_active()
         };
         if let Some(flight) = flight.filter(may_join) {
+            let wait = match outer.map(|outer| depend::wait(&outer, &flight.reads)) {
+                Some(None) => return Boarding::Cycle,
+                wait => wait.flatten(),
+            };
             count(&self.counts.load_shared);
-            return Some(flight.announcer.subscribe());
+            return Boarding::Aboard(flight.announcer.subscribe(), wait);
         }
-        let load = load.take()?;
+        let Some(load) = load.take() else {
+            return Boarding::Nothing;
+        };
+        let reads = load.orders.reads();
+        let wait = outer.and_then(|outer| depend::lead(&outer, &reads));
         let (announcer, waiting) = watch::channel(None);
         let flight = Arc::new(announcer);
         let aboard = Flight {
             announcer: flight.clone(),
             began: now,
+            reads,
         };
         shard.insert(key.near().bytes.into(), aboard);
         drop(shard);
         self.runtime
             .spawn(self.clone().pilot(key.clone(), load, flight));
-        Some(waiting)
+        Boarding::Aboard(waiting, wait)
     }
 
     /// Sees one flight through, or drops it when nobody waits for it any more.

@@ -4,21 +4,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::bytes::Bytes;
 use larder_core::admit::Refusal;
-use larder_core::error::ErrorKind;
+use larder_core::area;
 use larder_core::lane::LEASE;
 use larder_core::record::Kind;
-use larder_core::store::{Batch, Committed, Expect, Fill, Put, Write};
-use larder_core::tag::Cut;
+use larder_core::store::{Batch, Committed, Expect, Fill, Put, Store, Within, Write};
+use larder_core::tag::{Bond, Cut, depended_on};
 use larder_core::version::Version;
 
 use super::load::{HeldLease, Proof};
-use super::{Before, Engine, EngineKey, Incoming};
+use super::{Before, Engine, EngineKey, Incoming, Kept};
 use crate::near::Entry;
-use crate::tags::EntryTags;
 
-/// What a stored value got: its version, and what its near copy depends on.
-type Kept = (Version, Option<Box<EntryTags>>);
+/// How often a fill is tried again after looking at the areas that were invalidated meanwhile.
+const TRIES: usize = 4;
 
 impl<V: Send + Sync + 'static> Engine<V> {
     /// Stores a loaded value where the proof allows it.
@@ -32,19 +32,24 @@ impl<V: Send + Sync + 'static> Engine<V> {
     ) -> Arc<Entry<V>> {
         let stored_from = self.runtime.now();
         match self.prove(key, before, proof, &incoming, cost).await {
-            Ok((version, tags)) => {
-                let entry = self.entry(key, incoming, version, (before.at, stored_from), tags);
-                self.admit(key, before, &entry);
+            Ok((kept, near)) => {
+                let entry = self.entry(key, incoming, kept, (before.at, stored_from));
+                match near {
+                    Ok(()) => self.admit(key, before, &entry),
+                    Err(refusal) => self.refuse(refusal),
+                }
                 entry
             }
-            // Nobody can say which of its tags were invalidated.
-            Err(Refusal::Unproven) if incoming.tags.is_empty() => {
+            // Nobody can say what of that which it depends on was invalidated.
+            Err(Refusal::Unproven) if incoming.is_independent() => {
                 self.keep_briefly(key, before, incoming)
             }
             Err(refusal) => self.unstored(key, incoming, refusal),
         }
     }
 
+    /// Stores the value in the remote tier. What it was given, and whether a near copy may be
+    /// kept.
     async fn prove(
         &self,
         key: &EngineKey,
@@ -52,43 +57,59 @@ impl<V: Send + Sync + 'static> Engine<V> {
         proof: Proof,
         incoming: &Incoming<V>,
         cost: Duration,
-    ) -> Result<Kept, Refusal> {
+    ) -> Result<(Kept, Result<(), Refusal>), Refusal> {
         match proof {
             Proof::Local(cut) => {
-                let tags = self.local_tags(&incoming.tags, cut)?;
-                Ok((self.local_version(), tags))
+                let cells = incoming.depends.cells.clone();
+                let tags = self.local_tags(&incoming.tags, cut, cells)?;
+                let kept = Kept {
+                    version: self.local_version(),
+                    cut,
+                    is_proven: true,
+                    tags,
+                };
+                Ok((kept, Ok(())))
             }
-            Proof::Lease(lease) => {
-                let cut = lease.cut;
-                // The cells are there before the fill looks at the tags: what is invalidated after
-                // the fill finds them, and what was before is the fill's to see.
-                let tags = self.tags_of(&lease, incoming).await?;
-                let version = self.fill(lease, self.put(incoming, cost, cut)).await?;
-                Ok((version, tags))
-            }
-            Proof::Absence if !self.near.stands(key.hash, before.near) => Err(Refusal::Raced),
-            Proof::Absence if !incoming.tags.is_empty() => Err(Refusal::TagsRefused),
+            Proof::Lease(lease) => self.prove_by_lease(key, lease, incoming, cost).await,
+            Proof::Absence if !self.near.stands(key.near(), before.near) => Err(Refusal::Raced),
+            Proof::Absence if !incoming.is_independent() => Err(Refusal::TagsRefused),
             Proof::Absence => {
                 let put = self.put(incoming, cost, Cut::default());
-                Ok((self.fill_absent(key, put).await?, None))
+                let version = self.fill_absent(key, put).await?;
+                Ok((Kept::unproven(version), Ok(())))
             }
             Proof::None => Err(Refusal::Unproven),
         }
     }
 
-    async fn tags_of(
+    async fn prove_by_lease(
         &self,
-        lease: &HeldLease,
+        key: &EngineKey,
+        mut lease: HeldLease,
         incoming: &Incoming<V>,
-    ) -> Result<Option<Box<EntryTags>>, Refusal> {
-        if incoming.tags.is_empty() {
-            return Ok(None);
+        cost: Duration,
+    ) -> Result<(Kept, Result<(), Refusal>), Refusal> {
+        let mut put = self.put(incoming, cost, lease.cut);
+        let all = put.tags.with(&put.bonds);
+        let all = all.map_err(|_| Refusal::TagsRefused)?;
+        // The cells are there before the fill looks at the tags: what is invalidated after the fill
+        // finds them, and what was before is the fill's to see.
+        let held = (!all.is_empty()).then(|| self.tags.hold(all.keys()));
+        let (version, cut) = self.fill(key, &mut lease, &mut put).await?;
+        let mut kept = Kept {
+            version,
+            cut,
+            is_proven: true,
+            tags: None,
+        };
+        let mut near = Ok(());
+        if let Some(held) = held {
+            if self.near.capacity() > 0 && self.know(&*lease.store, &held).await.is_err() {
+                near = Err(Refusal::Unproven);
+            }
+            kept.tags = Some(Box::new(held.with(cut)));
         }
-        match self.hold(&*lease.store, &incoming.tags).await {
-            Ok(held) => Ok(Some(Box::new(held.with(lease.cut)))),
-            Err(error) if error.kind() == ErrorKind::Refused => Err(Refusal::TagsRefused),
-            Err(_) => Err(Refusal::Unproven),
-        }
+        Ok((kept, near))
     }
 
     /// Keeps a value that could not be proven, in this process and for as long as a near copy may
@@ -109,28 +130,93 @@ impl<V: Send + Sync + 'static> Engine<V> {
         // Nobody gave it a version. That of a copy which is fresh no more lets it take that copy's
         // place; it yields to a fresh one, and to all that changed meanwhile.
         let outlived = self.near.outlived(key.near(), self.runtime.now());
-        let times = (before.at, before.at);
-        let entry = self.entry(key, brief, outlived.max(Version(1)), times, None);
+        let kept = Kept::unproven(outlived.max(Version(1)));
+        let entry = self.entry(key, brief, kept, (before.at, before.at));
         self.admit(key, before, &entry);
         entry
     }
 
-    async fn fill(&self, mut lease: HeldLease, put: Put) -> Result<Version, Refusal> {
-        let filled = match lease.store.describe().leases {
-            Some(leases) => leases.fill(&lease.key, lease.token, put).await,
-            None => return Err(Refusal::Unproven),
-        };
-        let answer = filled.map_err(|error| {
-            self.failed(error);
-            Refusal::Unproven
-        })?;
-        lease.held = false;
-        match answer {
-            Fill::Stored(version) => Ok(version),
-            Fill::Revoked => Err(Refusal::LeaseRevoked),
-            Fill::Lost => Err(Refusal::LeaseLost),
-            Fill::TagRaced => Err(Refusal::TagRaced),
+    async fn fill(
+        &self,
+        key: &EngineKey,
+        lease: &mut HeldLease,
+        put: &mut Put,
+    ) -> Result<(Version, Cut), Refusal> {
+        for _ in 0..TRIES {
+            let filled = match lease.store.describe().leases {
+                Some(leases) => leases.fill(&lease.key, lease.token, put.clone()).await,
+                None => return Err(Refusal::Unproven),
+            };
+            let answer = filled.map_err(|error| {
+                self.failed(error);
+                Refusal::Unproven
+            })?;
+            match answer {
+                Fill::Stored { version, cut } => {
+                    lease.held = false;
+                    return Ok((version, cut));
+                }
+                Fill::Revoked | Fill::Lost => {
+                    lease.held = false;
+                    return Err(if answer == Fill::Lost {
+                        Refusal::LeaseLost
+                    } else {
+                        Refusal::LeaseRevoked
+                    });
+                }
+                Fill::Raced(raced) => self.excuse(key, &*lease.store, put, &raced).await?,
+            }
         }
+        Err(Refusal::TagRaced)
+    }
+
+    /// Areas have a common number for each cache, so that one which does not concern the value
+    /// stands in its way too. Looks at what they cover; a value that none covers may be tried again.
+    async fn excuse(
+        &self,
+        key: &EngineKey,
+        store: &dyn Store,
+        put: &mut Put,
+        raced: &[Bytes],
+    ) -> Result<(), Refusal> {
+        let own = self.area_key();
+        for tag in raced {
+            let Some(cache) = area::cache_of(tag) else {
+                let is_own = put.tags.keys().contains(tag);
+                return Err(if is_own {
+                    Refusal::TagRaced
+                } else {
+                    Refusal::DependencyRaced
+                });
+            };
+            let areas = self.ask_areas(store, tag).await;
+            let areas = areas.map_err(|_| Refusal::Unproven)?;
+            let latest = areas.latest();
+            if let Some(within) = put.within.as_mut().filter(|_| *tag == own) {
+                let since = within.checked.max(put.cut);
+                if areas.void(key.near().bytes, since) {
+                    return Err(Refusal::TagRaced);
+                }
+                within.checked = latest;
+            }
+            let prefix = format!("{cache}:");
+            let read = |bond: &Bond| {
+                let key = depended_on(&bond.tag)?.strip_prefix(prefix.as_bytes())?;
+                Some((Bytes::copy_from_slice(key), bond.cut))
+            };
+            let read: Vec<(Bytes, Cut)> = put.bonds.iter().filter_map(read).collect();
+            for bond in put.bonds.iter_mut().filter(|bond| bond.tag == *tag) {
+                let since = bond.cut;
+                if read
+                    .iter()
+                    .any(|(key, cut)| areas.void(key, since.max(*cut)))
+                {
+                    return Err(Refusal::DependencyRaced);
+                }
+                bond.cut = latest;
+            }
+        }
+        Ok(())
     }
 
     async fn fill_absent(&self, key: &EngineKey, put: Put) -> Result<Version, Refusal> {
@@ -158,6 +244,11 @@ impl<V: Send + Sync + 'static> Engine<V> {
             codec: self.codec.id(),
             schema: self.schema,
             tags: incoming.tags.clone(),
+            bonds: incoming.depends.bonds.clone(),
+            within: Some(Within {
+                cache: self.area_key(),
+                checked: cut,
+            }),
             cut,
             value: incoming.encoded.clone().unwrap_or_default(),
         }
@@ -172,6 +263,6 @@ impl<V: Send + Sync + 'static> Engine<V> {
     ) -> Arc<Entry<V>> {
         self.refuse(refusal);
         let now = self.runtime.now();
-        self.entry(key, incoming, Version::ZERO, (now, now), None)
+        self.entry(key, incoming, Kept::unproven(Version::ZERO), (now, now))
     }
 }

@@ -11,14 +11,16 @@ use larder_core::admit::Refusal;
 use larder_core::error::{Error, ErrorKind};
 use larder_core::freshness::Freshness;
 use larder_core::runtime::BoxFuture;
-use larder_core::store::{Batch, Expect, Lease, LeaseToken, Leases, Store, Write};
+use larder_core::store::{Lease, LeaseToken, Leases, Store};
 use larder_core::tag::{Cut, Tags};
+use larder_core::version::Version;
 
 use super::flight::{Landed, Load, Outcome};
 use super::read::Fetched;
-use super::{Engine, EngineKey, Incoming};
+use super::{Before, Engine, EngineKey, Incoming};
+use crate::depend::{self, Depends, Reads};
 use crate::loaded::Source;
-use crate::loader::{Failure, Start, panic_message};
+use crate::loader::{Failure, Orders, Start, panic_message};
 use crate::near::Entry;
 use crate::observe::count;
 use crate::options::WhenFenced;
@@ -28,6 +30,9 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_m
 /// A holder that keeps renewing its lease is waited for this many lease lives; then the value is
 /// loaded unshared, and not stored.
 const PATIENCE: u32 = 10;
+/// The same for a load inside of another one: the holder may, through other processes or through a
+/// load that nobody may join any more, be waiting for that one.
+const PATIENCE_INSIDE: u32 = 1;
 
 /// The right to store a loaded value.
 pub(super) enum Proof {
@@ -86,7 +91,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 stale: false,
             });
         }
-        let (proof, stale) = match self.claim(key).await {
+        let (proof, stale) = match self.claim(key, load.orders.reads().is_inside()).await {
             Claim::Fresh(entry) => {
                 return Ok(Landed {
                     entry,
@@ -97,36 +102,14 @@ impl<V: Send + Sync + 'static> Engine<V> {
             Claim::Load { proof, stale } => (proof, stale),
         };
         let before = self.before(key);
-        match self.run(load.start, &proof).await {
+        let reads = load.orders.reads();
+        reads.begin(self.id(), key);
+        match self.run(load.start, &proof, reads).await {
             Ok(value) => {
                 count(&self.counts.loaded);
-                let order = load.orders.get();
-                let cost = self.runtime.now().since(before.at);
-                let entry = match self.incoming(key, value, order.ttl, order.stale_for) {
-                    Ok(incoming) if order.skip => self.unstored(key, incoming, Refusal::Skipped),
-                    Ok(incoming) => match self.tags(&order.tags) {
-                        Ok(tags) => {
-                            let incoming = Incoming { tags, ..incoming };
-                            self.keep(key, before, proof, incoming, cost).await
-                        }
-                        Err(_) => self.unstored(key, incoming, Refusal::TagsRefused),
-                    },
-                    Err((value, error)) => {
-                        let refusal = match self.failed(error).kind() {
-                            ErrorKind::TooLarge => Refusal::TooLarge,
-                            _ => Refusal::Unencoded,
-                        };
-                        let incoming = Incoming {
-                            value,
-                            encoded: None,
-                            weight: 0,
-                            ttl: None,
-                            stale_for: Duration::ZERO,
-                            tags: Tags::default(),
-                        };
-                        self.unstored(key, incoming, refusal)
-                    }
-                };
+                let entry = self
+                    .store_loaded(key, before, proof, value, &load.orders)
+                    .await;
                 Ok(Landed {
                     entry,
                     source: Source::Loaded,
@@ -134,6 +117,72 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 })
             }
             Err(failure) => self.fail_safe(key, stale, failure),
+        }
+    }
+
+    /// Loads beside the flight of the key, for somebody that flight waits for.
+    pub(super) async fn load_alone(self: Arc<Self>, key: &EngineKey, load: Load<V>) -> Outcome<V> {
+        let reads = load.orders.reads();
+        if let Some(outer) = depend::current() {
+            depend::enter(&outer, &reads);
+        }
+        reads.begin(self.id(), key);
+        let value = self.run(load.start, &Proof::None, reads).await?;
+        count(&self.counts.loaded);
+        let entry = self
+            .store_loaded(key, self.before(key), Proof::None, value, &load.orders)
+            .await;
+        Ok(Landed {
+            entry,
+            source: Source::Loaded,
+            stale: false,
+        })
+    }
+
+    /// Stores a loaded value, as far as its loader wants that and it can be proven.
+    async fn store_loaded(
+        &self,
+        key: &EngineKey,
+        before: Before,
+        proof: Proof,
+        value: V,
+        orders: &Orders,
+    ) -> Arc<Entry<V>> {
+        let order = orders.get();
+        let cost = self.runtime.now().since(before.at);
+        let incoming = match self.incoming(key, value, order.ttl, order.stale_for) {
+            Ok(incoming) if order.skip => return self.unstored(key, incoming, Refusal::Skipped),
+            Ok(incoming) => incoming,
+            Err((value, error)) => {
+                let refusal = match self.failed(error).kind() {
+                    ErrorKind::TooLarge => Refusal::TooLarge,
+                    _ => Refusal::Unencoded,
+                };
+                let incoming = Incoming {
+                    value,
+                    encoded: None,
+                    weight: 0,
+                    ttl: None,
+                    stale_for: Duration::ZERO,
+                    tags: Tags::default(),
+                    depends: Depends::default(),
+                };
+                return self.unstored(key, incoming, refusal);
+            }
+        };
+        let Ok(tags) = self.tags(&order.tags) else {
+            return self.unstored(key, incoming, Refusal::TagsRefused);
+        };
+        match orders.reads().take(self.place()) {
+            Ok(depends) => {
+                let incoming = Incoming {
+                    tags,
+                    depends,
+                    ..incoming
+                };
+                self.keep(key, before, proof, incoming, cost).await
+            }
+            Err(refusal) => self.unstored(key, incoming, refusal),
         }
     }
 
@@ -160,7 +209,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
     }
 
     /// Finds a fresh value in the remote tier, or the right to load one.
-    async fn claim(&self, key: &EngineKey) -> Claim<V> {
+    async fn claim(&self, key: &EngineKey, is_inside: bool) -> Claim<V> {
         let near_stale = || self.near_stale(key).map(|entry| (entry, Source::Near));
         let Some(store) = &self.remote else {
             return Claim::Load {
@@ -172,18 +221,18 @@ impl<V: Send + Sync + 'static> Engine<V> {
             Ok(Fetched::Fresh(entry)) => return Claim::Fresh(entry),
             // The remote tier is the judge of what may still be used: a value that it no longer
             // has was invalidated, whatever a near copy says.
-            Ok(Fetched::Stale(entry)) => Ok(Some((entry, Source::Remote))),
-            Ok(Fetched::Absent) => Ok(None),
+            Ok(Fetched::Stale(entry)) => Ok((Some((entry, Source::Remote)), Version::ZERO)),
+            Ok(Fetched::Absent(void)) => Ok((None, void)),
             Err(error) => Err(error),
         };
         let leased = match (asked, store.describe().leases) {
-            (Ok(stale), None) => {
+            (Ok((stale, _)), None) => {
                 return Claim::Load {
                     proof: Proof::Absence,
                     stale,
                 };
             }
-            (Ok(_), Some(leases)) => self.lease(store, leases, key).await,
+            (Ok((_, void)), Some(leases)) => self.lease(store, leases, key, void, is_inside).await,
             (Err(error), _) => Err(error),
         };
         leased.unwrap_or_else(|error| {
@@ -211,14 +260,17 @@ impl<V: Send + Sync + 'static> Engine<V> {
         store: &Arc<dyn Store>,
         leases: &dyn Leases,
         key: &EngineKey,
+        mut void: Version,
+        is_inside: bool,
     ) -> Result<Claim<V>, Error> {
         let stored = key.stored();
-        let until = self.runtime.now().after(self.lives.lease * PATIENCE);
+        let patience = if is_inside { PATIENCE_INSIDE } else { PATIENCE };
+        let until = self.runtime.now().after(self.lives.lease * patience);
         let mut pause = RETRY.0;
         loop {
             let before = self.before(key);
             let token = LeaseToken::from_random(self.runtime.random());
-            let answer = leases.lease(&stored, token, self.lives.lease).await;
+            let answer = leases.lease(&stored, token, self.lives.lease, void).await;
             match answer.map_err(|error| self.failed(error))? {
                 Lease::Hit(record) => {
                     let found = self.take_record(&**store, key, &record, before.at).await?;
@@ -226,13 +278,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
                         self.admit(key, before, &entry);
                         return Ok(Claim::Fresh(entry));
                     }
-                    // Fresh for the store, but nothing that this cache can read (another codec
-                    // or schema). Once it is marked stale, the lease of its key is to be had.
-                    let expect = Expect::Version(record.version);
-                    let batch = Batch::one(stored.clone(), Write::Expire);
-                    let batch = batch.by(self.coherence.node.number);
-                    let marked = store.commit(batch.check(stored.clone(), expect)).await;
-                    marked.map_err(|error| self.failed(error))?;
+                    // Fresh for the store, but nothing that this cache can use: void, or of
+                    // another codec or schema. Its lease is to be had all the same.
+                    void = record.version;
                     if self.runtime.now() >= until {
                         return Ok(Claim::Load {
                             proof: Proof::None,
@@ -285,15 +333,16 @@ impl<V: Send + Sync + 'static> Engine<V> {
         Ok(
             match self.take_record(&**store, key, &record, asked).await? {
                 Fetched::Fresh(entry) | Fetched::Stale(entry) => Some((entry, Source::Remote)),
-                Fetched::Absent => None,
+                Fetched::Absent(_) => None,
             },
         )
     }
 
     /// Runs the loader, renewing the lease while it does. A panic becomes a failure.
-    async fn run(&self, start: Start<V>, proof: &Proof) -> Result<V, Failure> {
+    async fn run(&self, start: Start<V>, proof: &Proof, reads: Arc<Reads>) -> Result<V, Failure> {
         // The call that makes the future is user code as well, so it is inside the guard.
-        let loading = AssertUnwindSafe(async move { start().await }).catch_unwind();
+        let loading = depend::scope(reads, async move { start().await });
+        let loading = AssertUnwindSafe(loading).catch_unwind();
         let renewing: BoxFuture<'_, ()> = match proof {
             Proof::Lease(lease) => Box::pin(self.renew(lease)),
             _ => Box::pin(std::future::pending()),

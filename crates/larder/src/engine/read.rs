@@ -9,10 +9,13 @@ use larder_core::key::Key;
 use larder_core::lane::LEASE;
 use larder_core::record::{Kind, Record};
 use larder_core::runtime::Mono;
-use larder_core::store::{Lookup, Store};
+use larder_core::store::Store;
+use larder_core::version::Version;
 
+use super::areas::Sight;
 use super::tagging::Tagged;
 use super::{Before, Engine, EngineKey};
+use crate::depend;
 use crate::loaded::{Loaded, Source};
 use crate::near::{Entry, EntryMeta, Near};
 use crate::observe::count;
@@ -21,7 +24,8 @@ use crate::observe::count;
 pub(super) enum Fetched<V> {
     Fresh(Arc<Entry<V>>),
     Stale(Arc<Entry<V>>),
-    Absent,
+    /// Nothing, or the version of a record that must not be used.
+    Absent(Version),
 }
 
 impl<V: Send + Sync + 'static> Engine<V> {
@@ -33,6 +37,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
         match self.near.get(key.near(), now) {
             Some((entry, Freshness::Fresh)) => {
                 self.counts.near_hits.add(1);
+                if depend::is_loading() {
+                    self.read_in_load(&key, &entry, false);
+                }
                 Ok(Some(Loaded::new(entry, Source::Near, false, now)))
             }
             _ => {
@@ -44,48 +51,56 @@ impl<V: Send + Sync + 'static> Engine<V> {
 
     /// A fresh value of the remote tier, after the near cache had none.
     pub(crate) async fn remote_hit(&self, key: &EngineKey) -> Result<Option<Loaded<V>>> {
-        let Some(store) = &self.remote else {
-            return Ok(None);
-        };
-        match self.fetch(&**store, key).await? {
-            Fetched::Fresh(entry) => Ok(Some(self.loaded(entry, Source::Remote, false))),
-            Fetched::Stale(_) | Fetched::Absent => Ok(None),
-        }
+        let found = self.remote_hits(std::slice::from_ref(key)).await?;
+        Ok(found.into_iter().next().flatten())
     }
 
     /// Reads one key from the remote tier and promotes a fresh value.
     pub(super) async fn fetch(&self, store: &dyn Store, key: &EngineKey) -> Result<Fetched<V>> {
         let before = self.before(key);
-        let stored = key.stored();
-        let found = store
-            .get(&stored)
-            .await
-            .map_err(|error| self.failed(error))?;
-        self.accept(store, key, before, found).await
+        let mut seen = self.look(store, &[key.stored()]).await?;
+        let sight = seen.pop().unwrap_or(Sight::Absent);
+        self.accept(store, key, before, sight).await
     }
 
-    /// Reads many keys that the near cache did not have. One round trip.
+    /// The same for many keys at once, after the near cache had none of them.
     pub(crate) async fn remote_hits(&self, keys: &[EngineKey]) -> Result<Vec<Option<Loaded<V>>>> {
-        let Some(store) = &self.remote else {
-            return Ok(vec![None; keys.len()]);
-        };
         if keys.is_empty() {
             return Ok(Vec::new());
         }
+        let absences = self.about_to_read(keys).await;
+        let found = match &self.remote {
+            Some(store) => self.fetch_many(&**store, keys).await?,
+            None => vec![None; keys.len()],
+        };
+        if depend::is_loading() {
+            for ((key, found), absence) in keys.iter().zip(&found).zip(absences) {
+                match found {
+                    Some(entry) => self.read_in_load(key, entry, false),
+                    None => self.absent_in_load(absence),
+                }
+            }
+        }
+        let loaded = |entry| self.loaded(entry, Source::Remote, false);
+        Ok(found.into_iter().map(|entry| entry.map(loaded)).collect())
+    }
+
+    async fn fetch_many(
+        &self,
+        store: &dyn Store,
+        keys: &[EngineKey],
+    ) -> Result<Vec<Option<Arc<Entry<V>>>>> {
         let before: Vec<Before> = keys.iter().map(|key| self.before(key)).collect();
         let stored: Vec<Bytes> = keys.iter().map(EngineKey::stored).collect();
-        let found = store
-            .get_many(&stored)
-            .await
-            .map_err(|error| self.failed(error))?;
-        let mut hits = Vec::with_capacity(keys.len());
-        for ((key, before), found) in keys.iter().zip(before).zip(found) {
-            hits.push(match self.accept(&**store, key, before, found).await? {
-                Fetched::Fresh(entry) => Some(self.loaded(entry, Source::Remote, false)),
-                Fetched::Stale(_) | Fetched::Absent => None,
+        let seen = self.look(store, &stored).await?;
+        let mut found = Vec::with_capacity(keys.len());
+        for ((key, before), sight) in keys.iter().zip(before).zip(seen) {
+            found.push(match self.accept(store, key, before, sight).await? {
+                Fetched::Fresh(entry) => Some(entry),
+                Fetched::Stale(_) | Fetched::Absent(_) => None,
             });
         }
-        Ok(hits)
+        Ok(found)
     }
 
     async fn accept(
@@ -93,22 +108,23 @@ impl<V: Send + Sync + 'static> Engine<V> {
         store: &dyn Store,
         key: &EngineKey,
         before: Before,
-        found: Lookup,
+        sight: Sight,
     ) -> Result<Fetched<V>> {
-        let fetched = match found {
-            Lookup::Absent => Fetched::Absent,
-            Lookup::Damaged(damage) => {
+        let fetched = match sight {
+            Sight::Absent => Fetched::Absent(Version::ZERO),
+            Sight::Void(version) => Fetched::Absent(version),
+            Sight::Damaged(damage) => {
                 self.damaged(damage.as_str());
-                Fetched::Absent
+                Fetched::Absent(Version::ZERO)
             }
-            Lookup::Found(record) => self.take_record(store, key, &record, before.at).await?,
+            Sight::Found(record) => self.take_record(store, key, &record, before.at).await?,
         };
         match &fetched {
             Fetched::Fresh(entry) => {
                 self.counts.remote_hits.add(1);
                 self.admit(key, before, entry);
             }
-            Fetched::Stale(_) | Fetched::Absent => self.counts.remote_misses.add(1),
+            Fetched::Stale(_) | Fetched::Absent(_) => self.counts.remote_misses.add(1),
         }
         Ok(fetched)
     }
@@ -124,20 +140,24 @@ impl<V: Send + Sync + 'static> Engine<V> {
     ) -> Result<Fetched<V>> {
         let store_now = store.now();
         let freshness = classify(record, store_now);
+        let void = Ok(Fetched::Absent(record.version));
         if freshness == Freshness::Expired || record.kind != Kind::Value {
-            return Ok(Fetched::Absent);
+            return void;
+        }
+        if self.is_covered(key, record.cut) {
+            return void;
         }
         if !self.codec.accepts(record.codec) || record.schema != self.schema {
             self.damaged("other_codec_or_schema");
-            return Ok(Fetched::Absent);
+            return void;
         }
         let Ok(value) = self.codec.decode(&record.value) else {
             self.damaged("undecodable");
-            return Ok(Fetched::Absent);
+            return void;
         };
         let tags = match self.check_tags(store, record).await? {
             Tagged::Valid(tags) => tags,
-            Tagged::Void => return Ok(Fetched::Absent),
+            Tagged::Void => return void,
         };
         let now = self.runtime.now();
         let size = self
@@ -146,6 +166,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
             .map_or(record.value.len(), |weigher| weigher(&value));
         let meta = EntryMeta {
             version: self.ordered(store, record.version),
+            cut: record.cut,
+            is_proven: store.describe().tags.is_some(),
             created: larder_core::Mono(
                 now.0
                     .saturating_sub(store_now.since(record.created).as_nanos() as u64),

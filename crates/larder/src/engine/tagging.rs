@@ -5,10 +5,12 @@ use larder_core::admit::Refusal;
 use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::record::Record;
 use larder_core::store::{Batch, Committed, Store, Write};
-use larder_core::tag::{Cut, Tags, tag_key};
+use larder_core::tag::{Cut, MAX_BONDS, Tags, dependency_key, tag_key};
+use larder_core::version::Version;
 
-use super::Engine;
+use super::{Engine, EngineKey};
 use crate::events::EventCause;
+use crate::receipt::Receipt;
 use crate::tags::{EntryTags, Held};
 
 /// What became of a record's tags.
@@ -34,21 +36,22 @@ impl<V: Send + Sync + 'static> Engine<V> {
         Cut(self.local_version().0)
     }
 
-    /// The cells of `tags`, with their numbers. One round trip, unless all are known and the bus
-    /// says that they are current.
-    pub(super) async fn hold(&self, store: &dyn Store, tags: &Tags) -> Result<Held> {
-        let held = self.tags.hold(tags);
+    /// Sees to it that the numbers of these cells are known, as of now; gives the greatest. One
+    /// round trip, unless all are known and the bus says that they are current.
+    pub(super) async fn know(&self, store: &dyn Store, held: &Held) -> Result<Cut> {
         let is_current = self.near.view().is_current(self.runtime.now());
         if is_current && held.are_known() {
-            return Ok(held);
+            return Ok(Cut::default());
         }
         let Some(there) = store.describe().tags else {
             let message = format!("{} has no tags", store.describe().name);
             return Err(Error::new(ErrorKind::Refused, message));
         };
-        let numbers = there.tags(tags.keys()).await;
-        held.learn(&numbers.map_err(|error| self.failed(error))?);
-        Ok(held)
+        let keys: Vec<Bytes> = held.keys().cloned().collect();
+        let numbers = there.tags(&keys).await;
+        let numbers = numbers.map_err(|error| self.failed(error))?;
+        held.learn(&numbers);
+        Ok(numbers.into_iter().max().unwrap_or_default())
     }
 
     /// Checks the tags of a record from the remote tier.
@@ -56,8 +59,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
         if record.tags.is_empty() {
             return Ok(Tagged::Valid(None));
         }
-        let tags = self.hold(store, &record.tags).await?.with(record.cut);
-        Ok(if tags.are_valid() {
+        let held = self.tags.hold(record.tags.keys());
+        let newest = self.know(store, &held).await?;
+        let tags = held.with(record.cut);
+        Ok(if newest <= record.cut && tags.are_valid() {
             Tagged::Valid(Some(Box::new(tags)))
         } else {
             Tagged::Void
@@ -69,19 +74,27 @@ impl<V: Send + Sync + 'static> Engine<V> {
         &self,
         tags: &Tags,
         cut: Cut,
+        more: EntryTags,
     ) -> Result<Option<Box<EntryTags>>, Refusal> {
-        if tags.is_empty() {
+        if tags.is_empty() && more.len() == 0 {
             return Ok(None);
         }
-        let held = self.tags.hold(tags);
+        let held = self.tags.hold(tags.keys());
         if !held.are_known() {
             held.learn(&vec![self.tags.floor(); tags.keys().len()]);
         }
-        let tags = held.with(cut);
+        let mut tags = held.with(cut);
+        if !tags.are_valid() {
+            return Err(Refusal::TagRaced);
+        }
+        tags.extend(&more);
+        if tags.len() > MAX_BONDS {
+            return Err(Refusal::TagsRefused);
+        }
         if tags.are_valid() {
             Ok(Some(Box::new(tags)))
         } else {
-            Err(Refusal::TagRaced)
+            Err(Refusal::DependencyRaced)
         }
     }
 
@@ -89,19 +102,41 @@ impl<V: Send + Sync + 'static> Engine<V> {
     pub(crate) async fn invalidate_tags(
         self: &std::sync::Arc<Self>,
         names: &[String],
-    ) -> Result<()> {
+    ) -> Result<Receipt> {
         let tags = self.tags(names)?;
+        self.bump(tags).await
+    }
+
+    /// Invalidates what depends on a key, and not the key itself.
+    pub(crate) async fn invalidate_dependents(
+        self: &std::sync::Arc<Self>,
+        key: &EngineKey,
+    ) -> Result<Receipt> {
+        let Some(dependency) = dependency_key(&key.stored()) else {
+            // Nothing ever depends on so long a key.
+            return Ok(Receipt::default());
+        };
+        if self.remote.is_none() {
+            self.tags.void(&dependency);
+            self.flights.detach_all();
+            self.tell_tag(&dependency, self.local_version());
+            return Ok(Receipt::default());
+        }
+        self.bump(Tags::new([dependency])?).await
+    }
+
+    async fn bump(self: &std::sync::Arc<Self>, tags: Tags) -> Result<Receipt> {
         if tags.is_empty() {
-            return Ok(());
+            return Ok(Receipt::default());
         }
         let Some(store) = self.remote.clone() else {
             for tag in tags.keys() {
                 let version = self.local_version();
                 self.tags.raise_or_insert(tag, version.0);
-                self.tell_own(EventCause::Tag, version, || self.tag_target(tag));
+                self.tell_tag(tag, version);
             }
             self.flights.detach_all();
-            return Ok(());
+            return Ok(Receipt::default());
         };
         let engine = self.clone();
         self.detached(async move {
@@ -117,14 +152,17 @@ impl<V: Send + Sync + 'static> Engine<V> {
             };
             match store.commit(batch).await {
                 Ok(Committed::Done(outcomes)) => {
-                    engine.sent(&vec![EventCause::Tag; outcomes.len()], outcomes.position);
+                    let position = outcomes.position;
+                    let cause = |tag: &Bytes| engine.tag_meaning(tag).map(|(cause, _)| cause);
+                    let causes: Vec<EventCause> = tags.keys().iter().filter_map(cause).collect();
                     for (tag, outcome) in tags.keys().iter().zip(outcomes) {
                         engine.tags.raise(tag, outcome.version.0);
                     }
                     // Which loads under way will name these tags only shows when they end. Their
                     // leases see to it that whoever comes now does not load beside them.
                     engine.flights.detach_all();
-                    Ok(())
+                    engine.sent(&causes, position);
+                    Ok(engine.receipt(Vec::new(), position))
                 }
                 Ok(Committed::Refused(_)) => {
                     unreachable!("a batch without checks is never refused")
@@ -138,5 +176,12 @@ impl<V: Send + Sync + 'static> Engine<V> {
             }
         })
         .await
+    }
+
+    /// Tells of the invalidation of a tag, where no log does.
+    fn tell_tag(&self, stored: &[u8], version: Version) {
+        if let Some((cause, target)) = self.tag_meaning(stored) {
+            self.tell_own(cause, version, || target);
+        }
     }
 }

@@ -4,9 +4,11 @@
 use std::fmt;
 
 use ::bytes::Bytes;
-use larder_core::bus::{BusRecord, ChangeKind};
+use larder_core::area::Area;
+use larder_core::bus::{BusChange, BusRecord, ChangeKind};
 use larder_core::lane::Position;
 use larder_core::space::system_key;
+use larder_core::tag::depended_on;
 use larder_core::version::Version;
 
 use super::{Engine, EngineKey};
@@ -48,10 +50,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
     /// Tells of a record of the log.
     pub(crate) fn tell_record(&self, record: &BusRecord) {
         for change in &record.changes {
-            let Some(target) = self.target(change.kind, &change.key) else {
+            let Some((cause, target)) = self.meaning(change) else {
                 continue;
             };
-            let cause = EventCause::of(change.kind);
             self.counts.bus.heard.add(cause);
             if self.coherence.hub.is_heard() {
                 self.coherence.hub.tell(Event::Changed(Changed {
@@ -65,33 +66,37 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
     }
 
-    /// What a change is about; `None` if it is no business of this cache.
-    fn target(&self, kind: ChangeKind, key: &Bytes) -> Option<Target> {
-        match kind {
-            ChangeKind::Replaced | ChangeKind::Removed | ChangeKind::Expired => {
-                let key = key.strip_prefix(&*self.prefix)?;
-                Some(Target::Key(Bytes::copy_from_slice(key)))
-            }
-            ChangeKind::TagBumped => {
-                let is_ours = key.starts_with(&self.tag_prefix()[..]);
-                is_ours.then(|| self.tag_target(key))
+    /// What a change in the log amounts to; `None` if it is no business of this cache.
+    fn meaning(&self, change: &BusChange) -> Option<(EventCause, Target)> {
+        let cause = match change.kind {
+            ChangeKind::Replaced => EventCause::Inserted,
+            ChangeKind::Removed => EventCause::Invalidated,
+            ChangeKind::Expired => EventCause::Expired,
+            ChangeKind::TagBumped => return self.tag_meaning(&change.key),
+            ChangeKind::Voided => {
+                let (cache, area) = larder_core::bus::voided(&change.key)?;
+                return (cache == self.area_key()).then(|| area_meaning(area));
             }
             ChangeKind::Cleared => {
-                let is_ours = self.prefix.starts_with(key) || key.starts_with(&self.prefix);
-                is_ours.then_some(Target::All)
+                let (ours, theirs) = (&self.prefix[..], &change.key[..]);
+                let is_ours = ours.starts_with(theirs) || theirs.starts_with(ours);
+                return is_ours.then_some((EventCause::Cleared, Target::All));
             }
+        };
+        let key = change.key.strip_prefix(&*self.prefix)?;
+        Some((cause, Target::Key(Bytes::copy_from_slice(key))))
+    }
+
+    /// What the invalidation of a tag, or of what depends on a key, amounts to.
+    pub(super) fn tag_meaning(&self, stored: &[u8]) -> Option<(EventCause, Target)> {
+        if let Some(key) = depended_on(stored) {
+            let key = Bytes::copy_from_slice(key.strip_prefix(&*self.prefix)?);
+            return Some((EventCause::Invalidated, Target::Dependents(key)));
         }
-    }
-
-    /// What the stored keys of this cache's tags begin with.
-    fn tag_prefix(&self) -> Bytes {
-        system_key(&format!("tag:{}\0", self.name))
-    }
-
-    /// The target of an invalidation of a tag of this cache.
-    pub(super) fn tag_target(&self, stored: &Bytes) -> Target {
-        let name = &stored[self.tag_prefix().len()..];
-        Target::Tag(String::from_utf8_lossy(name).into_owned())
+        let tags = system_key(&format!("tag:{}\0", self.name));
+        let name = stored.strip_prefix(&tags[..])?;
+        let name = String::from_utf8_lossy(name).into_owned();
+        Some((EventCause::Tag, Target::Tag(name)))
     }
 
     /// Tells of a change of this cache, where no log does.
@@ -114,8 +119,23 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
     }
 
+    /// Tells of the invalidation of an area, where no log does.
+    pub(super) fn tell_area(&self, area: &Area) {
+        let (cause, target) = area_meaning(area.clone());
+        self.tell_own(cause, self.local_version(), || target);
+    }
+
     /// The target of a change of one key.
     pub(super) fn key_target(key: &EngineKey) -> Target {
         Target::Key(Bytes::copy_from_slice(key.near().bytes))
+    }
+}
+
+/// What the invalidation of an area amounts to.
+pub(super) fn area_meaning(area: Area) -> (EventCause, Target) {
+    match area {
+        Area::Prefix(prefix) if prefix.is_empty() => (EventCause::Cleared, Target::All),
+        Area::Prefix(prefix) => (EventCause::Invalidated, Target::Prefix(prefix)),
+        Area::Pattern(pattern) => (EventCause::Invalidated, Target::Pattern(pattern)),
     }
 }

@@ -22,11 +22,11 @@ use crate::observe::count;
 pub(crate) struct Updates<V>(Vec<(EngineKey, Arc<Entry<V>>)>);
 
 impl<V: Send + Sync + 'static> Engine<V> {
-    /// Whether the records of these changes shall travel. What a value with tags depends on is for
-    /// the remote tier to say.
+    /// Whether the records of these changes shall travel. Whether a value holds that depends on
+    /// others is for the remote tier to say.
     pub(super) fn carries(&self, changes: &[(EngineKey, Change<V>)]) -> bool {
         let is_plain = |(_, change): &(EngineKey, Change<V>)| match change {
-            Change::Insert(incoming) => incoming.tags.is_empty(),
+            Change::Insert(incoming) => incoming.is_independent(),
             Change::Invalidate | Change::Expire => true,
         };
         self.coherence.mode == Mode::Update && changes.iter().all(is_plain)
@@ -57,7 +57,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let taken = AssertUnwindSafe(self.take_record(store, &key, record, asked)).catch_unwind();
         match taken.now_or_never()? {
             Ok(Ok(Fetched::Fresh(entry))) => Some((key, entry)),
-            Ok(Ok(Fetched::Stale(_) | Fetched::Absent) | Err(_)) | Err(_) => None,
+            Ok(Ok(Fetched::Stale(_) | Fetched::Absent(_)) | Err(_)) | Err(_) => None,
         }
     }
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::error::Result;
-use larder_core::store::{Batch, Committed, Write};
-use larder_core::tag::Cut;
+use larder_core::store::{Batch, Committed, Outcome, Write};
+use larder_core::tag::{Cut, dependency_key};
 use larder_core::version::Version;
 
-use super::{Before, Engine, EngineKey, Incoming};
-use crate::events::{EventCause, Target};
+use super::{Before, Engine, EngineKey, Incoming, Kept};
+use crate::events::EventCause;
 use crate::receipt::Receipt;
+use crate::tags::EntryTags;
 
 /// One change of one key.
 pub(crate) enum Change<V> {
@@ -55,6 +56,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let change = |(key, change): (EngineKey, Change<V>)| {
             let existed = self.near.get(key.near(), now).is_some();
             self.flights.detach(&key);
+            self.changed(&key.stored());
             let cause = change.cause();
             let version = match change {
                 Change::Insert(incoming) => self.insert_near(&key, incoming),
@@ -78,7 +80,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
     /// Gives the version of the value, whether it is kept or not.
     fn insert_near(&self, key: &EngineKey, incoming: Incoming<V>) -> Version {
         let now = self.runtime.now();
-        let tags = match self.local_tags(&incoming.tags, self.local_cut()) {
+        // The version is drawn under the stripe's lock: the last to come is the newest.
+        let cut = self.local_cut();
+        let tags = match self.local_tags(&incoming.tags, cut, EntryTags::default()) {
             Ok(tags) => tags,
             Err(refusal) => {
                 self.refuse(refusal);
@@ -86,10 +90,15 @@ impl<V: Send + Sync + 'static> Engine<V> {
             }
         };
         let mut version = Version::ZERO;
-        // The version is drawn under the stripe's lock: the last to come is the newest.
         let entry = || {
             version = self.local_version();
-            self.entry(key, incoming, version, (now, now), tags)
+            let kept = Kept {
+                version,
+                cut,
+                is_proven: true,
+                tags,
+            };
+            self.entry(key, incoming, kept, (now, now))
         };
         if let Err(refusal) = self.near.replace(key.near(), entry, now) {
             self.refuse(refusal);
@@ -113,11 +122,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 let position = outcomes.position;
                 let done = changes.into_iter().zip(before).zip(outcomes);
                 let existed = done.map(|(((key, change), before), outcome)| {
-                    let version = self.ordered(&**store, outcome.version);
-                    let cause = change.cause();
-                    self.conclude(&key, change, before, version);
+                    let (existed, cause) = (outcome.existed, change.cause());
+                    let version = self.conclude(&key, change, before, outcome);
                     self.tell_own(cause, version, || Self::key_target(&key));
-                    outcome.existed
+                    existed
                 });
                 let receipt = self.receipt(existed.collect(), position);
                 self.sent(&causes, position);
@@ -128,6 +136,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 // It may or may not have taken place: nothing of these keys can be trusted.
                 for (key, _) in &changes {
                     self.flights.detach(key);
+                    self.changed(&key.stored());
                     self.near.forget(key.near(), self.runtime.now());
                 }
                 Err(self.failed(error))
@@ -147,16 +156,44 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
     }
 
-    fn conclude(&self, key: &EngineKey, change: Change<V>, before: Before, version: Version) {
+    /// A key was changed: near copies of what depends on it are void.
+    pub(crate) fn changed(&self, stored: &[u8]) {
+        if self.tags.is_empty() {
+            return;
+        }
+        if let Some(dependency) = dependency_key(stored) {
+            self.tags.void(&dependency);
+        }
+    }
+
+    /// Gives the version of the change.
+    fn conclude(
+        &self,
+        key: &EngineKey,
+        change: Change<V>,
+        before: Before,
+        outcome: Outcome,
+    ) -> Version {
         let now = self.runtime.now();
         self.flights.detach(key);
+        self.changed(&key.stored());
+        let version = match &self.remote {
+            Some(store) => self.ordered(&**store, outcome.version),
+            None => outcome.version,
+        };
         match change {
             // Which cut the store gave it is only known to the next reader.
             Change::Insert(incoming) if !incoming.tags.is_empty() => {
                 self.near.replaced(key.near(), version, now);
             }
             Change::Insert(incoming) => {
-                let entry = self.entry(key, incoming, version, (before.at, now), None);
+                let kept = Kept {
+                    version,
+                    cut: outcome.cut,
+                    is_proven: self.place().is_some(),
+                    tags: None,
+                };
+                let entry = self.entry(key, incoming, kept, (before.at, now));
                 if let Err(refusal) = self.near.conclude(key.near(), before.near, &entry, now) {
                     self.refuse(refusal);
                 }
@@ -164,34 +201,6 @@ impl<V: Send + Sync + 'static> Engine<V> {
             Change::Invalidate => self.near.remove(key.near(), version, now),
             Change::Expire => self.near.mark_stale(key.near(), version, now),
         }
-    }
-
-    /// Removes every value of this cache. See [`crate::Cache::clear`].
-    pub(crate) async fn clear(self: &Arc<Self>) -> Result<()> {
-        let engine = self.clone();
-        self.detached(async move {
-            engine.flights.detach_all();
-            engine.near.clear();
-            let Some(store) = &engine.remote else {
-                engine.tell_own(EventCause::Cleared, engine.local_version(), || Target::All);
-                return Ok(());
-            };
-            let description = store.describe();
-            let cleared = match description.keyspace {
-                Some(keyspace) => keyspace.clear(&engine.space()).await.map(drop),
-                None => Err(larder_core::Error::new(
-                    larder_core::ErrorKind::Refused,
-                    format!("{} cannot be cleared", description.name),
-                )),
-            };
-            // Again: values may have been promoted while the remote tier was being cleared.
-            engine.flights.detach_all();
-            engine.near.clear();
-            cleared.map_err(|error| engine.failed(error))?;
-            engine.sent(&[EventCause::Cleared], None);
-            engine.tell_own(EventCause::Cleared, Version::ZERO, || Target::All);
-            Ok(())
-        })
-        .await
+        version
     }
 }

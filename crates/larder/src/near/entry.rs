@@ -1,9 +1,10 @@
 //! A value in the near cache, with what decides about its use.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use larder_core::freshness::{Freshness, NearLife};
 use larder_core::runtime::Mono;
+use larder_core::tag::Cut;
 use larder_core::version::Version;
 use smallvec::SmallVec;
 
@@ -21,19 +22,25 @@ pub(crate) struct Entry<V> {
     /// Usable before this even without a lease of the bus: it was read so recently that no change
     /// which had to be seen can be missing.
     proven_until: Mono,
-    /// The generation of the near cache under which it was admitted.
-    generation: AtomicU32,
+    /// The epoch of the near cache in which it was last known to hold.
+    epoch: AtomicU64,
     /// The instant at which the value was stored, or loaded.
     created: Mono,
     tags: Option<Box<EntryTags>>,
     value: V,
     version: Version,
+    cut: Cut,
+    is_proven: bool,
     weight: u32,
 }
 
 /// Everything about an entry but its key and value.
 pub(crate) struct EntryMeta {
     pub(crate) version: Version,
+    /// As of when it holds, on the tag clock.
+    pub(crate) cut: Cut,
+    /// Whether others may rely on it: it is stored, under this version.
+    pub(crate) is_proven: bool,
     pub(crate) created: Mono,
     pub(crate) life: NearLife,
     pub(crate) proven_until: Mono,
@@ -46,11 +53,13 @@ impl<V> Entry<V> {
         Entry {
             key: SmallVec::from_slice(key),
             version: meta.version,
+            cut: meta.cut,
+            is_proven: meta.is_proven,
             created: meta.created,
             fresh_until: AtomicU64::new(meta.life.fresh_until.0),
             usable_until: meta.life.usable_until,
             proven_until: meta.proven_until,
-            generation: AtomicU32::new(0),
+            epoch: AtomicU64::new(0),
             tags: meta.tags,
             weight: u32::try_from(meta.weight).unwrap_or(u32::MAX),
             value,
@@ -63,6 +72,18 @@ impl<V> Entry<V> {
 
     pub(crate) fn version(&self) -> Version {
         self.version
+    }
+
+    pub(crate) fn cut(&self) -> Cut {
+        self.cut
+    }
+
+    pub(crate) fn is_proven(&self) -> bool {
+        self.is_proven
+    }
+
+    pub(crate) fn tags(&self) -> Option<&EntryTags> {
+        self.tags.as_deref()
     }
 
     pub(crate) fn created(&self) -> Mono {
@@ -99,13 +120,13 @@ impl<V> Entry<V> {
         self.proven_until
     }
 
-    pub(crate) fn generation(&self) -> u32 {
-        self.generation.load(Ordering::Relaxed)
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
     }
 
-    /// Set once, before the entry is put into the map.
-    pub(super) fn set_generation(&self, generation: u32) {
-        self.generation.store(generation, Ordering::Relaxed);
+    /// It holds in this epoch too.
+    pub(super) fn raise_epoch(&self, epoch: u64) {
+        self.epoch.fetch_max(epoch, Ordering::Relaxed);
     }
 
     /// Ends the fresh life. Ordered against admissions by the stripe's lock, which the caller

@@ -24,11 +24,4 @@ impl Guard {
     pub(super) fn stripe(&self, hash: u64) -> MutexGuard<'_, Stripe> {
         self.stripes[(hash >> 16) as usize % STRIPES].lock()
     }
-
-    /// Records a change of every key.
-    pub(super) fn change_all(&self) {
-        for stripe in &self.stripes {
-            stripe.lock().change_all();
-        }
-    }
 }

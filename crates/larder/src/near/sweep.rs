@@ -1,11 +1,14 @@
-//! Releases expired entries of the near cache in the background.
+//! Releases expired and void entries of the near cache in the background: every second, and when
+//! much has become void at once.
 //!
 //! The walk takes the map's read lock for one entry at a time, so readers never wait for it, and
 //! it pauses after some entries, so that a worker thread has time for others.
 
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures_util::future::select;
 use larder_core::freshness::Freshness;
 use larder_core::runtime::Runtime;
 
@@ -20,10 +23,11 @@ const PAUSE: Duration = Duration::from_millis(2);
 
 pub(super) fn start<V: Send + Sync + 'static>(near: &Arc<Near<V>>, runtime: &Arc<dyn Runtime>) {
     let weak = Arc::downgrade(near);
+    let woken = near.sweep.clone();
     let clock = runtime.clone();
     runtime.spawn(Box::pin(async move {
         loop {
-            clock.sleep(REST).await;
+            select(clock.sleep(REST), pin!(woken.notified())).await;
             let Some(near) = Weak::upgrade(&weak) else {
                 return;
             };
@@ -41,13 +45,14 @@ async fn walk<V: Send + Sync + 'static>(near: &Near<V>, clock: &dyn Runtime) {
             let Some((hash, entry)) = entries.next() else {
                 return;
             };
-            let is_void = entry.generation() != near.view.generation() || !entry.are_tags_valid();
-            if !is_void && entry.freshness(now) != Freshness::Expired {
-                continue;
-            }
+            let cause = match entry.freshness(now) {
+                _ if near.is_void(&entry) => Cause::Explicit,
+                Freshness::Expired => Cause::Expired,
+                Freshness::Fresh | Freshness::Stale => continue,
+            };
             let same = |other: &Arc<_>| Arc::ptr_eq(other, &entry);
             if let Some((_, entry)) = map.remove_if(&hash, same) {
-                near.reporter.report(entry, Cause::Expired);
+                near.reporter.report(entry, cause);
             }
         }
         clock.sleep(PAUSE).await;

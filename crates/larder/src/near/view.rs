@@ -6,56 +6,57 @@ use larder_core::runtime::Mono;
 
 /// Written by the link, read by every hit.
 pub(crate) struct View {
-    is_followed: bool,
-    generation: AtomicU32,
+    epoch: AtomicU64,
     lease_until: AtomicU64,
+    /// The generation of the lane that is followed.
+    generation: AtomicU32,
+    follows_bus: bool,
 }
 
 impl View {
-    /// For a cache that nobody else changes, or that is content with its ttl: always usable.
+    /// For a cache that nobody else changes, or that is content with its ttl: always usable. Where
+    /// there is a remote tier, nothing that is remembered here says what that says.
     pub(crate) fn unfenced() -> View {
         View {
-            is_followed: true,
-            generation: AtomicU32::new(0),
+            epoch: AtomicU64::new(0),
             lease_until: AtomicU64::new(Mono::MAX.0),
-        }
-    }
-
-    /// For a cache that others change, and that does not want to hear of it: always usable, and
-    /// nothing that is remembered here says what the remote tier says.
-    pub(crate) fn unfollowed() -> View {
-        View {
-            is_followed: false,
-            ..View::unfenced()
+            generation: AtomicU32::new(0),
+            follows_bus: false,
         }
     }
 
     /// For a cache on a bus, before its first lease.
     pub(crate) fn fenced() -> View {
         View {
-            is_followed: true,
-            generation: AtomicU32::new(0),
+            epoch: AtomicU64::new(0),
             lease_until: AtomicU64::new(0),
+            generation: AtomicU32::new(0),
+            follows_bus: true,
         }
     }
 
-    pub(crate) fn generation(&self) -> u32 {
-        self.generation.load(Ordering::Acquire)
+    /// Rises whenever something was made void at once; [`super::voids`] says what.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
     }
 
     pub(crate) fn is_leased(&self, now: Mono) -> bool {
         now.0 < self.lease_until.load(Ordering::Acquire)
     }
 
-    /// Whether all that others have changed, up to a short while ago, is known here.
+    /// Whether everything is known that others changed until a moment ago: not only that copies may
+    /// be used, which a cache without a bus always says.
     pub(crate) fn is_current(&self, now: Mono) -> bool {
-        self.is_followed && self.is_leased(now)
+        self.follows_bus && self.is_leased(now)
     }
 
-    /// Copies of other generations are void from here on. Whoever calls this must then refuse
-    /// what is being read (`Near::change_all`), and only then grant a lease.
-    pub(super) fn set_generation(&self, generation: u32) {
-        self.generation.store(generation, Ordering::Release);
+    /// Takes the generation of the lane; whether it is another one than before.
+    pub(crate) fn enter(&self, generation: u32) -> bool {
+        self.generation.swap(generation, Ordering::AcqRel) != generation
+    }
+
+    pub(super) fn set_epoch(&self, epoch: u64) {
+        self.epoch.store(epoch, Ordering::Release);
     }
 
     pub(crate) fn set_lease(&self, until: Mono) {

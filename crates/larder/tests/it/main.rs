@@ -6,8 +6,10 @@ mod support;
 
 mod acknowledged;
 mod api;
+mod areas;
 mod bus;
 mod costs;
+mod dependencies;
 mod events;
 mod loads;
 mod modes;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use larder::codec::Opaque;
 use larder::{Cause, ErrorKind, InsertOptions, Near, Source};
 
-use crate::support::{Oops, Users, World};
+use crate::support::{Oops, Users, World, settle};
 
 async fn read(cache: &Users, key: u64) -> Option<u64> {
     cache.get(&key).await.unwrap().map(|loaded| *loaded)
@@ -171,6 +171,7 @@ async fn the_listener_is_told_what_left_and_why() {
     world.clock.advance(Duration::from_secs(10)).await;
     cache.insert(&3, 30).await.unwrap();
     cache.clear().await.unwrap();
+    settle().await;
     let expected = [
         ("1", 10, Cause::Replaced),
         ("1", 11, Cause::Explicit),

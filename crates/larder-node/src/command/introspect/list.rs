@@ -1,6 +1,6 @@
 //! `COMMAND LIST [FILTERBY …]`: the names of the commands.
 
-use larder_resp::glob;
+use larder_core::glob;
 
 use super::super::table::{SPECS, Spec};
 use super::super::{Call, Failure, Outcome};

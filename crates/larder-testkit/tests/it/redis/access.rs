@@ -56,10 +56,16 @@ async fn every_command(redis: Redis) {
     )
     .await;
     let (key, token) = (bytes("k"), token(1));
-    store.lease(&key, token, LEASE).await.unwrap();
+    store
+        .lease(&key, token, LEASE, larder_core::Version::ZERO)
+        .await
+        .unwrap();
     assert!(store.renew(&key, token, LEASE * 2).await.unwrap());
     store.release(&key, token).await.unwrap();
-    store.lease(&key, token, LEASE).await.unwrap();
+    store
+        .lease(&key, token, LEASE, larder_core::Version::ZERO)
+        .await
+        .unwrap();
     store.fill(&key, token, value("x")).await.unwrap();
     store.get_many(&[key.clone(), bytes("t")]).await.unwrap();
     let tag = tag_key("c", "t").unwrap();
@@ -69,7 +75,10 @@ async fn every_command(redis: Redis) {
     };
     write(&*store, "k", Write::Put(tagged())).await;
     write(&*store, "k", Write::Expire).await;
-    store.lease(&key, token, LEASE).await.unwrap();
+    store
+        .lease(&key, token, LEASE, larder_core::Version::ZERO)
+        .await
+        .unwrap();
     let bump = Batch::one(tag.clone(), Write::Bump);
     store.commit(bump).await.unwrap();
     let cut = store.tags(std::slice::from_ref(&tag)).await.unwrap()[0];

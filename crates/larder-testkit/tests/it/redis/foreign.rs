@@ -42,7 +42,10 @@ async fn a_string_of_somebody_else_counts_as_absent() {
         assert_eq!(get(&*store, "put").await.unwrap().unwrap(), "v");
         assert!(!write(&*store, "remove", REMOVE).await.existed);
         assert_eq!(server.cli(&["EXISTS", "remove"]), "0");
-        let lease = store.lease(&bytes("lease"), token(1), LEASE).await.unwrap();
+        let lease = store
+            .lease(&bytes("lease"), token(1), LEASE, larder_core::Version::ZERO)
+            .await
+            .unwrap();
         assert!(
             matches!(lease, Lease::Granted { stale: None, .. }),
             "{lease:?}"
@@ -93,7 +96,7 @@ async fn a_key_of_another_type_is_refused_and_left_alone() {
         );
     }
     let error = store
-        .lease(&bytes("list"), token(1), LEASE)
+        .lease(&bytes("list"), token(1), LEASE, larder_core::Version::ZERO)
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
@@ -128,18 +131,24 @@ async fn a_damaged_record_is_loaded_anew() {
     server.cli(&["SETRANGE", "k", "97", "X"]);
     assert_eq!(lookup(&*store, "k").await, Lookup::Damaged(Damage::Corrupt));
     let key = bytes("k");
-    let lease = store.lease(&key, token(1), LEASE).await.unwrap();
+    let lease = store
+        .lease(&key, token(1), LEASE, larder_core::Version::ZERO)
+        .await
+        .unwrap();
     assert!(
         matches!(lease, Lease::Granted { stale: None, .. }),
         "{lease:?}"
     );
-    let taken = store.lease(&key, token(2), LEASE).await.unwrap();
+    let taken = store
+        .lease(&key, token(2), LEASE, larder_core::Version::ZERO)
+        .await
+        .unwrap();
     assert!(
         matches!(taken, Lease::Taken { stale: None, .. }),
         "{taken:?}"
     );
     let filled = store.fill(&key, token(1), value("new")).await.unwrap();
-    assert!(matches!(filled, Fill::Stored(_)));
+    assert!(matches!(filled, Fill::Stored { .. }));
     assert_eq!(get(&*store, "k").await.unwrap().unwrap(), "new");
     // A record that was copied to another key is not that key's.
     server.cli(&["COPY", "k", "copy"]);

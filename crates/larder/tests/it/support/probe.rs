@@ -17,6 +17,9 @@ use larder::{Error, ErrorKind};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
+use larder::core::Version;
+use larder::core::tag::Cut;
+
 use super::in_time;
 
 /// An operation of a store.
@@ -189,13 +192,20 @@ impl Store for Probe {
             keyspace: Some(self),
             bus: None,
             tags: None,
+            identity: "",
         }
     }
 }
 
 impl Leases for Probe {
-    fn lease<'a>(&'a self, key: &'a Bytes, token: LeaseToken, ttl: Duration) -> Pending<'a, Lease> {
-        Pending::waiting(self.call(Op::Lease, move || self.inner.lease(key, token, ttl)))
+    fn lease<'a>(
+        &'a self,
+        key: &'a Bytes,
+        token: LeaseToken,
+        ttl: Duration,
+        void: Version,
+    ) -> Pending<'a, Lease> {
+        Pending::waiting(self.call(Op::Lease, move || self.inner.lease(key, token, ttl, void)))
     }
 
     fn renew<'a>(&'a self, key: &'a Bytes, token: LeaseToken, ttl: Duration) -> Pending<'a, bool> {
@@ -226,5 +236,9 @@ impl Keyspace for Probe {
 
     fn clear<'a>(&'a self, space: &'a Space) -> Pending<'a, u64> {
         Pending::waiting(self.call(Op::Clear, || self.inner.clear(space)))
+    }
+
+    fn reclaim<'a>(&'a self, keys: &'a [Bytes], before: Cut) -> Pending<'a, u64> {
+        self.inner.reclaim(keys, before)
     }
 }

@@ -86,4 +86,6 @@ fn match_class(class: &[u8], byte: u8) -> (bool, usize) {
 }
 
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod tests;

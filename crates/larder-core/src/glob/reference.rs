@@ -1,6 +1,6 @@
 //! The glob matcher against the obvious recursion, which is right and slow.
 
-use larder_resp::glob::matches;
+use super::matches;
 use proptest::prelude::*;
 
 /// Matches by trying every way in which a `*` can be spent.

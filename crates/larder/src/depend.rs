@@ -1,0 +1,347 @@
+//! Dependencies: what a loader reads from caches, its value depends on.
+//!
+//! A load runs in the scope of a list. Reads of a cache inside it write down what they returned, as
+//! it was known to hold at that moment: its key with its version, and all that it depends on itself.
+//! The fill then checks every line of the list, and records it with the value. Who spawns a task
+//! inside a loader carries the scope over with [`tracked`].
+
+use std::sync::Arc;
+
+use ::bytes::Bytes;
+use larder_core::admit::Refusal;
+use larder_core::store::Store;
+use larder_core::tag::{Bond, Cut, dependency_key};
+use larder_core::version::Version;
+use parking_lot::Mutex;
+
+use crate::engine::{Engine, EngineKey};
+use crate::near::Entry;
+use crate::tags::EntryTags;
+
+tokio::task_local! {
+    static READS: Option<Arc<Reads>>;
+}
+
+/// Lines kept at most: more than a value may depend on.
+const LINES: usize = 4096;
+
+/// What one load has read from caches, and whom it waits for.
+#[derive(Default)]
+pub(crate) struct Reads {
+    list: Mutex<List>,
+    of: Mutex<Of>,
+    waits_for: Mutex<Vec<Arc<Reads>>>,
+}
+
+#[derive(Default)]
+struct Of {
+    /// The cache and the key that are loaded.
+    key: Option<(usize, Bytes)>,
+    /// The load in whose scope that was asked for.
+    outer: Option<Arc<Reads>>,
+}
+
+/// Held over every change and every walk of who waits for whom. Only loads inside of loads come
+/// here.
+static WAITS: Mutex<()> = Mutex::new(());
+
+#[derive(Default)]
+struct List {
+    bonds: Vec<Bond>,
+    cells: EntryTags,
+    /// Identities of the stores, or engines, that were read from.
+    places: Vec<Place>,
+    trouble: Option<Refusal>,
+}
+
+/// Within one place, versions and cuts can be compared and changes are heard of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    /// Caches over the store of this identity.
+    Store(Box<str>),
+    /// Caches of this process without a remote tier.
+    Process,
+}
+
+impl Place {
+    /// That of a cache over this remote tier; `None` if its store has no tags.
+    pub(crate) fn of(remote: Option<&dyn Store>) -> Option<Place> {
+        let Some(store) = remote else {
+            return Some(Place::Process);
+        };
+        let described = store.describe();
+        let identity = described.tags.map(|_| described.identity);
+        identity.map(|identity| Place::Store(identity.into()))
+    }
+}
+
+/// What a load depends on, ready to be checked.
+#[derive(Default)]
+pub(crate) struct Depends {
+    pub(crate) bonds: Vec<Bond>,
+    pub(crate) cells: EntryTags,
+}
+
+impl Reads {
+    /// The list, for a value that is stored at `place`; or why it cannot be stored.
+    pub(crate) fn take(&self, place: Option<&Place>) -> Result<Depends, Refusal> {
+        let mut list = self.list.lock();
+        let list = std::mem::take(&mut *list);
+        // A store without tags promises nothing about dependencies: docs/consistency.md.
+        let Some(place) = place else {
+            return Ok(Depends::default());
+        };
+        if list.places.iter().any(|other| other != place) {
+            return Err(Refusal::ForeignDependency);
+        }
+        match list.trouble {
+            Some(trouble) => Err(trouble),
+            None => Ok(Depends {
+                bonds: combine(list.bonds),
+                cells: list.cells,
+            }),
+        }
+    }
+
+    /// Whether the load was asked for inside of another one.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.of.lock().outer.is_some()
+    }
+
+    /// Says what is loaded.
+    pub(crate) fn begin(&self, cache: usize, key: &EngineKey) {
+        self.of.lock().key = Some((cache, Bytes::copy_from_slice(key.near().bytes)));
+    }
+
+    fn trouble(&self, refusal: Refusal) {
+        self.list.lock().trouble.get_or_insert(refusal);
+    }
+
+    fn write(&self, place: Option<&Place>, line: impl FnOnce(&mut List)) {
+        let mut list = self.list.lock();
+        let Some(place) = place else {
+            list.trouble.get_or_insert(Refusal::ForeignDependency);
+            return;
+        };
+        if !list.places.contains(place) {
+            list.places.push(place.clone());
+        }
+        if list.bonds.len() + list.cells.len() > LINES {
+            list.trouble.get_or_insert(Refusal::TagsRefused);
+            return;
+        }
+        line(&mut list);
+    }
+}
+
+/// One load waits for another one, until this is dropped.
+pub(crate) struct Wait {
+    outer: Arc<Reads>,
+    inner: Arc<Reads>,
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        let mut waits_for = self.outer.waits_for.lock();
+        let place = waits_for
+            .iter()
+            .position(|other| Arc::ptr_eq(other, &self.inner));
+        place.map(|at| waits_for.swap_remove(at));
+    }
+}
+
+/// Lets the load in scope wait for one under way; `None` if that waits for the load in scope.
+pub(crate) fn wait(outer: &Arc<Reads>, inner: &Arc<Reads>) -> Option<Wait> {
+    let _walk = WAITS.lock();
+    let (mut next, mut seen) = (vec![inner.clone()], Vec::new());
+    while let Some(reads) = next.pop() {
+        if Arc::ptr_eq(&reads, outer) {
+            return None;
+        }
+        if seen.iter().any(|other| Arc::ptr_eq(other, &reads)) {
+            continue;
+        }
+        next.extend(reads.waits_for.lock().iter().cloned());
+        seen.push(reads);
+    }
+    outer.waits_for.lock().push(inner.clone());
+    Some(Wait {
+        outer: outer.clone(),
+        inner: inner.clone(),
+    })
+}
+
+/// Lets the load in scope wait for one that it begins.
+pub(crate) fn lead(outer: &Arc<Reads>, inner: &Arc<Reads>) -> Option<Wait> {
+    enter(outer, inner);
+    wait(outer, inner)
+}
+
+/// Says in whose scope a load was asked for.
+pub(crate) fn enter(outer: &Arc<Reads>, inner: &Arc<Reads>) {
+    inner.of.lock().outer = Some(outer.clone());
+}
+
+/// Whether the load in scope, or one in whose scope that was asked for, is of this key.
+pub(crate) fn is_inside(outer: &Arc<Reads>, cache: usize, key: &EngineKey) -> bool {
+    let mut reads = Some(outer.clone());
+    while let Some(inner) = reads {
+        let of = inner.of.lock();
+        let is_same = |(of, loads): &(usize, Bytes)| *of == cache && loads == key.near().bytes;
+        if of.key.as_ref().is_some_and(is_same) {
+            return true;
+        }
+        reads = of.outer.clone();
+    }
+    false
+}
+
+/// One line for each thing that was read: where there are several, all of them must hold.
+fn combine(mut bonds: Vec<Bond>) -> Vec<Bond> {
+    bonds.sort_unstable_by(|one, other| one.tag.cmp(&other.tag));
+    bonds.dedup_by(|next, kept| {
+        let is_same = next.tag == kept.tag;
+        if is_same {
+            kept.cut = kept.cut.min(next.cut);
+            kept.version = kept.version.min(next.version);
+        }
+        is_same
+    });
+    bonds
+}
+
+/// Runs a loader so that its reads are written down.
+pub(crate) async fn scope<T>(reads: Arc<Reads>, load: impl Future<Output = T>) -> T {
+    READS.scope(Some(reads), load).await
+}
+
+/// Carries the scope of the loader that calls this into a task that it spawns: what the task reads
+/// from caches, the loaded value depends on. The loader must wait for the task.
+///
+/// ```
+/// # async fn f() -> Result<(), tokio::task::JoinError> {
+/// // Inside a loader:
+/// let part = tokio::spawn(larder::tracked(async { /* reads of caches */ 7 }));
+/// # let _ = part.await?; Ok(()) }
+/// ```
+pub fn tracked<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
+    let reads = current();
+    READS.scope(reads, work)
+}
+
+/// Runs something inside a loader whose reads of caches the loaded value does *not* depend on.
+pub fn untracked<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
+    READS.scope(None, work)
+}
+
+/// The list of the load in whose scope this runs.
+pub(crate) fn current() -> Option<Arc<Reads>> {
+    READS.try_with(Clone::clone).ok().flatten()
+}
+
+/// Whether this runs inside a loader. Asked by every near hit.
+pub(crate) fn is_loading() -> bool {
+    READS.try_with(Option::is_some).unwrap_or(false)
+}
+
+impl<V: Send + Sync + 'static> Engine<V> {
+    /// Writes down, inside a loader, that it has read this entry.
+    pub(crate) fn read_in_load(&self, key: &EngineKey, entry: &Arc<Entry<V>>, stale: bool) {
+        let Some(reads) = current() else { return };
+        let Some(tag) = dependency_key(&key.stored()) else {
+            return reads.trouble(Refusal::TagsRefused);
+        };
+        if stale || !entry.is_proven() {
+            return reads.trouble(Refusal::DependencyRaced);
+        }
+        match self.place() {
+            Some(Place::Process) => self.read_here(&reads, key, tag, entry),
+            place => reads.write(place, |list| {
+                let bond = |tag: Bytes, version| Bond {
+                    tag,
+                    cut: entry.cut(),
+                    version,
+                };
+                list.bonds.push(bond(tag, entry.version()));
+                list.bonds.push(bond(self.area_key(), Version::ZERO));
+                let tags = entry.tags().into_iter().flat_map(EntryTags::keys);
+                list.bonds
+                    .extend(tags.map(|tag| bond(tag.clone(), Version::ZERO)));
+            }),
+        }
+    }
+
+    /// In a cache without a remote tier, the cells themselves are passed on.
+    fn read_here(&self, reads: &Reads, key: &EngineKey, tag: Bytes, entry: &Arc<Entry<V>>) {
+        let cells = self.cells_of(tag);
+        // The cells were there before this look: a change that came first has replaced the entry.
+        let now = self.runtime.now();
+        let still = self.near.get(key.near(), now);
+        if !still.is_some_and(|(other, _)| Arc::ptr_eq(&other, entry)) {
+            return reads.trouble(Refusal::DependencyRaced);
+        }
+        reads.write(self.place(), |list| {
+            list.cells.extend(&cells);
+            if let Some(tags) = entry.tags() {
+                list.cells.extend(tags);
+            }
+        });
+    }
+
+    fn cells_of(&self, dependency: Bytes) -> EntryTags {
+        let held = self.tags.hold(&[dependency, self.area_key()]);
+        held.learn(&[Cut(1), Cut(1)]);
+        held.with(Cut(u64::MAX - 1))
+    }
+
+    /// Writes down, inside a loader and before the remote tier is asked, that it will read these
+    /// keys: should there be nothing, it depends on that. One round trip there.
+    pub(crate) async fn about_to_read(&self, keys: &[EngineKey]) -> Vec<Option<Absence>> {
+        let nothing = || keys.iter().map(|_| None).collect();
+        if !is_loading() || keys.is_empty() {
+            return nothing();
+        }
+        let tags: Vec<Option<Bytes>> = keys
+            .iter()
+            .map(|key| dependency_key(&key.stored()))
+            .collect();
+        let Some(store) = &self.remote else {
+            let absence = |tag: Bytes| Absence::Here(self.cells_of(tag));
+            return tags.into_iter().map(|tag| tag.map(absence)).collect();
+        };
+        let Some(there) = store.describe().tags else {
+            return nothing();
+        };
+        let known: Vec<Bytes> = tags.iter().flatten().cloned().collect();
+        let Ok(numbers) = there.watch(&known).await else {
+            return nothing();
+        };
+        let mut numbers = numbers.into_iter();
+        let absence = |tag: Option<Bytes>| {
+            let (tag, cut) = (tag?, numbers.next()?);
+            Some(Absence::There(tag, cut))
+        };
+        tags.into_iter().map(absence).collect()
+    }
+
+    /// Writes down, inside a loader, that there was nothing under a key.
+    pub(crate) fn absent_in_load(&self, absence: Option<Absence>) {
+        let Some(reads) = current() else { return };
+        match absence {
+            None => reads.trouble(Refusal::DependencyRaced),
+            Some(Absence::Here(cells)) => {
+                reads.write(self.place(), |list| list.cells.extend(&cells));
+            }
+            Some(Absence::There(tag, cut)) => reads.write(self.place(), |list| {
+                let version = Version::ZERO;
+                list.bonds.push(Bond { tag, cut, version });
+            }),
+        }
+    }
+}
+
+/// That a key is to be read, and as of when its absence would be known.
+pub(crate) enum Absence {
+    Here(EntryTags),
+    There(Bytes, Cut),
+}
