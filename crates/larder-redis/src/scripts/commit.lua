@@ -121,7 +121,7 @@ end
 
 local function invalidate(tag)
   arg = arg + 1
-  return bump(KEYS[1], tag), 0, TAG_BUMPED, tag
+  return bump(KEYS[1], tag), 0, TAG_BUMPED
 end
 
 local function void_area(key)

@@ -30,14 +30,16 @@ local function cache_of(key, prefix)
   end
 end
 
--- The number of whatever this key stands for.
-local function number_of(shard_key, key, prefix)
+-- The number of whatever this key stands for. `look` says how to read it: what holds another type
+-- ends a script that `call`s, and is unknown to one that `pcall`s.
+local function number_of(shard_key, key, prefix, look)
   local cache = cache_of(key, prefix)
   if cache then
     present_cut(shard_key)
     return tonumber(redis.call('HGET', shard_key, 'last:' .. cache)) or base
   end
-  local number = tonumber(redis.call('GET', key))
+  local held = look('GET', key)
+  local number = type(held) == 'string' and tonumber(held)
   if number then return number end
   return is_dependency(key, prefix) and LOST or present_cut(shard_key)
 end
@@ -53,7 +55,7 @@ end
 local function changed(shard_key, key, prefix)
   if not has_dependencies then return end
   local dependency = dependency_on(key, prefix)
-  if redis.call('EXISTS', dependency) == 1 then bump(shard_key, dependency) end
+  if redis.call('PTTL', dependency) ~= -2 then bump(shard_key, dependency) end
 end
 
 -- Keeps the number of what an entry is going to name. A tag that is not known gets the present one,
@@ -63,8 +65,9 @@ end
 -- noted, so whatever named it before is void.
 local function remember(shard_key, tag, prefix)
   if cache_of(tag, prefix) then return end
-  if redis.call('EXISTS', tag) == 1 then
-    if redis.call('PTTL', tag) < TAG_LIFE / 2 then redis.call('PEXPIRE', tag, TAG_LIFE) end
+  local left = redis.call('PTTL', tag)
+  if left ~= -2 then
+    if left < TAG_LIFE / 2 then redis.call('PEXPIRE', tag, TAG_LIFE) end
   elseif is_dependency(tag, prefix) then
     bump(shard_key, tag)
     if not has_dependencies then
@@ -83,7 +86,7 @@ local function holds(shard_key, key, prefix, cut, version)
     local r = read(depended_on(key, prefix))
     if r and r.version == version then return true end
   end
-  return number_of(shard_key, key, prefix) <= cut
+  return number_of(shard_key, key, prefix, redis.call) <= cut
 end
 
 -- Voids an area of a cache; gives its number. Of two that are the same the newer one counts.

@@ -4,7 +4,7 @@
 local answer, prefix = {ms}, tonumber(ARGV[1])
 for i = 2, #KEYS do
   if ARGV[2] == '1' then remember(KEYS[1], KEYS[i], prefix) end
-  answer[i] = number_of(KEYS[1], KEYS[i], prefix)
+  answer[i] = number_of(KEYS[1], KEYS[i], prefix, redis.pcall)
 end
 if ARGV[2] == '1' then
   keep_clocks()

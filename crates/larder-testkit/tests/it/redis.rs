@@ -69,6 +69,14 @@ fn value(text: &str) -> Put {
     }
 }
 
+/// A value for a fill that no number stands in the way of.
+fn loaded(text: &str) -> Put {
+    Put {
+        cut: Cut(Cut::LOST.0 - 1),
+        ..value(text)
+    }
+}
+
 async fn try_write(store: &dyn Store, key: &str, write: Write) -> Result<Outcome> {
     match store.commit(Batch::one(bytes(key), write)).await? {
         Committed::Done(outcomes) => Ok(outcomes[0]),

@@ -186,7 +186,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 return Ok(Receipt::default());
             }
             let batch = Batch::one(engine.area_key(), Write::Void(area.clone()));
-            match store.commit(batch.by(engine.coherence.node.number)).await {
+            let batch = batch.by(engine.coherence.node.number);
+            match store.commit(batch).await {
                 Ok(Committed::Done(outcomes)) => {
                     let position = outcomes.position;
                     let number = Cut(outcomes[0].version.0);

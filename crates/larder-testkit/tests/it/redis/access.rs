@@ -11,7 +11,7 @@ use larder_core::tag::{Tags, tag_key};
 use larder_redis::Redis;
 use larder_testkit::servers::{RedisOptions, RedisServer};
 
-use super::{SOON, bytes, get, open, patient, put, start, token, try_write, value, write};
+use super::{SOON, bytes, get, loaded, open, patient, put, start, token, try_write, value, write};
 
 const LEASE: Duration = Duration::from_secs(60);
 
@@ -66,7 +66,7 @@ async fn every_command(redis: Redis) {
         .lease(&key, token, LEASE, larder_core::Version::ZERO)
         .await
         .unwrap();
-    store.fill(&key, token, value("x")).await.unwrap();
+    store.fill(&key, token, loaded("x")).await.unwrap();
     store.get_many(&[key.clone(), bytes("t")]).await.unwrap();
     let tag = tag_key("c", "t").unwrap();
     let tagged = || Put {

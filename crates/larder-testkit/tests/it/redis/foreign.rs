@@ -10,7 +10,7 @@ use larder_core::store::{
 };
 use larder_testkit::servers::{RedisOptions, RedisServer};
 
-use super::{bytes, get, lookup, patient, put, start, token, try_write, value, write};
+use super::{bytes, get, loaded, lookup, patient, put, start, token, try_write, value, write};
 
 const LEASE: Duration = Duration::from_secs(60);
 const REMOVE: Write = Write::Remove { tombstone_ms: 0 };
@@ -147,7 +147,7 @@ async fn a_damaged_record_is_loaded_anew() {
         matches!(taken, Lease::Taken { stale: None, .. }),
         "{taken:?}"
     );
-    let filled = store.fill(&key, token(1), value("new")).await.unwrap();
+    let filled = store.fill(&key, token(1), loaded("new")).await.unwrap();
     assert!(matches!(filled, Fill::Stored { .. }));
     assert_eq!(get(&*store, "k").await.unwrap().unwrap(), "new");
     // A record that was copied to another key is not that key's.

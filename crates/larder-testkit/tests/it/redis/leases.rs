@@ -9,7 +9,7 @@ use larder_core::store::{Batch, Committed, Expect, Fill, Lease, Leases, Store, W
 use larder_core::version::Version;
 use larder_testkit::servers::{RedisOptions, RedisServer};
 
-use super::{bytes, get, lookup, patient, put, start, token, value};
+use super::{bytes, get, loaded, lookup, patient, put, start, token, value};
 
 const LEASE: Duration = Duration::from_secs(60);
 
@@ -25,14 +25,14 @@ async fn a_flushed_server_refuses_the_fill() {
         .await
         .unwrap();
     server.cli(&["FLUSHALL"]);
-    let filled = store.fill(&key, token(1), value("v")).await.unwrap();
+    let filled = store.fill(&key, token(1), loaded("v")).await.unwrap();
     assert_eq!(filled, Fill::Lost);
     store
         .lease(&key, token(2), LEASE, larder_core::Version::ZERO)
         .await
         .unwrap();
     server.restart();
-    let mut filled = store.fill(&key, token(2), value("v")).await;
+    let mut filled = store.fill(&key, token(2), loaded("v")).await;
     // The first command may still meet the old connection.
     // LIMIT: an attempt for each pause up to the longest.
     for _ in 0..100_000 {
@@ -40,7 +40,7 @@ async fn a_flushed_server_refuses_the_fill() {
             break;
         }
         tokio::task::yield_now().await;
-        filled = store.fill(&key, token(2), value("v")).await;
+        filled = store.fill(&key, token(2), loaded("v")).await;
     }
     assert_eq!(filled.unwrap(), Fill::Lost);
     assert_eq!(get(&*store, "k").await.unwrap(), None);
@@ -59,7 +59,7 @@ async fn an_evicted_lease_refuses_the_fill() {
         .unwrap();
     assert_eq!(server.cli(&["DEL", "k"]), "1");
     assert!(!store.renew(&key, token(1), LEASE).await.unwrap());
-    let filled = store.fill(&key, token(1), value("v")).await.unwrap();
+    let filled = store.fill(&key, token(1), loaded("v")).await.unwrap();
     assert_eq!(filled, Fill::Lost);
 }
 
@@ -145,7 +145,7 @@ async fn versions_stay_above_the_high_water_of_the_shard() {
         .lease(&key, token(1), LEASE, larder_core::Version::ZERO)
         .await
         .unwrap();
-    let filled = store.fill(&key, token(1), value("v")).await.unwrap();
+    let filled = store.fill(&key, token(1), loaded("v")).await.unwrap();
     assert!(matches!(filled, Fill::Stored { version, .. } if version == Version(ahead + 2)));
     server.cli(&["DEL", "p:other"]);
     assert_eq!(put(&*store, "other", "v").await.version, Version(ahead + 3));
@@ -237,7 +237,7 @@ async fn an_invalidation_by_one_client_refuses_the_load_of_another() {
         .commit(Batch::one(key.clone(), remove))
         .await
         .unwrap();
-    let filled = loading.fill(&key, token(1), value("old")).await.unwrap();
+    let filled = loading.fill(&key, token(1), loaded("old")).await.unwrap();
     assert_eq!(filled, Fill::Revoked);
     assert_eq!(get(&*loading, "k").await.unwrap(), None);
 }

@@ -101,11 +101,9 @@ async fn a_flushed_server_has_a_clock_beyond_all_before() {
     assert!(after > cut, "{after:?} after {cut:?}");
     assert_eq!(number(&store, "u").await, after, "it is kept");
     assert_eq!(fill(&store, "k", &["t"], cut).await, Fill::Lost);
+    // A token of before, if somebody drew it again.
     lease(&store, "k").await;
-    assert!(matches!(
-        fill(&store, "k", &["t"], cut).await,
-        Fill::Raced(_)
-    ));
+    assert_eq!(fill(&store, "k", &["t"], cut).await, Fill::Lost);
     assert!(bump(&store, "u").await > after);
 }
 
@@ -123,10 +121,8 @@ async fn a_lost_clock_goes_on_beyond_all_before() {
         let unknown = number(&store, "unknown").await;
         assert!(unknown > cut, "{lost}: {unknown:?} after {cut:?}");
         assert_eq!(number(&store, "t").await, bumped);
-        assert!(matches!(
-            fill(&store, "k", &["new"], cut).await,
-            Fill::Raced(_)
-        ));
+        let filled = fill(&store, "k", &["new"], cut).await;
+        assert!(matches!(filled, Fill::Raced(_) | Fill::Lost), "{filled:?}");
         lua(&server, "redis.call('DEL', tag('new'))");
     }
 }
