@@ -23,10 +23,14 @@ pub(super) fn explain(error: &Error) -> Result<Action, String> {
         ErrorKind::UnknownArgument => format!("unexpected argument {argument:?} – {HELP}"),
         ErrorKind::InvalidSubcommand => {
             let name = context(ContextKind::InvalidSubcommand).unwrap_or_default();
-            let hint = nearest(&name, ["serve", "version"])
+            let hint = nearest(&name, ["serve", "bus ping", "version"])
                 .map(|meant| format!("did you mean larder {meant}?"));
-            let hint = hint.unwrap_or_else(|| "the commands are serve and version".into());
+            let hint =
+                hint.unwrap_or_else(|| "the commands are serve, bus ping and version".into());
             format!("unknown command {name:?} – {hint}")
+        }
+        ErrorKind::MissingSubcommand => {
+            return Err("larder bus needs a command – try larder bus ping".into());
         }
         ErrorKind::InvalidValue | ErrorKind::WrongNumberOfValues => {
             format!("{argument} needs a value – {HELP}")

@@ -19,5 +19,6 @@ mod lives;
 mod memory;
 mod metrics;
 mod outage;
+mod ping;
 mod refusals;
 mod session;
