@@ -22,5 +22,7 @@ mod stress;
 mod tags;
 mod tickets;
 mod trouble;
+mod updates;
 mod values;
 mod verbs;
+mod watched;
