@@ -37,7 +37,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every mutant.
-    pub const ALL: [Mutant; 11] = [
+    pub const ALL: [Mutant; 13] = [
         Mutant::StripeCount,
         Mutant::DetachFlight,
         Mutant::OldFlight,
@@ -49,6 +49,8 @@ impl Mutant {
         Mutant::IgnoreGaps,
         Mutant::LeaseBeforeReplay,
         Mutant::TagCheck,
+        Mutant::TicketCheck,
+        Mutant::WaitForAll,
     ];
 
     /// Whether the rule is taken out on this thread.

@@ -6,6 +6,7 @@
 
 mod chaos;
 mod courses;
+mod everywhere;
 mod executor;
 mod history;
 mod journal;

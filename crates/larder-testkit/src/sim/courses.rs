@@ -44,9 +44,13 @@ const CALM: Setup = Setup {
         broken_push: 0,
     },
     chaos: false,
+    inserts: true,
+    alone: false,
 };
 
 const STORMY: Setup = Setup {
+    // A late insert would overwrite what came after it.
+    inserts: false,
     faults: Faults {
         lost_request: 10,
         late_request: 5,
@@ -63,7 +67,7 @@ const STORMY: Setup = Setup {
 const CHAOTIC: Setup = Setup {
     chaos: true,
     rest: Duration::from_millis(150),
-    slow_loads: 30,
+    slow_loads: 60,
     ..STORMY
 };
 

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use larder::embedded::Embedded;
-use larder::{Cache, Cx, LoadError, Loaded, Near};
+use larder::{Cache, Cx, LoadError, Loaded, Mode, Near, Ticket};
 use larder_core::error::Error;
-use larder_core::runtime::{Mono, Runtime};
+use larder_core::runtime::{BoxFuture, Mono, Runtime};
 use larder_core::store::Store;
 use tokio::sync::mpsc;
 
+use super::everywhere::How;
 use super::history::{Change, Due};
 use super::rows::{self, Rows};
 use super::{
@@ -35,6 +36,10 @@ pub struct Setup {
     pub faults: Faults,
     /// Whether links are cut, nodes paused, the store robbed or restarted, and logs trimmed.
     pub chaos: bool,
+    /// Whether some keys have one writer each, who also inserts; the values travel on the bus.
+    pub inserts: bool,
+    /// Whether the nodes have near caches only, and nothing between them.
+    pub alone: bool,
 }
 
 /// A failure of a loader, injected.
@@ -66,7 +71,7 @@ pub(super) enum Loading {
 }
 
 impl Loading {
-    fn draw(random: &mut Random) -> Loading {
+    pub(super) fn draw(random: &mut Random) -> Loading {
         match random.below(1_000) {
             0..40 => Loading::Fails,
             40..50 => Loading::Skips,
@@ -108,16 +113,24 @@ impl World {
         for node in 0..setup.nodes {
             let place = (node, journal.clone());
             let link = Link::new(Arc::new(store.clone()), &runtime, setup.faults, place);
-            let remote: Arc<dyn Store> = Arc::new(link.clone());
+            let mode = match setup.inserts {
+                true => Mode::Update,
+                false => Mode::Invalidate,
+            };
             let mut builder = Cache::builder("sim:rows")
                 .ttl(Duration::from_secs(600))
                 .stale_for(Duration::from_secs(600))
                 .lease(Duration::from_millis(300))
                 .max_value(rows::MAX_VALUE)
                 .codec(Rows)
-                .runtime(Arc::new(runtime.on_node(node)))
-                .remote(remote);
-            if node + 1 < setup.nodes {
+                .node(format!("node {node}"))
+                .coherence(mode)
+                .runtime(Arc::new(runtime.on_node(node)));
+            if !setup.alone {
+                let remote: Arc<dyn Store> = Arc::new(link.clone());
+                builder = builder.remote(remote);
+            }
+            if setup.alone || node + 1 < setup.nodes {
                 builder = builder.near(Near::bytes(1 << 20));
             }
             nodes.push(
@@ -180,6 +193,38 @@ impl World {
         });
     }
 
+    /// A loader that takes twice `pause`.
+    fn loader(
+        &self,
+        node: usize,
+        pause: Duration,
+        loading: Loading,
+    ) -> impl FnOnce(Cx<u64>) -> BoxFuture<'static, Result<u64, SourceDown>> + Send + use<> {
+        let (source, runtime) = (self.source.clone(), self.runtime.on_node(node));
+        move |cx: Cx<u64>| {
+            Box::pin(async move {
+                runtime.sleep(pause).await;
+                let value = source.read(*cx.key());
+                cx.tag(tag_of(*cx.key()));
+                runtime.sleep(pause).await;
+                match loading {
+                    Loading::Plain => Ok(value),
+                    Loading::Fails => Err(SourceDown),
+                    Loading::Skips => {
+                        cx.skip();
+                        Ok(value)
+                    }
+                    Loading::Mistags => {
+                        cx.tag("");
+                        Ok(value)
+                    }
+                    Loading::Heavy => Ok(rows::heavy(value)),
+                    Loading::Unencodable => Ok(rows::unencodable(value)),
+                }
+            })
+        }
+    }
+
     /// Reads through a loader that takes twice `pause`, and checks what comes.
     pub(super) async fn read(
         &self,
@@ -189,32 +234,35 @@ impl World {
         loading: Loading,
     ) -> bool {
         let begun = self.begin(node, key);
-        let (source, runtime) = (self.source.clone(), self.runtime.on_node(node));
-        let load = move |cx: Cx<u64>| async move {
-            runtime.sleep(pause).await;
-            let value = source.read(*cx.key());
-            cx.tag(tag_of(*cx.key()));
-            runtime.sleep(pause).await;
-            match loading {
-                Loading::Plain => Ok(value),
-                Loading::Fails => Err(SourceDown),
-                Loading::Skips => {
-                    cx.skip();
-                    Ok(value)
-                }
-                Loading::Mistags => {
-                    cx.tag("");
-                    Ok(value)
-                }
-                Loading::Heavy => Ok(rows::heavy(value)),
-                Loading::Unencodable => Ok(rows::unencodable(value)),
-            }
-        };
-        let what = ("read", node, key);
-        match self.nodes[node].get_or_load(&key, load).await {
+        let load = self.loader(node, pause, loading);
+        let read = self.nodes[node].get_or_load(&key, load).await;
+        self.judge(begun, ("read", node, key), read)
+    }
+
+    /// The same with a ticket that asks for a change.
+    pub(super) async fn read_with_ticket(
+        &self,
+        node: usize,
+        (ticket, change): (&Ticket, Change),
+        loading: Loading,
+    ) -> bool {
+        let (now, due) = self.begin(node, change.key);
+        let load = self.loader(node, Duration::from_micros(500), loading);
+        let cache = &self.nodes[node];
+        let read = cache.get_or_load_with_ticket(&change.key, ticket, load);
+        let begun = (now, due.with_ticket(change));
+        self.judge(begun, ("ticketed read", node, change.key), read.await)
+    }
+
+    fn judge(
+        &self,
+        begun: (Mono, Due),
+        what: (&str, usize, u64),
+        read: Result<Loaded<u64>, LoadError<SourceDown>>,
+    ) -> bool {
+        match read {
             Ok(found) => self.check(begun, what, &found),
             Err(error) => {
-                let error: LoadError<SourceDown> = error;
                 self.say(begun.0, what, &format!("{error:?}"));
                 return false;
             }
@@ -252,12 +300,22 @@ impl World {
         removal: bool,
         change: impl AsyncFnOnce(u64) -> Result<T, Error>,
     ) -> bool {
+        self.changed(what, removal, change).await.is_some()
+    }
+
+    /// The same; gives what the change gave.
+    pub(super) async fn changed<T>(
+        &self,
+        what: (&str, usize, u64),
+        removal: bool,
+        change: impl AsyncFnOnce(u64) -> Result<T, Error>,
+    ) -> Option<(T, Change)> {
         let (_, node, key) = what;
         self.journal.operation();
         let began = self.runtime.now();
         let value = self.source.write(key);
         match change(value).await {
-            Ok(_) => {
+            Ok(done) => {
                 let (now, bound) = (self.runtime.now(), self.bound(node));
                 let change = Change {
                     key,
@@ -266,11 +324,11 @@ impl World {
                 };
                 self.history.acknowledged(now, bound, change);
                 self.say(began, what, &format!("done for {value}"));
-                true
+                Some((done, change))
             }
             Err(error) => {
                 self.say(began, what, &format!("{error} for {value}"));
-                false
+                None
             }
         }
     }
@@ -323,7 +381,16 @@ impl World {
         self.change(("clear", node, key), true, change).await
     }
 
-    async fn step(&self, node: usize, key: u64, setup: Setup, random: &mut Random) -> bool {
+    async fn step(
+        &self,
+        (node, own): (usize, Option<u64>),
+        setup: Setup,
+        random: &mut Random,
+    ) -> bool {
+        let key = random.below(setup.keys);
+        if setup.inserts && random.per_mille(150) {
+            return self.step_aside(node, own, setup, random).await;
+        }
         let scale = if random.per_mille(setup.slow_loads) {
             300
         } else {
@@ -333,8 +400,13 @@ impl World {
         match random.below(1_000) {
             0..700 => self.read(node, key, pause, Loading::draw(random)).await,
             700..900 => self.peek(node, key).await,
-            900..950 => self.invalidate(node, key).await,
-            950..970 => self.expire(node, key).await,
+            900..935 => self.invalidate(node, key).await,
+            935..950 => {
+                self.change_everywhere(node, key, How::Invalidate, random)
+                    .await
+            }
+            950..963 => self.expire(node, key).await,
+            963..970 => self.change_everywhere(node, key, How::Expire, random).await,
             970..975 => self.clear(node, key).await,
             975..985 => self.invalidate_tag(node, key % TAGS, setup.keys).await,
             // No inserts here: they race the source by nature (of two writers the slower one
@@ -385,14 +457,14 @@ impl World {
         for node in 0..setup.nodes {
             let is_observer = node + 1 == setup.nodes;
             let runtime = self.runtime.on_node(node);
-            for _ in 0..if is_observer { 1 } else { setup.tasks } {
+            for task in 0..if is_observer { 1 } else { setup.tasks } {
                 let (world, done, clock) = (self.clone(), done.clone(), runtime.clone());
+                let own = world.owned(node, task, setup);
                 let mut random = runtime.fork_random();
                 runtime.spawn(Box::pin(async move {
                     let mut errors = 0;
                     for _ in 0..setup.operations {
-                        let key = random.below(setup.keys);
-                        errors += u64::from(!world.step(node, key, setup, &mut random).await);
+                        errors += u64::from(!world.step((node, own), setup, &mut random).await);
                         let rest = setup.rest.as_nanos() as u64;
                         let rest = Duration::from_nanos(random.below(rest.max(1)));
                         clock.sleep(rest).await;
