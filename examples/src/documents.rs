@@ -4,6 +4,7 @@ mod batches;
 mod cache_aside;
 mod expiration;
 mod fail_safe;
+mod invalidator;
 mod keys;
 mod source;
 mod two_tiers;

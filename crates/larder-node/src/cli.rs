@@ -3,6 +3,7 @@
 //! Flags are not declared here but read from the table of settings, and their values are judged
 //! by the configuration, so that a mistake in a flag reads like one in a file or a variable.
 
+mod bus;
 mod help;
 mod problem;
 #[cfg(test)]
@@ -15,12 +16,15 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::config::table::{Kind, Setting, TABLE};
 use crate::config::{Flags, NAMED_PATTERN, NAMED_TTL};
+pub(crate) use bus::PingArgs;
 
 /// What is to be done.
 #[derive(Debug)]
 pub(crate) enum Action {
     Serve(ServeArgs),
     Doctor(DoctorArgs),
+    /// Show who reads the log.
+    Ping(PingArgs),
     /// To be printed.
     Print(String),
 }
@@ -53,31 +57,29 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Act
         arguments.insert(1.min(arguments.len()), "serve".into());
     }
     match command().try_get_matches_from(arguments) {
-        Ok(matches) => Ok(action(&matches)),
+        Ok(matches) => action(&matches),
         Err(error) => problem::explain(&error),
     }
 }
 
-fn action(matches: &ArgMatches) -> Action {
-    match matches.subcommand() {
+fn action(matches: &ArgMatches) -> Result<Action, String> {
+    Ok(match matches.subcommand() {
         Some(("version", _)) => Action::Print(help::version()),
         Some(("doctor", doctor)) => Action::Doctor(DoctorArgs {
-            serve: settings(doctor),
+            serve: serve_args(doctor),
             json: doctor.get_flag("json"),
         }),
-        Some((_, serve)) => Action::Serve(ServeArgs {
-            check: serve.get_flag("check"),
-            ..settings(serve)
-        }),
+        Some(("bus", bus)) => bus::action(bus)?,
+        Some((_, serve)) => Action::Serve(serve_args(serve)),
         None => Action::Serve(ServeArgs::default()),
-    }
+    })
 }
 
-/// What configures, whatever is to be done.
-fn settings(matches: &ArgMatches) -> ServeArgs {
+fn serve_args(matches: &ArgMatches) -> ServeArgs {
+    let check = matches.try_get_one::<bool>("check").ok().flatten();
     ServeArgs {
         config: matches.get_one::<PathBuf>("config").cloned(),
-        check: false,
+        check: check.is_some_and(|check| *check),
         flags: flags(matches),
     }
 }
@@ -103,6 +105,7 @@ fn command() -> Command {
         .disable_help_subcommand(true)
         .subcommand(serve())
         .subcommand(doctor())
+        .subcommand(bus::command())
         .subcommand(
             Command::new("version")
                 .about("Print the version")
@@ -123,14 +126,20 @@ fn serve() -> Command {
         .long("check")
         .action(ArgAction::SetTrue)
         .help("Validate the configuration, print it and exit");
-    let ttl = named(NAMED_TTL, "NAME=TIME", help::NAMED_TTL);
-    let pattern = named(NAMED_PATTERN, "NAME=PATTERN", help::NAMED_PATTERN);
-    Command::new("serve")
+    let serve = Command::new("serve")
         .about("Run a node (what `larder` alone does)")
         .help_template(help::TEMPLATE)
         .before_help(help::EXAMPLES)
-        .after_help(help::PRECEDENCE)
-        .args([config(), check])
+        .after_help(help::PRECEDENCE);
+    configured(serve).arg(check)
+}
+
+/// Adds everything by which a node is configured.
+fn configured(command: Command) -> Command {
+    let ttl = named(NAMED_TTL, "NAME=TIME", help::NAMED_TTL);
+    let pattern = named(NAMED_PATTERN, "NAME=PATTERN", help::NAMED_PATTERN);
+    command
+        .arg(config())
         .args(TABLE.iter().map(flag))
         .args([ttl, pattern])
 }

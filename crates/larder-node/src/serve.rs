@@ -66,7 +66,7 @@ pub(crate) fn serve(args: ServeArgs) -> ExitCode {
     }
 }
 
-/// Puts file, environment and flags together; warnings about what is refused are printed.
+/// Puts the configuration together, and says what is odd about it if it is wrong.
 pub(crate) fn configure(args: ServeArgs) -> Result<Loaded, Vec<String>> {
     let sources = Sources {
         file: config::read_file(args.config).map_err(|error| vec![error])?,
@@ -79,6 +79,7 @@ pub(crate) fn configure(args: ServeArgs) -> Result<Loaded, Vec<String>> {
     })
 }
 
+/// Says something to people, before there is a log.
 pub(crate) fn complain(kind: &str, lines: &[String]) {
     for line in lines {
         eprintln!("{kind}: {line}");

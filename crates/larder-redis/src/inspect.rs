@@ -94,6 +94,7 @@ impl Redis {
             server: self.to_string(),
             clock: Arc::new(Clock::new(Arc::clone(&runtime))),
             join: None,
+            pace: self.pace(&runtime),
         });
         let opened = connect::open_silently(&dialer).await?;
         Ok(Inspector {

@@ -9,26 +9,31 @@
 //!   read and write the same keys. It knows no leases and keeps nothing stale.
 //!
 //! Redis 6.0 or later, or any Valkey (tested with Redis 7.0). An ACL user needs `GET MGET GETRANGE
-//! SET SETRANGE EXISTS UNLINK PEXPIRE PEXPIREAT PERSIST PTTL HGET HMGET HSET HDEL TIME EVAL EVALSHA`
-//! for records, `SCAN RANDOMKEY` for listing and clearing, `INFO HGETALL HINCRBY HLEN XADD XRANGE
-//! PUBLISH SUBSCRIBE PING` and the channel of the shard for the bus, and for the plain layout
-//! `STRLEN TYPE`.
+//! SET SETRANGE UNLINK PEXPIRE PEXPIREAT PERSIST PTTL HGET HMGET HSET HDEL TIME EVAL EVALSHA` for
+//! records, `SCAN RANDOMKEY` for listing and clearing, `INFO HGETALL HINCRBY HLEN XADD XRANGE PUBLISH
+//! SUBSCRIBE PING` and the channel of the shard for the bus, and for the plain layout `STRLEN EXISTS
+//! TYPE`.
 //!
-//! Reading order: [`config`](Redis) parses; `connect` opens, `line` is one open connection,
-//! `link` keeps one alive for all commands, `pool` a few more for slow ones; `tier` is what the
-//! stores share; `store`, `browse` and `plain` are the stores; `bus` is the log of one of them;
-//! `inspect` asks about the server itself.
+//! Reading order: [`config`](Redis) parses; `connect` opens, `line` is one open connection over
+//! its `carrier`, `link` keeps one alive for all commands, `pool` a few more for slow ones; `tier`
+//! is what the stores share; `store`, `browse` and `plain` are the stores; `bus` is the log of one
+//! of them; `inspect` asks about the server itself. The feature `wire` is for simulation: something
+//! else than sockets to a server.
 
 #![forbid(unsafe_code)]
 
 mod config;
 mod secret;
 
+mod carrier;
 mod connect;
 mod fault;
 mod line;
 mod link;
+mod pace;
 mod pool;
+#[cfg(feature = "wire")]
+pub mod wire;
 
 mod clock;
 mod keys;

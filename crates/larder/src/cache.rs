@@ -2,6 +2,7 @@
 
 mod invalidate;
 mod session;
+mod watch;
 
 use std::borrow::{Borrow, ToOwned};
 use std::error::Error as StdError;
@@ -63,6 +64,10 @@ impl<K, V> Cache<K, V> {
 
     pub(crate) fn new(engine: Arc<Engine<V>>, loader: Option<Arc<LoadFn<K, V>>>) -> Cache<K, V> {
         Cache { engine, loader }
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine<V>> {
+        &self.engine
     }
 }
 
@@ -270,7 +275,7 @@ where
     ///
     /// [`ErrorKind::Invalid`] for an empty tag or one that is too long. Others: it is open whether
     /// the values are void; repeat it.
-    pub async fn invalidate_tag(&self, tag: impl Into<String>) -> Result<()> {
+    pub async fn invalidate_tag(&self, tag: impl Into<String>) -> Result<Receipt> {
         self.invalidate_tags([tag]).await
     }
 
@@ -279,7 +284,7 @@ where
     pub async fn invalidate_tags<T: Into<String>>(
         &self,
         tags: impl IntoIterator<Item = T>,
-    ) -> Result<()> {
+    ) -> Result<Receipt> {
         self.check_open()?;
         let tags: Vec<String> = tags.into_iter().map(Into::into).collect();
         Box::pin(self.engine.invalidate_tags(&tags)).await
@@ -330,7 +335,7 @@ where
     pub fn stats(&self) -> Stats {
         let near = &self.engine.near;
         let (entries, bytes) = near.size();
-        self.engine.counts.stats(NearStats {
+        let near = NearStats {
             entries,
             bytes,
             capacity: near.capacity(),
@@ -339,7 +344,9 @@ where
                 .map(|cause| (cause, near.left(cause)))
                 .collect(),
             ..NearStats::default()
-        })
+        };
+        let now = self.engine.runtime.now();
+        self.engine.counts.stats(near, now)
     }
 
     /// The settings in force.
@@ -359,6 +366,8 @@ where
             max_value: engine.max_value,
             lease: engine.lives.lease,
             when_fenced: engine.when_fenced,
+            coherence: engine.coherence.mode,
+            node: engine.coherence.node.name.to_string(),
         }
     }
 

@@ -21,7 +21,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_mi
 /// What became of a change.
 ///
 /// Nothing need be done with it: the change has taken place.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Receipt {
     existed: Vec<bool>,
     logged: Option<Logged>,
@@ -82,7 +82,7 @@ impl Receipt {
         self
     }
 
-    /// How many of the keys had a value.
+    /// How many of the keys had a value. Nobody counts the values with a tag or a prefix.
     pub fn existed(&self) -> usize {
         self.existed.iter().filter(|existed| **existed).count()
     }

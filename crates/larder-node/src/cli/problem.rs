@@ -6,7 +6,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use super::Action;
 use crate::config::nearest;
 
-const COMMANDS: [&str; 3] = ["serve", "doctor", "version"];
+const COMMANDS: [&str; 4] = ["serve", "doctor", "bus ping", "version"];
 
 const HELP: &str = "larder serve --help lists all flags";
 
@@ -30,6 +30,9 @@ pub(super) fn explain(error: &Error) -> Result<Action, String> {
                 nearest(&name, COMMANDS).map(|meant| format!("did you mean larder {meant}?"));
             let hint = hint.unwrap_or_else(|| format!("the commands are {}", COMMANDS.join(", ")));
             format!("unknown command {name:?} – {hint}")
+        }
+        ErrorKind::MissingSubcommand => {
+            return Err("larder bus needs a command – try larder bus ping".into());
         }
         ErrorKind::InvalidValue | ErrorKind::WrongNumberOfValues => {
             format!("{argument} needs a value – {HELP}")

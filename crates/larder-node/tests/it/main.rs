@@ -20,5 +20,6 @@ mod lives;
 mod memory;
 mod metrics;
 mod outage;
+mod ping;
 mod refusals;
 mod session;

@@ -124,7 +124,6 @@ fn steps<'a>(key: &'a [u8], hash: &'a [u8], log: &'a [u8]) -> Vec<Step<'a>> {
         step(Values, "MGET", &[key]),
         step(Values, "GETRANGE", &[key, b"0", b"0"]),
         step(Values, "SETRANGE", &[key, b"0", b"y"]),
-        step(Values, "EXISTS", &[key]),
         step(Values, "PTTL", &[key]),
         step(Values, "PEXPIRE", &[key, LIFE_MS]),
         // In the past: then the key is gone, which is as good.

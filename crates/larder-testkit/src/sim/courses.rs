@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use larder_core::mutant::{Mutant, activate};
+use larder_core::mutant::{Mutant, activate, activate_masks};
 
-use super::{Faults, Journal, Report, SCENARIOS, Setup, World};
+use super::{Fault, Faults, Journal, Report, SCENARIOS, Setup, Shared, World};
 
 /// Something to run under a seed.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,8 @@ pub struct Course {
     /// What it is called.
     pub name: &'static str,
     kind: Kind,
+    store: Shared,
+    rewinds: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -44,9 +46,15 @@ const CALM: Setup = Setup {
         broken_push: 0,
     },
     chaos: false,
+    rewinds: false,
+    store: Shared::Embedded,
+    inserts: true,
+    alone: false,
 };
 
 const STORMY: Setup = Setup {
+    // A late insert would overwrite what came after it.
+    inserts: false,
     faults: Faults {
         lost_request: 10,
         late_request: 5,
@@ -63,7 +71,7 @@ const STORMY: Setup = Setup {
 const CHAOTIC: Setup = Setup {
     chaos: true,
     rest: Duration::from_millis(150),
-    slow_loads: 30,
+    slow_loads: 60,
     ..STORMY
 };
 
@@ -86,7 +94,46 @@ pub struct Failure {
 
 impl Course {
     const fn new(name: &'static str, kind: Kind) -> Course {
-        Course { name, kind }
+        Course {
+            name,
+            kind,
+            store: Shared::Embedded,
+            rewinds: false,
+        }
+    }
+
+    /// The same over this store.
+    #[must_use]
+    pub fn on(self, store: Shared) -> Course {
+        Course { store, ..self }
+    }
+
+    /// The same with servers that go back to what they held some time ago, where there are
+    /// disasters at all.
+    #[must_use]
+    pub fn with_rewinds(self) -> Course {
+        let rewinds = true;
+        Course { rewinds, ..self }
+    }
+
+    /// What the nodes share.
+    pub fn store(self) -> Shared {
+        self.store
+    }
+
+    /// Whether this can happen here.
+    pub fn knows(self, fault: Fault) -> bool {
+        let Kind::Workload(setup) = self.kind else {
+            return fault == Fault::Slow;
+        };
+        let on_redis = self.store == Shared::Redis;
+        match fault {
+            Fault::OldDump | Fault::Promoted => setup.chaos && on_redis && self.rewinds,
+            fault if fault.is_of_servers() => setup.chaos && on_redis,
+            fault if fault.is_disaster() => setup.chaos,
+            Fault::Slow => true,
+            _ => self.loses_messages(),
+        }
     }
 
     /// The course of this name.
@@ -121,13 +168,18 @@ impl Course {
     fn run_unguarded(self, seed: u64, journal: &Journal) -> Result<Report, String> {
         match self.kind {
             Kind::Workload(setup) => {
+                let setup = Setup {
+                    store: self.store,
+                    rewinds: self.rewinds,
+                    ..setup
+                };
                 World::run(seed, setup, journal.clone()).map_err(|violation| violation.to_string())
             }
             Kind::Races => {
                 let mut report = Report::default();
                 for scenario in SCENARIOS {
                     let own = journal.part(scenario.name);
-                    let done = scenario.run(seed, own);
+                    let done = scenario.run(seed, self.store, own);
                     let done = done.map_err(|found| format!("{}: {found}", scenario.name))?;
                     report.add(&done);
                 }
@@ -149,7 +201,7 @@ impl Course {
         let found: Mutex<(Report, Option<Failure>)> = Mutex::default();
         let work = || {
             // The switch belongs to the thread.
-            let _active = activate(mutant);
+            let mut active = Some(activate(mutant));
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
                 let lock = || found.lock().expect("adding up does not panic");
@@ -158,7 +210,20 @@ impl Course {
                 if seed >= failed.unwrap_or(seeds.end).min(seeds.end) {
                     return;
                 }
-                let outcome = self.run(seed, &Journal::default());
+                let mut outcome = self.run(seed, &Journal::default());
+                if let Some(hidden) = mutant.filter(|mutant| !mutant.masks().is_empty())
+                    && outcome.is_err()
+                {
+                    // One at a time: a guard that is dropped puts all rules back.
+                    drop(active.take());
+                    let masks = activate_masks(hidden);
+                    // What is noticed without its masks alone says nothing about the rule.
+                    if self.run(seed, &Journal::default()).is_err() {
+                        outcome = Ok(Report::default());
+                    }
+                    drop(masks);
+                    active = Some(activate(mutant));
+                }
                 let (report, failure) = &mut *lock();
                 match outcome {
                     Ok(more) => report.add(&more),

@@ -41,6 +41,10 @@ fn proves_something(name: &str) -> Report {
     let report = passed(name);
     assert!(report.hit_percent() > 40.0, "{name}: too few near hits");
     assert!(report.gaps > 100 && report.flushes > 0, "{name}");
+    assert!(
+        report.heard > 1_000,
+        "{name}: too few changes were waited for"
+    );
     report
 }
 
@@ -48,6 +52,11 @@ fn proves_something(name: &str) -> Report {
 fn a_calm_day_never_reads_behind_what_was_promised() {
     let report = proves_something("calm");
     assert_eq!((report.disasters(), report.unanswered), (0, 0));
+    assert_eq!(
+        report.unheard, 0,
+        "somebody did not hear of a change in time"
+    );
+    assert!(report.updates > 1_000, "too few values travelled");
 }
 
 #[test]
@@ -65,16 +74,18 @@ fn chaos_never_reads_behind_what_was_promised() {
         assert!(report.fault(fault) > RUNS / 10, "too little: {fault:?}");
     }
     // Superseded takes a reader that is overtaken twice: a thousand seeds show it, these may not.
+    // There is one store.
+    let rare = [Refusal::Superseded, Refusal::ForeignDependency];
     let never = report.never_refused();
     assert!(
-        never.iter().all(|refusal| *refusal == Refusal::Superseded),
+        never.iter().all(|refusal| rare.contains(refusal)),
         "{never:?}"
     );
 }
 
 /// Each rule, and where its loss is noticed soonest.
 const NOTICED: [(Mutant, &str); Mutant::ALL.len()] = [
-    (Mutant::StripeCount, "calm"),
+    (Mutant::StripeCount, "races"),
     (Mutant::DetachFlight, "races"),
     (Mutant::OldFlight, "chaotic"),
     (Mutant::Revoke, "races"),
@@ -85,6 +96,20 @@ const NOTICED: [(Mutant, &str); Mutant::ALL.len()] = [
     (Mutant::IgnoreGaps, "calm"),
     (Mutant::LeaseBeforeReplay, "chaotic"),
     (Mutant::TagCheck, "calm"),
+    (Mutant::VoidFlight, "chaotic"),
+    (Mutant::IgnoreLease, "chaotic"),
+    (Mutant::IgnoreIncarnation, "chaotic"),
+    (Mutant::IgnoreTrim, "chaotic"),
+    (Mutant::TagFill, "chaotic"),
+    (Mutant::AreaFill, "chaotic"),
+    (Mutant::AreaCheck, "chaotic"),
+    (Mutant::AreaEpoch, "chaotic"),
+    (Mutant::Capture, "chaotic"),
+    (Mutant::BondFill, "chaotic"),
+    (Mutant::NoteChange, "chaotic"),
+    (Mutant::NearDependents, "chaotic"),
+    (Mutant::TicketCheck, "calm"),
+    (Mutant::WaitForAll, "calm"),
 ];
 
 #[test]

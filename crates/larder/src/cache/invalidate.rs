@@ -6,6 +6,7 @@ use larder_core::error::Result;
 use larder_core::key::{Key, escape};
 
 use super::Cache;
+use crate::receipt::Receipt;
 
 impl<K, V> Cache<K, V>
 where
@@ -30,7 +31,7 @@ where
     ///
     /// There the keys are removed one by one, and values stored meanwhile by other processes may
     /// stay.
-    pub async fn invalidate_prefix(&self, prefix: &str) -> Result<()> {
+    pub async fn invalidate_prefix(&self, prefix: &str) -> Result<Receipt> {
         self.check_open()?;
         let area = Area::prefix(&escape(prefix))?;
         Box::pin(self.engine.void(area)).await
@@ -43,7 +44,7 @@ where
     /// The last 64 prefixes and patterns that differ are kept for each cache; one more makes all
     /// values void that are older than it. Patterns that never end, such as one for each user, are
     /// better served by tags.
-    pub async fn invalidate_pattern(&self, pattern: &str) -> Result<()> {
+    pub async fn invalidate_pattern(&self, pattern: &str) -> Result<Receipt> {
         self.check_open()?;
         let area = Area::pattern(&escape(pattern))?;
         Box::pin(self.engine.void(area)).await
@@ -54,7 +55,7 @@ where
     /// behind, in small steps; until then programs that look at the remote tier by themselves still
     /// see it. See [`invalidate_prefix`](Cache::invalidate_prefix) for errors.
     #[doc(alias = "invalidate_all")]
-    pub async fn clear(&self) -> Result<()> {
+    pub async fn clear(&self) -> Result<Receipt> {
         self.check_open()?;
         Box::pin(self.engine.void(Area::ALL)).await
     }
@@ -64,7 +65,7 @@ where
     ///
     /// [`invalidate`](Cache::invalidate), [`expire`](Cache::expire) and
     /// [`insert`](Cache::insert) do the same beside changing the key.
-    pub async fn invalidate_dependents<Q>(&self, key: &Q) -> Result<()>
+    pub async fn invalidate_dependents<Q>(&self, key: &Q) -> Result<Receipt>
     where
         Q: Key + Sync + ?Sized,
     {

@@ -148,15 +148,16 @@ async fn whatever_happens_to_the_inner_value_voids_the_outer_one() {
                 world.name
             );
             assert_eq!(world.stored_elsewhere().await, Some(70), "{}", world.name);
-            match change {
-                "invalidate" => drop(world.inner.invalidate(&1).await.unwrap()),
-                "expire" => drop(world.inner.expire(&1).await.unwrap()),
-                "insert" => drop(world.inner.insert(&1, 8).await.unwrap()),
+            let changed = match change {
+                "invalidate" => world.inner.invalidate(&1).await.unwrap(),
+                "expire" => world.inner.expire(&1).await.unwrap(),
+                "insert" => world.inner.insert(&1, 8).await.unwrap(),
                 "prefix" => world.inner.invalidate_prefix("1").await.unwrap(),
                 "pattern" => world.inner.invalidate_pattern("?").await.unwrap(),
                 "clear" => world.inner.clear().await.unwrap(),
                 _ => world.inner.invalidate_dependents(&1).await.unwrap(),
-            }
+            };
+            drop(changed);
             world.until_void(change).await;
             let inner = world.inner.get(&1).await.unwrap().map(|value| *value);
             let expected = match change {

@@ -10,7 +10,7 @@ use larder_testkit::servers::{RedisOptions, RedisServer};
 use super::{open, patient};
 
 /// What the page of the crate asks for.
-const COMMANDS: &str = "get mget getrange set setrange exists unlink pexpire pexpireat persist pttl \
+const COMMANDS: &str = "get mget getrange set setrange unlink pexpire pexpireat persist pttl \
     hget hgetall hlen hmget hset hdel time eval evalsha scan randomkey info hincrby xadd xrange publish subscribe ping";
 
 async fn inspect(redis: Redis) -> Inspector {

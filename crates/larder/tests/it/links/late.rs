@@ -69,18 +69,18 @@ async fn read(kind: Kind, cache: &Users, cx: &Cx<u64>) {
 async fn change(kind: Kind, cache: &Users, key: u64) {
     match kind {
         Kind::Key => drop(cache.invalidate(&key).await.unwrap()),
-        Kind::Tag => cache.invalidate_tag(tag(key)).await.unwrap(),
-        Kind::Clear => cache.clear().await.unwrap(),
+        Kind::Tag => drop(cache.invalidate_tag(tag(key)).await.unwrap()),
+        Kind::Clear => drop(cache.clear().await.unwrap()),
         Kind::Expire => drop(cache.expire(&key).await.unwrap()),
         Kind::Insert => drop(cache.insert(&key, INSERTED).await.unwrap()),
         Kind::TaggedInsert => {
             let tagged = InsertOptions::new().tag(tag(key));
             let _ = cache.insert_with(&key, INSERTED, tagged).await.unwrap();
         }
-        Kind::Prefix => cache.invalidate_prefix(&key.to_string()).await.unwrap(),
-        Kind::Pattern => cache.invalidate_pattern(&key.to_string()).await.unwrap(),
+        Kind::Prefix => drop(cache.invalidate_prefix(&key.to_string()).await.unwrap()),
+        Kind::Pattern => drop(cache.invalidate_pattern(&key.to_string()).await.unwrap()),
         Kind::Dependency => drop(cache.invalidate(&inner(key)).await.unwrap()),
-        Kind::Dependents => cache.invalidate_dependents(&inner(key)).await.unwrap(),
+        Kind::Dependents => drop(cache.invalidate_dependents(&inner(key)).await.unwrap()),
     }
 }
 

@@ -78,8 +78,8 @@ impl Ledger {
         loop {
             // Everything by which one row can be reached.
             let told = match (value % 4, Ledger::tag(key)) {
-                (0, Some(tag)) => cache.invalidate_tag(tag).await,
-                (1, _) => cache.invalidate_pattern(&key.to_string()).await,
+                (0, Some(tag)) => cache.invalidate_tag(tag).await.map(drop),
+                (1, _) => cache.invalidate_pattern(&key.to_string()).await.map(drop),
                 (2, _) => cache.expire(&key).await.map(drop),
                 _ => cache.invalidate(&key).await.map(drop),
             };

@@ -107,8 +107,8 @@ async fn k04_a_reply_that_a_change_overtakes_does_not_become_a_copy() {
             "remove" => drop(writer.invalidate(&1).await.unwrap()),
             "set" => drop(writer.insert(&1, NEW).await.unwrap()),
             "expire" => drop(writer.expire(&1).await.unwrap()),
-            "tag" => writer.invalidate_tag("t").await.unwrap(),
-            _ => writer.clear().await.unwrap(),
+            "tag" => drop(writer.invalidate_tag("t").await.unwrap()),
+            _ => drop(writer.clear().await.unwrap()),
         }
         records += 1;
         until(async || heard(&reader) == records).await;
@@ -154,7 +154,7 @@ async fn k06_a_change_on_another_node_during_a_load_keeps_what_it_read_out() {
                 "remove" => drop(b.invalidate(&key).await.unwrap()),
                 "set" => drop(b.insert(&key, NEW).await.unwrap()),
                 "expire" => drop(b.expire(&key).await.unwrap()),
-                _ => b.clear().await.unwrap(),
+                _ => drop(b.clear().await.unwrap()),
             }
             loading.answer(Ok(OLD));
             assert_eq!(*call.await.unwrap().unwrap(), OLD, "{change}");
@@ -187,9 +187,9 @@ async fn k07_after_a_storm_of_everything_no_key_is_stuck_and_all_agree() {
                     row.fetch_add(1, Ordering::SeqCst);
                 }
                 match (task * 3 + round) % 12 {
-                    0 => node.clear().await.unwrap(),
+                    0 => drop(node.clear().await.unwrap()),
                     4 => drop(node.expire(&key).await.unwrap()),
-                    8 => node.invalidate_prefix(&key.to_string()).await.unwrap(),
+                    8 => drop(node.invalidate_prefix(&key.to_string()).await.unwrap()),
                     n if n % 4 == 0 => drop(node.invalidate(&key).await.unwrap()),
                     _ => {
                         let value = row.load(Ordering::SeqCst);
