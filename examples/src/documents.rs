@@ -5,6 +5,7 @@ mod cache_aside;
 mod coherence;
 mod expiration;
 mod fail_safe;
+mod invalidator;
 mod keys;
 mod source;
 mod two_tiers;

@@ -30,6 +30,8 @@ COMMANDS
                     a Python environment in target/venv and Node packages in target/node.
     sim             Run the simulation with many seeds, or replay one (docs/simulation.md):
                     [--seeds N] [--from S] [--seed S] [--setup NAME] [--mutant NAME] [--mutants].
+    compare         Compare the simulated Redis with a real one (docs/simulation.md):
+                    [--sequences N] [--from S].
     tidy            Check the rules of the house that the compiler cannot see (CONTRIBUTING.md).
     help            Print this page.
 
@@ -45,7 +47,8 @@ fn main() -> ExitCode {
         ["test"] => return test::run(test::Extent::Everything),
         ["test", "--quick"] => return test::run(test::Extent::Quick),
         ["setup"] => setup::run().map(|_| ()),
-        ["sim", words @ ..] => return sim::run(words),
+        ["sim", words @ ..] => return sim::run("sim", words),
+        ["compare", words @ ..] => return sim::run("compare", words),
         ["tidy"] => tidy::run(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

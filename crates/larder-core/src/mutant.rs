@@ -29,6 +29,30 @@ pub enum Mutant {
     LeaseBeforeReplay,
     /// A near hit does not look at its tags.
     TagCheck,
+    /// Callers may join a load that has looked at what was changed since.
+    VoidFlight,
+    /// Near copies are used although the lease of the bus has run out.
+    IgnoreLease,
+    /// Another life of the log is taken for the same.
+    IgnoreIncarnation,
+    /// A part of the log that is gone is taken for applied, and copies are kept.
+    IgnoreTrim,
+    /// A fill does not look at its tags.
+    TagFill,
+    /// A fill does not look at the areas of its cache.
+    AreaFill,
+    /// Records of the remote tier are not held against areas.
+    AreaCheck,
+    /// Near copies are not held against areas, nor against anything else that voids all.
+    AreaEpoch,
+    /// What a loader reads from caches is not written down.
+    Capture,
+    /// A fill does not look at what its loader has read.
+    BondFill,
+    /// A change of a key is not noted for what depends on it.
+    NoteChange,
+    /// A change of a key does not reach near copies that depend on it.
+    NearDependents,
     /// Every near copy will do for a ticket.
     TicketCheck,
     /// Waiting for all nodes counts those that have said nothing as done.
@@ -36,8 +60,8 @@ pub enum Mutant {
 }
 
 impl Mutant {
-    /// Every mutant.
-    pub const ALL: [Mutant; 13] = [
+    /// Every mutant that the simulation hunts.
+    pub const ALL: [Mutant; 25] = [
         Mutant::StripeCount,
         Mutant::DetachFlight,
         Mutant::OldFlight,
@@ -49,6 +73,18 @@ impl Mutant {
         Mutant::IgnoreGaps,
         Mutant::LeaseBeforeReplay,
         Mutant::TagCheck,
+        Mutant::VoidFlight,
+        Mutant::IgnoreLease,
+        Mutant::IgnoreIncarnation,
+        Mutant::IgnoreTrim,
+        Mutant::TagFill,
+        Mutant::AreaFill,
+        Mutant::AreaCheck,
+        Mutant::AreaEpoch,
+        Mutant::Capture,
+        Mutant::BondFill,
+        Mutant::NoteChange,
+        Mutant::NearDependents,
         Mutant::TicketCheck,
         Mutant::WaitForAll,
     ];

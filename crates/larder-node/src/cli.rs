@@ -22,6 +22,7 @@ pub(crate) use bus::PingArgs;
 #[derive(Debug)]
 pub(crate) enum Action {
     Serve(ServeArgs),
+    Doctor(DoctorArgs),
     /// Show who reads the log.
     Ping(PingArgs),
     /// To be printed.
@@ -35,6 +36,15 @@ pub(crate) struct ServeArgs {
     /// Only validate and print the configuration.
     pub(crate) check: bool,
     pub(crate) flags: Flags,
+}
+
+/// How to look at the server.
+#[derive(Debug, Default)]
+pub(crate) struct DoctorArgs {
+    /// What `serve` would be given.
+    pub(crate) serve: ServeArgs,
+    /// For programs.
+    pub(crate) json: bool,
 }
 
 /// Reads the arguments, the program's name included. The error is one line.
@@ -55,6 +65,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Act
 fn action(matches: &ArgMatches) -> Result<Action, String> {
     Ok(match matches.subcommand() {
         Some(("version", _)) => Action::Print(help::version()),
+        Some(("doctor", doctor)) => Action::Doctor(DoctorArgs {
+            serve: serve_args(doctor),
+            json: doctor.get_flag("json"),
+        }),
         Some(("bus", bus)) => bus::action(bus)?,
         Some((_, serve)) => Action::Serve(serve_args(serve)),
         None => Action::Serve(ServeArgs::default()),
@@ -90,12 +104,21 @@ fn command() -> Command {
         .before_help(help::EXAMPLES)
         .disable_help_subcommand(true)
         .subcommand(serve())
+        .subcommand(doctor())
         .subcommand(bus::command())
         .subcommand(
             Command::new("version")
                 .about("Print the version")
                 .help_template(help::TEMPLATE),
         )
+}
+
+fn config() -> Arg {
+    Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .value_parser(clap::value_parser!(PathBuf))
+        .help("Configuration file [default: larder.toml, if it exists]")
 }
 
 fn serve() -> Command {
@@ -113,17 +136,35 @@ fn serve() -> Command {
 
 /// Adds everything by which a node is configured.
 fn configured(command: Command) -> Command {
-    let config = Arg::new("config")
-        .long("config")
-        .value_name("FILE")
-        .value_parser(clap::value_parser!(PathBuf))
-        .help("Configuration file [default: larder.toml, if it exists]");
     let ttl = named(NAMED_TTL, "NAME=TIME", help::NAMED_TTL);
     let pattern = named(NAMED_PATTERN, "NAME=PATTERN", help::NAMED_PATTERN);
     command
-        .arg(config)
+        .arg(config())
         .args(TABLE.iter().map(flag))
         .args([ttl, pattern])
+}
+
+/// Takes every setting, so that the line that starts a node can be looked at; shows those that
+/// matter to it.
+fn doctor() -> Command {
+    let json = Arg::new("json")
+        .long("json")
+        .action(ArgAction::SetTrue)
+        .help("Print one JSON object instead of lines for people");
+    let shown = |setting: &Setting| matches!(setting.flag, "type" | "url" | "pool-max-size");
+    let hidden = [NAMED_TTL, NAMED_PATTERN].map(|name| named(name, "NAME=…", "").hide(true));
+    Command::new("doctor")
+        .about("Look at the configured server and say what to change")
+        .help_template(help::TEMPLATE)
+        .before_help(help::DOCTOR_EXAMPLES)
+        .after_help(help::DOCTOR_CODES)
+        .args([config(), json])
+        .args(
+            TABLE
+                .iter()
+                .map(|setting| flag(setting).hide(!shown(setting))),
+        )
+        .args(hidden)
 }
 
 fn flag(setting: &'static Setting) -> Arg {

@@ -14,8 +14,11 @@ use larder_core::codec::CodecId;
 use larder_core::error::Result;
 use larder_core::runtime::Runtime;
 
+use crate::pace::Pace;
 use crate::plain::PlainStore;
 use crate::store::RedisStore;
+#[cfg(feature = "wire")]
+use crate::wire::Wire;
 
 pub(crate) use address::{Address, Endpoint, Tls};
 
@@ -25,6 +28,8 @@ pub struct Redis {
     pub(crate) address: Address,
     pub(crate) key_prefix: Bytes,
     pub(crate) limits: Limits,
+    #[cfg(feature = "wire")]
+    pub(crate) wire: Option<Arc<dyn Wire>>,
 }
 
 /// How much may be asked of a server, and how long it may take.
@@ -69,6 +74,8 @@ impl Redis {
             address: Address::parse(url)?,
             key_prefix: Bytes::new(),
             limits: Limits::default(),
+            #[cfg(feature = "wire")]
+            wire: None,
         })
     }
 
@@ -126,6 +133,25 @@ impl Redis {
     pub fn accept_any_certificate(mut self) -> Redis {
         self.address.tls = Tls::AcceptAny;
         self
+    }
+
+    /// Reaches the server over `wire` instead of sockets; of the address only the database is
+    /// looked at, for the name of the channel. Time and tasks are those of the store's runtime.
+    #[cfg(feature = "wire")]
+    #[must_use]
+    pub fn over(mut self, wire: Arc<dyn Wire>) -> Redis {
+        self.wire = Some(wire);
+        self
+    }
+
+    /// Who waits and runs tasks for the connections.
+    pub(crate) fn pace(&self, runtime: &Arc<dyn Runtime>) -> Pace {
+        #[cfg(feature = "wire")]
+        if self.wire.is_some() {
+            return Pace::Runtime(Arc::clone(runtime));
+        }
+        let _ = runtime;
+        Pace::Tokio
     }
 
     /// The store of the enveloped layout. Opens nothing and waits for nothing: the first command

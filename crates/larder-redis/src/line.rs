@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use larder_core::error::Result;
 use larder_core::runtime::Mono;
-use redis::aio::MultiplexedConnection;
-use redis::{Cmd, Pipeline, Value};
-use tokio::task::{AbortHandle, JoinHandle};
+use redis::Value;
 
 use crate::bus::join::Join;
+use crate::carrier::{Carrier, Ended, Request};
 use crate::clock::Clock;
 use crate::config::Redis;
+use crate::pace::Pace;
 use crate::{connect, fault};
 
 /// How long a connection may stay silent while commands wait before it is given up. A peer that
@@ -22,19 +22,11 @@ const SILENCE: Duration = Duration::from_secs(2);
 /// What opens connections: settings, the server's name for messages, its clock.
 pub(crate) struct Dialer {
     pub(crate) redis: Redis,
+    pub(crate) pace: Pace,
     pub(crate) server: String,
     pub(crate) clock: Arc<Clock>,
     /// What a connection does before its first command, where the shard has a log.
     pub(crate) join: Option<Arc<Join>>,
-}
-
-/// What is asked: one command, or several in one go.
-#[derive(Clone, Copy)]
-pub(crate) enum Request<'a> {
-    /// One answer.
-    One(&'a Cmd),
-    /// An array of all answers, error answers among them.
-    Many(&'a Pipeline),
 }
 
 impl Dialer {
@@ -46,8 +38,7 @@ impl Dialer {
 
 /// An open connection, shared by any number of commands; closed when dropped.
 pub(crate) struct Line {
-    connection: MultiplexedConnection,
-    driver: AbortHandle,
+    carrier: Carrier,
     dialer: Arc<Dialer>,
     /// When the oldest command was sent that is still without an answer although its time is
     /// over; 0 if the server has spoken since.
@@ -55,17 +46,15 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Opens a connection. The task that comes with it ends when the connection does.
-    pub(crate) async fn open(dialer: &Arc<Dialer>) -> Result<(Line, JoinHandle<()>)> {
-        let opened = connect::open(dialer).await?;
-        let task = tokio::spawn(opened.driver);
+    /// Opens a connection.
+    pub(crate) async fn open(dialer: &Arc<Dialer>) -> Result<(Line, Ended)> {
+        let (carrier, ended) = connect::open(dialer).await?;
         let line = Line {
-            connection: opened.connection,
-            driver: task.abort_handle(),
+            carrier,
             dialer: Arc::clone(dialer),
             silent_since: AtomicU64::new(0),
         };
-        Ok((line, task))
+        Ok((line, ended))
     }
 
     /// Sends `request` and waits for its answer, at most for the response timeout. An error
@@ -75,26 +64,17 @@ impl Line {
         let server = &self.dialer.server;
         let limit = self.dialer.redis.limits.response_timeout;
         let sent = self.dialer.clock.sending();
-        let mut connection = self.connection.clone();
-        let asking = async {
-            match request {
-                Request::One(command) => connection.send_packed_command(command).await,
-                Request::Many(pipeline) => connection
-                    .send_packed_commands(pipeline, 0, pipeline.len())
-                    .await
-                    .map(Value::Array),
-            }
-        };
-        match tokio::time::timeout(limit, asking).await {
-            Ok(Ok(value)) => {
+        let asking = self.carrier.ask(request, server);
+        match self.dialer.pace.within(limit, asking).await {
+            Some(Ok(value)) => {
                 // A read first: the line of all commands must not be written by each of them.
                 if self.silent_since.load(Ordering::Relaxed) != 0 {
                     self.silent_since.store(0, Ordering::Relaxed);
                 }
                 Ok(value)
             }
-            Ok(Err(error)) => Err(fault::from_client(server, &error)),
-            Err(_) => {
+            Some(Err(error)) => Err(error),
+            None => {
                 self.note_silence(sent);
                 let ms = limit.as_millis();
                 Err(fault::timeout(server, format!("no answer within {ms} ms")))
@@ -104,7 +84,7 @@ impl Line {
 
     /// Whether the connection has ended.
     pub(crate) fn is_closed(&self) -> bool {
-        self.driver.is_finished()
+        self.carrier.is_closed()
     }
 
     fn note_silence(&self, sent: Mono) {
@@ -116,13 +96,13 @@ impl Line {
         );
         let since = Mono(first.err().unwrap_or(sent.0));
         if self.dialer.clock.sending().since(since) >= self.dialer.silence() {
-            self.driver.abort();
+            self.carrier.close();
         }
     }
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
-        self.driver.abort();
+        self.carrier.close();
     }
 }

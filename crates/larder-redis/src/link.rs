@@ -13,8 +13,9 @@ use larder_core::runtime::Runtime;
 use redis::{Cmd, Pipeline, Value};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
+use crate::carrier::Request;
 use crate::fault;
-use crate::line::{Dialer, Line, Request};
+use crate::line::{Dialer, Line};
 
 /// The connection of a store.
 pub(crate) struct Link {
@@ -74,16 +75,17 @@ impl Link {
             return Ok(Arc::clone(line));
         }
         self.start();
-        let limit = self.shared.dialer.redis.limits.connect_timeout;
+        let dialer = &self.shared.dialer;
         let mut state = self.shared.state.subscribe();
         let decided = state.wait_for(|state| matches!(state, State::Up(_) | State::Down(_)));
-        match tokio::time::timeout(limit, decided).await {
-            Ok(Ok(state)) => match &*state {
+        let limit = dialer.redis.limits.connect_timeout;
+        match dialer.pace.within(limit, decided).await {
+            Some(Ok(state)) => match &*state {
                 State::Up(line) => Ok(Arc::clone(line)),
                 State::Down(error) => Err(error.clone()),
                 State::Idle | State::Connecting => Err(self.not_yet()),
             },
-            Ok(Err(_)) | Err(_) => Err(self.not_yet()),
+            Some(Err(_)) | None => Err(self.not_yet()),
         }
     }
 
@@ -100,7 +102,8 @@ impl Link {
             idle
         });
         if started {
-            tokio::spawn(keep_up(Arc::downgrade(&self.shared)));
+            let keeping = keep_up(Arc::downgrade(&self.shared));
+            self.shared.dialer.pace.spawn(keeping);
         }
     }
 
@@ -108,12 +111,13 @@ impl Link {
         if let Ok(turn) = self.shared.turns.try_acquire() {
             return Ok(turn);
         }
-        let limits = &self.shared.dialer.redis.limits;
-        let waiting = tokio::time::timeout(limits.response_timeout, self.shared.turns.acquire());
-        match waiting.await {
-            Ok(Ok(turn)) => Ok(turn),
+        let dialer = &self.shared.dialer;
+        let limits = &dialer.redis.limits;
+        let waiting = self.shared.turns.acquire();
+        match dialer.pace.within(limits.response_timeout, waiting).await {
+            Some(Ok(turn)) => Ok(turn),
             _ => Err(fault::overloaded(
-                &self.shared.dialer.server,
+                &dialer.server,
                 format!(
                     "{} commands are under way, the most that is allowed (max_in_flight)",
                     limits.max_in_flight
@@ -129,12 +133,12 @@ async fn keep_up(shared: Weak<Shared>) {
     let mut failures = 0;
     while let Some(link) = shared.upgrade() {
         match Line::open(&link.dialer).await {
-            Ok((line, task)) => {
+            Ok((line, ended)) => {
                 failures = 0;
                 link.go_up(line);
                 drop(link);
                 // Ends with the connection, or with the last holder of the line.
-                let _ = task.await;
+                ended.await;
                 let Some(link) = shared.upgrade() else {
                     return;
                 };
@@ -145,8 +149,9 @@ async fn keep_up(shared: Weak<Shared>) {
                 link.go_down(error);
                 let pause = backoff::pause(failures, link.runtime.random());
                 failures += 1;
+                let dialer = Arc::clone(&link.dialer);
                 drop(link);
-                tokio::time::sleep(pause).await;
+                dialer.pace.rest(pause).await;
             }
         }
     }

@@ -10,8 +10,9 @@ use parking_lot::Mutex;
 use redis::{Cmd, Pipeline, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::carrier::Request;
 use crate::fault;
-use crate::line::{Dialer, Line, Request};
+use crate::line::{Dialer, Line};
 
 /// Connections beyond the minimum are closed after so long without work.
 const IDLE_LIFE: Duration = Duration::from_secs(60);
@@ -53,11 +54,12 @@ impl Pool {
     /// Lends a connection, opening one if none is free. Waits for a place at most for the
     /// acquire timeout, and then fails with [`ErrorKind::Overloaded`].
     pub(crate) async fn lend(&self) -> Result<Lent> {
-        let limits = &self.shared.dialer.redis.limits;
+        let dialer = &self.shared.dialer;
+        let limits = &dialer.redis.limits;
         let place = Arc::clone(&self.shared.places).acquire_owned();
-        let Ok(Ok(place)) = tokio::time::timeout(limits.pool_timeout, place).await else {
+        let Some(Ok(place)) = dialer.pace.within(limits.pool_timeout, place).await else {
             return Err(fault::overloaded(
-                &self.shared.dialer.server,
+                &dialer.server,
                 format!(
                     "all {} connections of the pool were busy for {} ms (CACHE_POOL_MAX_SIZE, \
                      CACHE_POOL_TIMEOUT)",
@@ -105,7 +107,7 @@ impl Shared {
             return;
         }
         let shared = Arc::clone(self);
-        tokio::spawn(async move {
+        self.dialer.pace.spawn(async move {
             let Ok(_place) = shared.places.try_acquire() else {
                 return;
             };

@@ -16,13 +16,10 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn of(value: Value) -> Result<Reply> {
-        match value {
-            Value::Array(items) => Ok(Reply {
-                time: Timestamp(0),
-                items: items.into_iter(),
-            }),
-            _ => Err(unexpected("an array")),
-        }
+        Ok(Reply {
+            time: Timestamp(0),
+            items: array(value)?.into_iter(),
+        })
     }
 
     /// How many items are left.
@@ -46,6 +43,14 @@ impl Reply {
     /// Bytes, or `None` for nothing.
     pub(crate) fn bytes(&mut self) -> Result<Option<Bytes>> {
         bytes(self.next()?)
+    }
+}
+
+/// The items of an array.
+pub(crate) fn array(value: Value) -> Result<Vec<Value>> {
+    match value {
+        Value::Array(items) => Ok(items),
+        _ => Err(unexpected("an array")),
     }
 }
 

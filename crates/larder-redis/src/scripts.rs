@@ -78,6 +78,31 @@ script!(
     PLAIN_COMMIT, "plain_commit.lua"
 );
 
+/// The name of the script with this hash.
+#[cfg(feature = "wire")]
+pub(crate) fn name(hash: &[u8]) -> Option<&'static str> {
+    let named: [(&str, &Script); 14] = [
+        ("commit", &COMMIT),
+        ("lease", &LEASE),
+        ("renew", &RENEW),
+        ("fill", &FILL),
+        ("release", &RELEASE),
+        ("clear", &CLEAR),
+        ("cleared", &CLEARED),
+        ("tags", &TAGS),
+        ("reclaim", &RECLAIM),
+        ("poll", &POLL),
+        ("readers", &READERS),
+        ("replay", &REPLAY),
+        ("plain get", &PLAIN_GET),
+        ("plain commit", &PLAIN_COMMIT),
+    ];
+    let found = named
+        .into_iter()
+        .find(|(_, script)| script.hash.as_bytes() == hash);
+    found.map(|(name, _)| name)
+}
+
 impl Script {
     fn new(text: &str) -> Script {
         Script {

@@ -41,6 +41,7 @@ impl Tier {
         let channel = keys.channel(redis.address.database);
         let join = Arc::new(Join::new(&keys, Arc::clone(&runtime)));
         let dialer = Arc::new(Dialer {
+            pace: redis.pace(&runtime),
             redis,
             server: name.clone(),
             clock: Arc::clone(&clock),

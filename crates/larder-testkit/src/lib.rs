@@ -1,5 +1,8 @@
 //! Conformance suites, simulation, fault tools and spawners of real servers for Larder.
 
 pub mod conformance;
+pub mod differential;
+pub mod proxy;
 pub mod servers;
 pub mod sim;
+pub mod simredis;

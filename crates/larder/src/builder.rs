@@ -307,6 +307,7 @@ impl<K, V, C> Builder<K, V, C> {
             flights: Flights::default(),
             tags: TagCells::default(),
             areas: KnownAreas::default(),
+            touched: Arc::default(),
             place,
             counts: Counts::default(),
             closed: AtomicBool::new(false),

@@ -63,6 +63,10 @@ impl<K, V> Cache<K, V> {
     pub(crate) fn new(engine: Arc<Engine<V>>, loader: Option<Arc<LoadFn<K, V>>>) -> Cache<K, V> {
         Cache { engine, loader }
     }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine<V>> {
+        &self.engine
+    }
 }
 
 impl<K, V> Cache<K, V>

@@ -39,7 +39,7 @@ use larder_core::version::Version;
 use tokio::sync::oneshot;
 
 use crate::coherence::Coherence;
-use crate::depend::{Depends, Place};
+use crate::depend::{Depends, Place, Touched};
 use crate::loaded::{Loaded, Source};
 use crate::near::{Entry, EntryMeta, Near, NearKey, NearSnapshot};
 use crate::observe::Counts;
@@ -71,9 +71,10 @@ pub(crate) struct Engine<V> {
     pub(crate) max_value: usize,
     pub(crate) flights: Flights<V>,
     pub(crate) tags: TagCells,
-    pub(crate) areas: KnownAreas,
-    pub(crate) place: Option<Place>,
     pub(crate) coherence: Coherence,
+    pub(crate) areas: KnownAreas,
+    pub(crate) touched: Arc<Touched>,
+    pub(crate) place: Option<Place>,
     pub(crate) counts: Counts,
     pub(crate) closed: AtomicBool,
     pub(crate) last_version: AtomicU64,

@@ -17,6 +17,15 @@ Examples:
   larder serve --type redis --url redis://cache:6379  a node in front of a Redis server
   larder serve --config larder.toml --check           validate a configuration and print it";
 
+pub(super) const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  larder doctor --url redis://cache:6379              look at this server
+  larder doctor --config larder.toml                  look at the one that a node would use
+  larder doctor --json                                the same for programs";
+
+pub(super) const DOCTOR_CODES: &str = "\
+Exit codes: 0 nothing is wrong, 1 a problem was found, 2 a mistake in the arguments or the
+configuration, 5 the server cannot be reached. Takes all settings that `larder serve` takes.";
 pub(super) const PING_EXAMPLES: &str = "\
 Examples:
   larder bus ping                                     as larder.toml and the environment say

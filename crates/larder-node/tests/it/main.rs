@@ -12,6 +12,7 @@ mod abuse;
 mod check;
 mod clients;
 mod differential;
+mod doctor;
 mod golden;
 mod http;
 mod lifecycle;

@@ -19,13 +19,25 @@ const BUFFERED: usize = 1024;
 
 /// Messages, until the connection is lost or the reader too slow. Dropping it closes the
 /// connection.
-pub(crate) struct Feed {
+pub(crate) enum Feed {
+    Socket(Pumped),
+    #[cfg(feature = "wire")]
+    Wire(Box<dyn crate::wire::Feed>),
+}
+
+/// What a task takes from a connection.
+pub(crate) struct Pumped {
     messages: mpsc::Receiver<Bytes>,
     pump: AbortHandle,
 }
 
 /// Opens a connection of its own and subscribes; done once the server has confirmed it.
 pub(crate) async fn subscribe(dialer: &Dialer, channel: &[u8]) -> Result<Feed> {
+    #[cfg(feature = "wire")]
+    if let Some(wire) = &dialer.redis.wire {
+        let feed = in_time(dialer, wire.subscribe(channel)).await?;
+        return Ok(Feed::Wire(feed));
+    }
     let subscribing = async {
         let stream = socket::dial(&dialer.redis.address, &dialer.server).await?;
         let failed = |error| fault::from_client(&dialer.server, &error);
@@ -37,20 +49,24 @@ pub(crate) async fn subscribe(dialer: &Dialer, channel: &[u8]) -> Result<Feed> {
     let (sink, stream) = in_time(dialer, subscribing).await?;
     let (give, messages) = mpsc::channel(BUFFERED);
     let pump = tokio::spawn(pump(sink, stream, give, dialer.silence()));
-    Ok(Feed {
+    Ok(Feed::Socket(Pumped {
         messages,
         pump: pump.abort_handle(),
-    })
+    }))
 }
 
 impl Feed {
     /// The next message; `None` once the feed has ended. Dropping the future loses nothing.
     pub(crate) async fn next(&mut self) -> Option<Bytes> {
-        self.messages.recv().await
+        match self {
+            Feed::Socket(pumped) => pumped.messages.recv().await,
+            #[cfg(feature = "wire")]
+            Feed::Wire(feed) => feed.next().await,
+        }
     }
 }
 
-impl Drop for Feed {
+impl Drop for Pumped {
     fn drop(&mut self) {
         self.pump.abort();
     }

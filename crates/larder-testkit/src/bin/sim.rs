@@ -14,16 +14,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use larder_core::mutant::{Mutant, activate};
-use larder_testkit::sim::{COURSES, Course, Failure, Fault, Journal, Report};
+use larder_testkit::sim::{COURSES, Course, Failure, Fault, Journal, Report, Shared};
 
 const USAGE: &str = "\
-usage: cargo xtask sim [--seeds N] [--from S] [--setup NAME] [--mutant NAME]
-       cargo xtask sim --seed S [--setup NAME] [--mutant NAME]
-       cargo xtask sim --mutants [--seeds N]
+usage: cargo xtask sim [--seeds N] [--from S] [--setup NAME] [--store NAME] [--mutant NAME]
+       cargo xtask sim --seed S [--setup NAME] [--store NAME] [--mutant NAME]
+       cargo xtask sim --mutants [--seeds N] [--store NAME]
 
     --seeds N        how many seeds of each setup; 1000 unless told
     --from S         the first of them; 0 unless told
     --setup NAME     races, calm, stormy or chaotic; all of them unless told
+    --store NAME     embedded, or redis, the simulated one; both unless told
+    --rewinds        servers that return from old dumps or are replaced by lagging replicas, too
     --seed S         one seed, with a line for everything that happens
     --mutant NAME    takes a rule out of the engine
     --mutants        takes out one rule after the other; each must be noticed
@@ -34,8 +36,10 @@ struct Options {
     from: u64,
     seed: Option<u64>,
     course: Option<Course>,
+    store: Option<Shared>,
     mutant: Option<Mutant>,
     mutants: bool,
+    rewinds: bool,
 }
 
 fn main() -> ExitCode {
@@ -60,13 +64,22 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
         from: 0,
         seed: None,
         course: None,
+        store: None,
         mutant: None,
         mutants: false,
+        rewinds: false,
     };
     while let Some(word) = words.next() {
-        if word == "--mutants" {
-            options.mutants = true;
-            continue;
+        match word.as_str() {
+            "--mutants" => {
+                options.mutants = true;
+                continue;
+            }
+            "--rewinds" => {
+                options.rewinds = true;
+                continue;
+            }
+            _ => {}
         }
         let value = words.next().ok_or(format!("{word} needs a value"))?;
         let number = || {
@@ -80,6 +93,10 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
             "--setup" => {
                 let course = Course::named(&value);
                 options.course = Some(course.ok_or(format!("there is no setup {value}"))?);
+            }
+            "--store" => {
+                let store = Shared::named(&value);
+                options.store = Some(store.ok_or(format!("there is no store {value}"))?);
             }
             "--mutant" => {
                 let is_named = |mutant: &Mutant| name(*mutant).eq_ignore_ascii_case(&value);
@@ -96,18 +113,33 @@ fn name(mutant: Mutant) -> String {
     format!("{mutant:?}")
 }
 
+/// What is to be run: every setup over every store, unless told.
 fn courses(options: &Options) -> Vec<Course> {
-    options
-        .course
-        .map_or(COURSES.to_vec(), |course| vec![course])
+    let courses = options.course.map_or(COURSES.to_vec(), |one| vec![one]);
+    let stores = options.store.map_or(Shared::ALL.to_vec(), |one| vec![one]);
+    let over = |store| courses.iter().map(move |course| course.on(store));
+    let mut all: Vec<Course> = stores.into_iter().flat_map(over).collect();
+    if options.rewinds {
+        all.iter_mut()
+            .for_each(|course| *course = course.with_rewinds());
+    }
+    all
+}
+
+/// Setup and store, for people.
+fn title(course: Course) -> String {
+    format!("{}, {}", course.name, course.store().as_str())
 }
 
 /// The command line that runs one seed again.
-fn again(course: Course, seed: u64, mutant: Option<Mutant>) -> String {
+fn again(course: Course, seed: u64, options: &Options) -> String {
+    let mutant = options.mutant;
     let mutant = mutant.map_or_else(String::new, |mutant| format!(" --mutant {mutant:?}"));
+    let rewinds = if options.rewinds { " --rewinds" } else { "" };
     format!(
-        "cargo xtask sim --seed {seed} --setup {}{mutant}",
-        course.name
+        "cargo xtask sim --seed {seed} --setup {} --store {}{rewinds}{mutant}",
+        course.name,
+        course.store().as_str()
     )
 }
 
@@ -125,7 +157,7 @@ fn batch(
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         if done.is_multiple_of(step) && mutant.is_none() {
             let end = if is_watched { '\r' } else { '\n' };
-            eprint!("{}: {done} of {seeds} seeds{end}", course.name);
+            eprint!("{}: {done} of {seeds} seeds{end}", title(course));
             let _ = std::io::stderr().flush();
         }
     };
@@ -139,7 +171,7 @@ fn try_seeds(options: &Options) -> bool {
     let mut failures = Vec::new();
     for course in courses(options) {
         let (report, failure, seconds) = batch(course, options, options.mutant);
-        eprintln!("{}: {} seeds in {seconds:.1} s", course.name, report.runs);
+        eprintln!("{}: {} seeds in {seconds:.1} s", title(course), report.runs);
         if let Some(failure) = failure {
             failures.push((course, failure));
         }
@@ -152,24 +184,24 @@ fn try_seeds(options: &Options) -> bool {
         println!("nothing was refused as {}", refusal.as_str());
     }
     // Whatever a setup is said to do it must have done.
-    if columns.iter().any(|(course, _)| course.has_disasters()) {
-        for fault in Fault::ALL
-            .into_iter()
-            .filter(|fault| sum.fault(*fault) == 0)
-        {
-            println!("it never came to this: {}", fault.as_str());
-        }
+    let never = |fault: &Fault| {
+        let knows = columns.iter().any(|(course, _)| course.knows(*fault));
+        knows && sum.fault(*fault) == 0
+    };
+    for fault in Fault::ALL.into_iter().filter(never) {
+        println!("it never came to this: {}", fault.as_str());
     }
     for (course, failure) in &failures {
-        println!("\n{}: seed {}: {}", course.name, failure.seed, failure.text);
-        println!("    {}", again(*course, failure.seed, options.mutant));
+        let title = title(*course);
+        println!("\n{title}: seed {}: {}", failure.seed, failure.text);
+        println!("    {}", again(*course, failure.seed, options));
     }
     failures.is_empty()
 }
 
 /// Prints reports side by side.
 fn table(columns: &[(Course, Report)], failures: &[(Course, Failure)]) {
-    let names: Vec<&str> = columns.iter().map(|(course, _)| course.name).collect();
+    let names: Vec<String> = columns.iter().map(|(course, _)| title(*course)).collect();
     println!("| | {} |", names.join(" | "));
     println!("|---|{}", "---:|".repeat(columns.len()));
     for (at, (name, _)) in Report::default().rows().iter().enumerate() {
@@ -179,11 +211,11 @@ fn table(columns: &[(Course, Report)], failures: &[(Course, Failure)]) {
             .collect();
         println!("| {name} | {} |", cells.join(" | "));
     }
-    let broken = |name: &str| {
-        let is_of = |(course, _): &&(Course, Failure)| course.name == name;
+    let broken = |name: &String| {
+        let is_of = |(course, _): &&(Course, Failure)| title(*course) == *name;
         failures.iter().filter(is_of).count().to_string()
     };
-    let cells: Vec<String> = names.iter().map(|name| broken(name)).collect();
+    let cells: Vec<String> = names.iter().map(broken).collect();
     println!("| violations | {} |", cells.join(" | "));
 }
 
@@ -199,7 +231,9 @@ fn try_mutants(options: &Options) -> bool {
         match killed {
             Some((course, failure)) => println!(
                 "| {mutant:?} | {} | {} | {} |",
-                course.name, failure.seed, failure.text
+                title(course),
+                failure.seed,
+                failure.text
             ),
             None => {
                 println!("| {mutant:?} | | | nothing |");
@@ -222,14 +256,14 @@ fn replay(seed: u64, options: &Options) -> bool {
     for course in courses(options) {
         let journal = Journal::with_text();
         let outcome = course.run(seed, &journal);
-        println!("{}, seed {seed}", course.name);
+        println!("{}, seed {seed}", title(course));
         for line in journal.lines() {
             println!("{line}");
         }
         match outcome {
             Ok(report) => println!("{report}"),
             Err(text) => {
-                println!("{}: seed {seed}: {text}\n", course.name);
+                println!("{}: seed {seed}: {text}\n", title(course));
                 passed = false;
             }
         }

@@ -1,5 +1,6 @@
 //! Disasters in the middle of a run: cut links, nodes that stand still, a store that loses some or
-//! all of what it has, a log that forgets. Two run beside each other, so that they also meet.
+//! all of what it has, a log that forgets, and what else can happen to a server. Two run beside
+//! each other, so that they also meet.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,13 +9,23 @@ use std::time::Duration;
 use larder_core::runtime::Runtime;
 use tokio::sync::mpsc;
 
+use super::remote::{Remote, is_system};
 use super::{Cut, Fault, Random, World};
+use crate::simredis::{SimRedis, Writes};
 
 /// Disasters under way at the same time.
 const AT_ONCE: usize = 2;
 /// The longest outage of a link and the longest pause of a node, in milliseconds: well beyond Δ.
 const OUTAGE: u64 = 2_500;
 const PAUSE: u64 = 3_000;
+/// By how much a clock is usually set, at most, in milliseconds; and by how much now and then.
+const STEP: u64 = 5_000;
+const GREAT_STEP: u64 = 3_600_000;
+/// The longest time for which a server is full or takes no changes, in milliseconds.
+const REFUSAL: u64 = 1_500;
+/// The oldest dump, and the greatest lag of a replica, in milliseconds.
+const AGE: u64 = 4_000;
+const LAG: u64 = 500;
 
 /// Disasters under way.
 pub(super) struct Chaos {
@@ -22,8 +33,9 @@ pub(super) struct Chaos {
     ended: mpsc::UnboundedReceiver<()>,
 }
 
-/// Lets disasters happen to `world` until they are stopped.
-pub(super) fn start(world: &Arc<World>) -> Chaos {
+/// Lets disasters happen to `world` until they are stopped; with `rewinds`, also those by which a
+/// server goes back to what it held some time ago.
+pub(super) fn start(world: &Arc<World>, rewinds: bool) -> Chaos {
     let stop = Arc::<AtomicBool>::default();
     let (done, ended) = mpsc::unbounded_channel::<()>();
     for _ in 0..AT_ONCE {
@@ -34,7 +46,7 @@ pub(super) fn start(world: &Arc<World>) -> Chaos {
             while !stopped.load(Ordering::Relaxed) {
                 let pause = Duration::from_millis(random.below(400));
                 world.runtime.sleep(pause).await;
-                strike(&world, &mut random).await;
+                strike(&world, &mut random, rewinds).await;
             }
             drop(done);
         }));
@@ -42,23 +54,24 @@ pub(super) fn start(world: &Arc<World>) -> Chaos {
     Chaos { stop, ended }
 }
 
-async fn strike(world: &World, random: &mut Random) {
+async fn strike(world: &World, random: &mut Random, rewinds: bool) {
+    if let Remote::Redis(server) = &world.store
+        && random.below(3) == 0
+    {
+        return strike_server(world, server, random, rewinds).await;
+    }
     let (runtime, journal) = (&world.runtime, &world.journal);
-    let note = |text: &'static str| journal.note(runtime.now(), || text.to_owned());
     match random.below(12) {
         0 => {
-            journal.fault(Fault::Restart);
-            note("the store restarts empty");
+            world.befall(Fault::Restart, "the store restarts empty");
             world.store.restart_empty();
         }
         1 | 2 => {
-            journal.fault(Fault::Trim);
-            note("the log is trimmed");
-            world.store.trim_log(random.below(4) as usize);
+            world.befall(Fault::Trim, "the log is trimmed");
+            world.store.trim_log(random.below(4));
         }
         3 | 4 => {
-            journal.fault(Fault::Evict);
-            note("the store evicts some keys and leases");
+            world.befall(Fault::Evict, "the store evicts some keys and leases");
             // Records and leases are drawn apart: a key may lose either one.
             world.store.evict(|| random.per_mille(500));
         }
@@ -80,6 +93,76 @@ async fn strike(world: &World, random: &mut Random) {
             runtime.sleep(outage).await;
             link.cut(Cut::Nothing);
         }
+    }
+}
+
+/// What happens to servers only.
+async fn strike_server(world: &World, server: &SimRedis, random: &mut Random, rewinds: bool) {
+    match random.below(if rewinds { 11 } else { 9 }) {
+        0..2 => {
+            world.befall(Fault::EvictSystem, "the server evicts some system keys");
+            server.evict(|key| is_system(key) && random.per_mille(500));
+        }
+        2 => {
+            world.befall(Fault::EvictAny, "the server evicts some of everything");
+            server.evict(|_| random.per_mille(500));
+        }
+        3..7 => {
+            let is_great = random.per_mille(100);
+            let most = if is_great { GREAT_STEP } else { STEP };
+            let by = 1 + random.below(most).cast_signed();
+            if random.per_mille(500) {
+                world.befall(Fault::ClockForward, "the server's clock is set forward");
+                server.step_clock(by);
+            } else {
+                world.befall(Fault::ClockBack, "the server's clock is set back");
+                server.step_clock(-by);
+            }
+        }
+        7 => {
+            world.befall(Fault::Full, "the server is full");
+            server.set_full(true);
+            world.wait(random.below(REFUSAL)).await;
+            server.set_full(false);
+            world.tell("the server has memory again");
+        }
+        8 => {
+            world.befall(Fault::ReadOnly, "the server takes no changes");
+            let kinds = [Writes::Replica, Writes::NoReplicas];
+            server.set_writes(kinds[random.below(2) as usize]);
+            world.wait(random.below(REFUSAL)).await;
+            server.set_writes(Writes::Allowed);
+            world.tell("the server takes changes again");
+        }
+        9 => {
+            world.tell("the server is dumped");
+            let dump = server.dump();
+            world.wait(random.below(AGE)).await;
+            world.befall(Fault::OldDump, "the server is started from the dump");
+            server.restart(&dump);
+        }
+        _ => {
+            world.tell("a replica begins to lag behind");
+            let copy = server.dump();
+            world.wait(random.below(LAG)).await;
+            world.befall(Fault::Promoted, "the replica takes the server's place");
+            server.restart(&copy);
+        }
+    }
+}
+
+impl World {
+    fn tell(&self, text: &'static str) {
+        self.journal.note(self.runtime.now(), || text.to_owned());
+    }
+
+    fn befall(&self, fault: Fault, text: &'static str) {
+        self.journal.fault(fault);
+        self.tell(text);
+    }
+
+    async fn wait(&self, ms: u64) {
+        self.runtime.sleep(Duration::from_millis(ms)).await;
     }
 }
 

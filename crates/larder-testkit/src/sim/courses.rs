@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use larder_core::mutant::{Mutant, activate};
 
-use super::{Faults, Journal, Report, SCENARIOS, Setup, World};
+use super::{Fault, Faults, Journal, Report, SCENARIOS, Setup, Shared, World};
 
 /// Something to run under a seed.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,8 @@ pub struct Course {
     /// What it is called.
     pub name: &'static str,
     kind: Kind,
+    store: Shared,
+    rewinds: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +46,8 @@ const CALM: Setup = Setup {
         broken_push: 0,
     },
     chaos: false,
+    rewinds: false,
+    store: Shared::Embedded,
     inserts: true,
     alone: false,
 };
@@ -90,7 +94,46 @@ pub struct Failure {
 
 impl Course {
     const fn new(name: &'static str, kind: Kind) -> Course {
-        Course { name, kind }
+        Course {
+            name,
+            kind,
+            store: Shared::Embedded,
+            rewinds: false,
+        }
+    }
+
+    /// The same over this store.
+    #[must_use]
+    pub fn on(self, store: Shared) -> Course {
+        Course { store, ..self }
+    }
+
+    /// The same with servers that go back to what they held some time ago, where there are
+    /// disasters at all.
+    #[must_use]
+    pub fn with_rewinds(self) -> Course {
+        let rewinds = true;
+        Course { rewinds, ..self }
+    }
+
+    /// What the nodes share.
+    pub fn store(self) -> Shared {
+        self.store
+    }
+
+    /// Whether this can happen here.
+    pub fn knows(self, fault: Fault) -> bool {
+        let Kind::Workload(setup) = self.kind else {
+            return fault == Fault::Slow;
+        };
+        let on_redis = self.store == Shared::Redis;
+        match fault {
+            Fault::OldDump | Fault::Promoted => setup.chaos && on_redis && self.rewinds,
+            fault if fault.is_of_servers() => setup.chaos && on_redis,
+            fault if fault.is_disaster() => setup.chaos,
+            Fault::Slow => true,
+            _ => self.loses_messages(),
+        }
     }
 
     /// The course of this name.
@@ -125,13 +168,18 @@ impl Course {
     fn run_unguarded(self, seed: u64, journal: &Journal) -> Result<Report, String> {
         match self.kind {
             Kind::Workload(setup) => {
+                let setup = Setup {
+                    store: self.store,
+                    rewinds: self.rewinds,
+                    ..setup
+                };
                 World::run(seed, setup, journal.clone()).map_err(|violation| violation.to_string())
             }
             Kind::Races => {
                 let mut report = Report::default();
                 for scenario in SCENARIOS {
                     let own = journal.part(scenario.name);
-                    let done = scenario.run(seed, own);
+                    let done = scenario.run(seed, self.store, own);
                     let done = done.map_err(|found| format!("{}: {found}", scenario.name))?;
                     report.add(&done);
                 }

@@ -24,8 +24,24 @@ pub enum Fault {
     Trim,
     /// The store silently loses some keys and leases, as a full server does.
     Evict,
+    /// The server silently loses some of what the system itself keeps: tags, its own state, the log.
+    EvictSystem,
+    /// The server silently loses some of everything.
+    EvictAny,
     /// A node stands still while time goes on.
     Pause,
+    /// The server's clock is set forward.
+    ClockForward,
+    /// The server's clock is set back.
+    ClockBack,
+    /// The server has no memory left for a while.
+    Full,
+    /// The server takes no changes for a while, as a primary does that was made a replica.
+    ReadOnly,
+    /// The server is started again from an old dump.
+    OldDump,
+    /// A replica that lags behind takes the place of the server.
+    Promoted,
     /// A request that never arrives.
     LostRequest,
     /// A request that arrives after its sender has given up.
@@ -44,7 +60,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them: first disasters, then what happens to single messages.
-    pub const ALL: [Fault; 15] = [
+    pub const ALL: [Fault; 23] = [
         Fault::CutRequests,
         Fault::CutReplies,
         Fault::CutBoth,
@@ -52,7 +68,15 @@ impl Fault {
         Fault::Restart,
         Fault::Trim,
         Fault::Evict,
+        Fault::EvictSystem,
+        Fault::EvictAny,
         Fault::Pause,
+        Fault::ClockForward,
+        Fault::ClockBack,
+        Fault::Full,
+        Fault::ReadOnly,
+        Fault::OldDump,
+        Fault::Promoted,
         Fault::LostRequest,
         Fault::LateRequest,
         Fault::LostReply,
@@ -63,7 +87,27 @@ impl Fault {
     ];
 
     /// How many of them, from the first, are disasters.
-    pub const DISASTERS: usize = 8;
+    pub const DISASTERS: usize = 16;
+
+    /// Whether it strikes a whole link, a node or the store, not a single message.
+    pub fn is_disaster(self) -> bool {
+        (self as usize) < Fault::DISASTERS
+    }
+
+    /// Whether it happens to servers only.
+    pub fn is_of_servers(self) -> bool {
+        matches!(
+            self,
+            Fault::EvictSystem
+                | Fault::EvictAny
+                | Fault::ClockForward
+                | Fault::ClockBack
+                | Fault::Full
+                | Fault::ReadOnly
+                | Fault::OldDump
+                | Fault::Promoted
+        )
+    }
 
     /// What it is called in reports.
     pub fn as_str(self) -> &'static str {
@@ -75,7 +119,15 @@ impl Fault {
             Fault::Restart => "store restarted empty",
             Fault::Trim => "log trimmed",
             Fault::Evict => "keys and leases evicted",
+            Fault::EvictSystem => "system keys evicted",
+            Fault::EvictAny => "any keys evicted",
             Fault::Pause => "node paused",
+            Fault::ClockForward => "clock set forward",
+            Fault::ClockBack => "clock set back",
+            Fault::Full => "server full",
+            Fault::ReadOnly => "server read-only",
+            Fault::OldDump => "old dump restored",
+            Fault::Promoted => "lagging replica promoted",
             Fault::LostRequest => "lost request",
             Fault::LateRequest => "late request",
             Fault::LostReply => "lost reply",

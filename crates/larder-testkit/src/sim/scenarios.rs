@@ -7,7 +7,7 @@ use std::time::Duration;
 use larder_core::runtime::Runtime;
 
 use super::workload::Loading;
-use super::{Faults, Journal, Report, Setup, Violation, World, simulate};
+use super::{Faults, Journal, Report, Setup, Shared, Violation, World, simulate};
 
 /// The key that all scenarios fight for.
 const KEY: u64 = 7;
@@ -145,7 +145,7 @@ const fn alone(name: &'static str, first: Step, second: Step) -> Scenario {
 
 impl Scenario {
     /// Runs the race under one seed: both steps at once, then readers on both nodes.
-    pub fn run(self, seed: u64, journal: Journal) -> Result<Report, Violation> {
+    pub fn run(self, seed: u64, store: Shared, journal: Journal) -> Result<Report, Violation> {
         simulate(seed, move |runtime| async move {
             let faults = Faults {
                 slow: 50,
@@ -160,6 +160,8 @@ impl Scenario {
                 slow_loads: 0,
                 faults,
                 chaos: false,
+                rewinds: false,
+                store,
                 inserts: true,
                 alone: self.alone,
             };

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder::embedded::Embedded;
 use larder::{Cache, Cx, LoadError, Loaded, Mode, Near, Ticket};
 use larder_core::error::Error;
 use larder_core::runtime::{BoxFuture, Mono, Runtime};
-use larder_core::store::Store;
 use tokio::sync::mpsc;
 
+use super::derived::DERIVED;
 use super::everywhere::How;
 use super::history::{Change, Due};
 use super::rows::{self, Rows};
 use super::{
-    Faults, History, Journal, Link, Random, Report, SimRuntime, Source, Violation, chaos, simulate,
+    Faults, History, Journal, Link, Random, Remote, Report, Shared, SimRuntime, Source, Violation,
+    chaos, simulate,
 };
 
 /// What a world consists of.
@@ -36,6 +36,10 @@ pub struct Setup {
     pub faults: Faults,
     /// Whether links are cut, nodes paused, the store robbed or restarted, and logs trimmed.
     pub chaos: bool,
+    /// Whether a server may go back to what it held some time ago: old dumps, lagging replicas.
+    pub rewinds: bool,
+    /// What the nodes share.
+    pub store: Shared,
     /// Whether some keys have one writer each, who also inserts; the values travel on the bus.
     pub inserts: bool,
     /// Whether the nodes have near caches only, and nothing between them.
@@ -49,7 +53,7 @@ pub(crate) struct SourceDown;
 /// Every key bears one of so many tags.
 const TAGS: u64 = 2;
 
-fn tag_of(key: u64) -> String {
+pub(super) fn tag_of(key: u64) -> String {
     format!("tag:{}", key % TAGS)
 }
 
@@ -101,18 +105,17 @@ pub struct World {
     /// The nodes' ways to the store.
     pub links: Vec<Link>,
     /// The store itself.
-    pub store: Embedded,
+    pub store: Remote,
 }
 
 impl World {
     /// Builds the engines.
     pub async fn new(runtime: SimRuntime, setup: Setup, journal: Journal) -> World {
-        let clock: Arc<dyn Runtime> = Arc::new(runtime.clone());
-        let store = Embedded::new(clock);
+        let store = Remote::new(setup.store, &runtime);
         let (mut nodes, mut links) = (Vec::new(), Vec::new());
         for node in 0..setup.nodes {
-            let place = (node, journal.clone());
-            let link = Link::new(Arc::new(store.clone()), &runtime, setup.faults, place);
+            let link = Link::new(&runtime, setup.faults, (node, journal.clone()));
+            let own = runtime.on_node(node);
             let mode = match setup.inserts {
                 true => Mode::Update,
                 false => Mode::Invalidate,
@@ -124,12 +127,11 @@ impl World {
                 .max_value(rows::MAX_VALUE)
                 .codec(Rows)
                 .node(format!("node {node}"))
-                .coherence(mode)
-                .runtime(Arc::new(runtime.on_node(node)));
+                .coherence(mode);
             if !setup.alone {
-                let remote: Arc<dyn Store> = Arc::new(link.clone());
-                builder = builder.remote(remote);
+                builder = builder.remote(store.over(link.clone(), &own));
             }
+            builder = builder.runtime(Arc::new(own));
             if setup.alone || node + 1 < setup.nodes {
                 builder = builder.near(Near::bytes(1 << 20));
             }
@@ -155,7 +157,7 @@ impl World {
 
     /// Who is bound by a change made through `node` at once: the node itself, and whoever reads
     /// the store directly, see [`World::peek`].
-    fn bound(&self, node: usize) -> [usize; 2] {
+    pub(super) fn bound(&self, node: usize) -> [usize; 2] {
         [node, self.direct()]
     }
 
@@ -164,14 +166,29 @@ impl World {
         self.nodes.len()
     }
 
-    fn begin(&self, reader: usize, key: u64) -> (Mono, Due) {
+    /// Who reads without a loader through `node`: the last one has no near cache, and shares no
+    /// load then.
+    pub(super) fn reader(&self, node: usize) -> usize {
+        if node + 1 == self.nodes.len() {
+            self.direct()
+        } else {
+            node
+        }
+    }
+
+    pub(super) fn begin(&self, reader: usize, key: u64) -> (Mono, Due) {
         self.journal.operation();
         let now = self.runtime.now();
         (now, self.history.begin_read(now, reader, key))
     }
 
     /// Checks what a read gave.
-    fn check(&self, (began, due): (Mono, Due), what: (&str, usize, u64), found: &Loaded<u64>) {
+    pub(super) fn check(
+        &self,
+        (began, due): (Mono, Due),
+        what: (&str, usize, u64),
+        found: &Loaded<u64>,
+    ) {
         let (value, now) = (rows::plain(**found), self.runtime.now());
         let kept = self.history.end_read(due, value, found.is_stale());
         self.journal.note(now, || {
@@ -183,7 +200,7 @@ impl World {
         });
     }
 
-    fn say(&self, began: Mono, (verb, node, key): (&str, usize, u64), outcome: &str) {
+    pub(super) fn say(&self, began: Mono, (verb, node, key): (&str, usize, u64), outcome: &str) {
         let now = self.runtime.now();
         self.journal.note(now, || {
             format!(
@@ -274,12 +291,7 @@ impl World {
     /// that is a direct look at the store: it owes the changes of all nodes at once. (A shared
     /// load does not: it may have begun before a change that its node was not told of yet.)
     pub async fn peek(&self, node: usize, key: u64) -> bool {
-        let reader = if node + 1 == self.nodes.len() {
-            self.direct()
-        } else {
-            node
-        };
-        let begun = self.begin(reader, key);
+        let begun = self.begin(self.reader(node), key);
         let what = ("get", node, key);
         match self.nodes[node].get(&key).await {
             Ok(Some(found)) => self.check(begun, what, &found),
@@ -341,26 +353,11 @@ impl World {
 
     /// Changes the source of every key of a tag, and invalidates the tag.
     pub async fn invalidate_tag(&self, node: usize, tag: u64, keys: u64) -> bool {
-        self.journal.operation();
-        let (began, what) = (self.runtime.now(), ("invalidate_tag", node, tag));
-        let changed: Vec<(u64, u64)> = (0..keys)
-            .filter(|key| key % TAGS == tag)
-            .map(|key| (key, self.source.write(key)))
-            .collect();
-        let done = self.nodes[node].invalidate_tag(tag_of(tag)).await;
-        self.say(began, what, &format!("{done:?} for {changed:?}"));
-        if done.is_ok() {
-            for (key, value) in changed {
-                let (now, bound) = (self.runtime.now(), self.bound(node));
-                let change = Change {
-                    key,
-                    value,
-                    removal: true,
-                };
-                self.history.acknowledged(now, bound, change);
-            }
-        }
-        done.is_ok()
+        let bears_it = |key: &u64| key % TAGS == tag;
+        let change = async || self.nodes[node].invalidate_tag(tag_of(tag)).await.map(drop);
+        let what = ("invalidate tag", node, tag);
+        self.change_all(what, (0..keys).filter(bears_it), change)
+            .await
     }
 
     /// Changes the source and ends the fresh life of the cached value.
@@ -398,8 +395,10 @@ impl World {
         };
         let pause = Duration::from_micros(random.below(3_000 * scale));
         match random.below(1_000) {
-            0..700 => self.read(node, key, pause, Loading::draw(random)).await,
-            700..900 => self.peek(node, key).await,
+            0..500 => self.read(node, key, pause, Loading::draw(random)).await,
+            500..700 => self.read_derived(node, key, pause).await,
+            700..850 => self.peek(node, key).await,
+            850..900 => self.peek_derived(node, key).await,
             900..935 => self.invalidate(node, key).await,
             935..950 => {
                 self.change_everywhere(node, key, How::Invalidate, random)
@@ -409,6 +408,8 @@ impl World {
             963..970 => self.change_everywhere(node, key, How::Expire, random).await,
             970..975 => self.clear(node, key).await,
             975..985 => self.invalidate_tag(node, key % TAGS, setup.keys).await,
+            985..990 => self.invalidate_prefix(node, key, setup.keys).await,
+            990..992 => self.invalidate_pattern(node, setup.keys).await,
             // No inserts here: they race the source by nature (of two writers the slower one
             // wins), so nothing could be promised. The scenarios have them, one writer each.
             _ => self.read(node, key, pause, Loading::Plain).await,
@@ -425,7 +426,7 @@ impl World {
             while !self.invalidate(0, key).await {}
             // A last copy everywhere, then a last change.
             for node in 0..self.nodes.len() {
-                self.read(node, key, Duration::ZERO, Loading::Plain).await;
+                self.settle(node, key).await;
             }
             while !self.invalidate(0, key).await {}
         }
@@ -433,11 +434,13 @@ impl World {
         for (node, cache) in self.nodes.iter().enumerate() {
             for key in 0..setup.keys {
                 let source = self.source.read(key);
-                match cache.get(&key).await {
-                    Ok(Some(copy)) if *copy != source => {
-                        self.history.not_converged(node, key, *copy, source);
+                for copy in [key, DERIVED + key] {
+                    match cache.get(&copy).await {
+                        Ok(Some(copy)) if *copy != source => {
+                            self.history.not_converged(node, key, *copy, source);
+                        }
+                        _ => {}
                     }
-                    _ => {}
                 }
             }
         }
@@ -481,7 +484,7 @@ impl World {
         simulate(seed, move |runtime| async move {
             let world = Arc::new(World::new(runtime, setup, journal).await);
             let mut ended = world.start(setup);
-            let chaos = setup.chaos.then(|| chaos::start(&world));
+            let chaos = setup.chaos.then(|| chaos::start(&world, setup.rewinds));
             let mut errors = 0;
             while let Some(more) = ended.recv().await {
                 errors += more;

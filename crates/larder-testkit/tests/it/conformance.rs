@@ -1,4 +1,4 @@
-//! The claims of every store, on the embedded store and on real servers.
+//! The claims of every store, on the embedded store, on real servers and on the simulated one.
 
 mod virtual_time;
 
@@ -13,6 +13,8 @@ use larder_core::store::Store;
 use larder_redis::Redis;
 use larder_testkit::conformance::{self, Subject};
 use larder_testkit::servers::{RedisOptions, RedisServer};
+use larder_testkit::simredis::{Direct, SimRedis};
+use virtual_time::VirtualTime;
 
 fn subject(server: RedisServer, runtime: Arc<TokioRuntime>, store: Arc<dyn Store>) -> Subject {
     let pass = move |time: Duration| -> BoxFuture<'static, ()> { runtime.sleep(time) };
@@ -49,20 +51,49 @@ async fn plain() -> Option<Subject> {
     Some(subject(server, runtime, Arc::new(store)))
 }
 
-async fn in_process() -> Option<Subject> {
-    let time = Arc::new(virtual_time::VirtualTime::default());
-    let store = Embedded::new(time.clone());
+fn in_virtual_time(store: impl FnOnce(Arc<VirtualTime>) -> Arc<dyn Store>) -> Option<Subject> {
+    let time = Arc::<VirtualTime>::default();
+    let store = store(time.clone());
     let pass = move |passing: Duration| -> BoxFuture<'static, ()> {
         time.pass(passing);
         Box::pin(std::future::ready(()))
     };
-    Some(Subject::new(Arc::new(store), pass))
+    Some(Subject::new(store, pass))
+}
+
+async fn in_process() -> Option<Subject> {
+    in_virtual_time(|time| Arc::new(Embedded::new(time)))
+}
+
+fn simulated(time: &Arc<VirtualTime>) -> Redis {
+    let redis = Redis::open("redis://simulated").expect("this is an address");
+    redis.over(Arc::new(Direct(SimRedis::new(time.clone()))))
+}
+
+async fn simulated_enveloped() -> Option<Subject> {
+    in_virtual_time(|time| Arc::new(simulated(&time).store(time)))
+}
+
+async fn simulated_prefixed() -> Option<Subject> {
+    in_virtual_time(|time| {
+        let redis = simulated(&time).key_prefix("app[1]*\0:");
+        Arc::new(redis.store(time))
+    })
+}
+
+async fn simulated_plain() -> Option<Subject> {
+    in_virtual_time(|time| Arc::new(simulated(&time).plain_store(time, CodecId::RAW)))
 }
 
 conformance::store!(embedded, in_process);
 conformance::store!(redis_enveloped, enveloped);
 conformance::store!(redis_prefixed, prefixed);
 conformance::plain_store!(redis_plain, plain);
+conformance::store!(simulated_redis_enveloped, simulated_enveloped);
+conformance::store!(simulated_redis_prefixed, simulated_prefixed);
+conformance::plain_store!(simulated_redis_plain, simulated_plain);
 conformance::bus!(embedded_bus, in_process);
+conformance::bus!(simulated_redis_bus, simulated_enveloped);
+conformance::bus!(simulated_redis_prefixed_bus, simulated_prefixed);
 conformance::bus!(redis_bus, enveloped);
 conformance::bus!(redis_prefixed_bus, prefixed);

@@ -1,6 +1,8 @@
 //! The integration tests of the test kit: its tools against real processes.
 
 mod conformance;
+mod differential;
+mod proxy;
 mod redis;
 mod servers;
 mod simulation;

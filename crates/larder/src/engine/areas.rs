@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::bytes::Bytes;
-use larder_core::area::{Area, Areas, area_key};
+use larder_core::area::{Area, Areas, area_key, cache_of};
 use larder_core::bus::BusChange;
 use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::record::Record;
@@ -156,6 +156,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         self.areas.add(number, area.clone());
         self.near.void(area.clone());
         self.flights.detach_covered(area);
+        self.touched.voided(&self.prefix, area);
     }
 
     /// Some areas were invalidated, of this cache or another one, as the bus says.
@@ -164,6 +165,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
             return;
         };
         self.tags.raise(&cache, change.version.0);
+        if let Some(name) = cache_of(&cache) {
+            self.touched.voided(format!("{name}:").as_bytes(), &area);
+        }
         if cache == self.area_key() {
             self.voided(Cut(change.version.0), &area);
         }
@@ -186,8 +190,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 return Ok(Receipt::default());
             }
             let batch = Batch::one(engine.area_key(), Write::Void(area.clone()));
-            let batch = batch.by(engine.coherence.node.number);
-            match store.commit(batch).await {
+            match store.commit(batch.by(engine.coherence.node.number)).await {
                 Ok(Committed::Done(outcomes)) => {
                     let position = outcomes.position;
                     let number = Cut(outcomes[0].version.0);
@@ -215,6 +218,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         self.near.void(area.clone());
         self.tags.void(&self.area_key());
         self.flights.detach_covered(area);
+        self.touched.voided(&self.prefix, area);
     }
 
     /// Where records carry nothing that could be held against an area: each of them is removed.

@@ -103,7 +103,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         };
         let before = self.before(key);
         let reads = load.orders.reads();
-        reads.begin(self.id(), key);
+        reads.begin(self.id(), key, &self.touched);
         match self.run(load.start, &proof, reads).await {
             Ok(value) => {
                 count(&self.counts.loaded);
@@ -126,7 +126,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         if let Some(outer) = depend::current() {
             depend::enter(&outer, &reads);
         }
-        reads.begin(self.id(), key);
+        reads.begin(self.id(), key, &self.touched);
         let value = self.run(load.start, &Proof::None, reads).await?;
         count(&self.counts.loaded);
         let entry = self

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::error::Result;
+use larder_core::mutant::Mutant;
 use larder_core::store::{Batch, Committed, Outcome, Write};
 use larder_core::tag::{Cut, dependency_key};
 use larder_core::version::Version;
@@ -158,11 +159,14 @@ impl<V: Send + Sync + 'static> Engine<V> {
 
     /// A key was changed: near copies of what depends on it are void.
     pub(crate) fn changed(&self, stored: &[u8]) {
-        if self.tags.is_empty() {
+        if self.tags.is_empty() && self.touched.is_empty() {
             return;
         }
         if let Some(dependency) = dependency_key(stored) {
-            self.tags.void(&dependency);
+            self.touched.changed(&dependency);
+            if !Mutant::NearDependents.is_active() {
+                self.tags.void(&dependency);
+            }
         }
     }
 

@@ -1,0 +1,119 @@
+//! The store that all nodes share, and what can happen to it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use larder::embedded::Embedded;
+use larder_core::runtime::Runtime;
+use larder_core::space::{Space, system_key};
+use larder_core::store::Store;
+use larder_redis::Redis;
+
+use super::carried::Carried;
+use super::wire::SimWire;
+use super::{Link, SimRuntime};
+use crate::simredis::{Dump, SimRedis};
+
+/// Which store the nodes share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shared {
+    /// The embedded store; each operation of a node is one request.
+    Embedded,
+    /// The simulated Redis behind Larder's Redis store; each request of the store is one.
+    Redis,
+}
+
+impl Shared {
+    /// All of them.
+    pub const ALL: [Shared; 2] = [Shared::Embedded, Shared::Redis];
+
+    /// What it is called.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Shared::Embedded => "embedded",
+            Shared::Redis => "redis",
+        }
+    }
+
+    /// The store of this name.
+    pub fn named(name: &str) -> Option<Shared> {
+        Shared::ALL.into_iter().find(|store| store.as_str() == name)
+    }
+}
+
+/// The store of one run.
+pub enum Remote {
+    /// In the process.
+    Embedded(Embedded),
+    /// A server.
+    Redis(SimRedis),
+}
+
+/// Whether the system itself keeps this key: it lies in no database.
+pub(super) fn is_system(key: &[u8]) -> bool {
+    let key = Bytes::copy_from_slice(key);
+    (0..=u8::MAX).all(|database| !Space::database(database).contains(&key))
+}
+
+impl Remote {
+    pub(super) fn new(shared: Shared, runtime: &SimRuntime) -> Remote {
+        let clock: Arc<dyn Runtime> = Arc::new(runtime.outside());
+        match shared {
+            Shared::Embedded => Remote::Embedded(Embedded::new(clock)),
+            Shared::Redis => Remote::Redis(SimRedis::new(clock)),
+        }
+    }
+
+    /// The store as one node sees it over its link.
+    pub(super) fn over(&self, link: Link, node: &SimRuntime) -> Arc<dyn Store> {
+        match self {
+            Remote::Embedded(store) => Arc::new(Carried::new(Arc::new(store.clone()), link)),
+            Remote::Redis(server) => {
+                let server = server.clone();
+                let redis = Redis::open("redis://simulated").expect("this is an address");
+                let redis = redis.over(Arc::new(SimWire { link, server }));
+                Arc::new(redis.store(Arc::new(node.clone())))
+            }
+        }
+    }
+
+    /// Loses everything, and begins another life.
+    pub(super) fn restart_empty(&self) {
+        match self {
+            Remote::Embedded(store) => store.restart_empty(),
+            Remote::Redis(server) => server.restart(&Dump::default()),
+        }
+    }
+
+    /// Forgets all records of the log but so many.
+    pub(super) fn trim_log(&self, keep: u64) {
+        match self {
+            Remote::Embedded(store) => store.trim_log(keep as usize),
+            Remote::Redis(server) => {
+                let (log, keep) = (system_key("log"), keep.to_string());
+                server.run(&[b"XTRIM", &log, b"MAXLEN", keep.as_bytes()]);
+            }
+        }
+    }
+
+    /// Silently loses keys and leases of users.
+    pub(super) fn evict(&self, mut goes: impl FnMut() -> bool) {
+        match self {
+            Remote::Embedded(store) => store.evict(goes),
+            Remote::Redis(server) => drop(server.evict(|key| !is_system(key) && goes())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_keys_of_the_system_are_system_keys() {
+        assert!(is_system(&system_key("shard")) && is_system(b"\0stag:c\0t"));
+        for key in [&b"k"[..], b"", b"\0\0k", b"\0d\x01k", b"shard"] {
+            assert!(!is_system(key), "{key:?}");
+        }
+    }
+}
