@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::history::{Change, Due};
 use super::rows::{self, Rows};
 use super::{
-    Faults, History, Journal, Link, Random, Remote, Report, Shared, SimRuntime, Source, Violation,
+    Faults, History, Journal, Random, Remote, Report, Shared, SimRuntime, Source, Violation, Way,
     chaos, simulate,
 };
 
@@ -34,10 +34,19 @@ pub struct Setup {
     pub faults: Faults,
     /// Whether links are cut, nodes paused, the store robbed or restarted, and logs trimmed.
     pub chaos: bool,
-    /// Whether a server may go back to what it held some time ago: old dumps, lagging replicas.
-    pub rewinds: bool,
+    /// What is not promised to go well.
+    pub beyond: Beyond,
     /// What the nodes share.
     pub store: Shared,
+}
+
+/// Disasters of servers that may break promises (docs/consistency.md, docs/wire-format.md).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beyond {
+    /// A server goes back to what it held some time ago: old dumps, lagging replicas.
+    pub rewinds: bool,
+    /// A server forgets its versions while its clock repeats itself.
+    pub repeats: bool,
 }
 
 /// A failure of a loader, injected.
@@ -97,7 +106,7 @@ pub struct World {
     /// One cache per node.
     pub nodes: Vec<Cache<u64, u64>>,
     /// The nodes' ways to the store.
-    pub links: Vec<Link>,
+    pub links: Vec<Way>,
     /// The store itself.
     pub store: Remote,
 }
@@ -108,7 +117,7 @@ impl World {
         let store = Remote::new(setup.store, &runtime);
         let (mut nodes, mut links) = (Vec::new(), Vec::new());
         for node in 0..setup.nodes {
-            let link = Link::new(&runtime, setup.faults, (node, journal.clone()));
+            let way = Way::new(&runtime, setup.faults, (node, journal.clone()));
             let own = runtime.on_node(node);
             let mut builder = Cache::builder("sim:rows")
                 .ttl(Duration::from_secs(600))
@@ -116,7 +125,7 @@ impl World {
                 .lease(Duration::from_millis(300))
                 .max_value(rows::MAX_VALUE)
                 .codec(Rows)
-                .remote(store.over(link.clone(), &own))
+                .remote(store.over(way.clone(), &own))
                 .runtime(Arc::new(own));
             if node + 1 < setup.nodes {
                 builder = builder.near(Near::bytes(1 << 20));
@@ -127,7 +136,7 @@ impl World {
                     .await
                     .expect("the simulated settings are valid"),
             );
-            links.push(link);
+            links.push(way);
         }
         let (source, history) = (Source::default(), History::default());
         World {
@@ -344,6 +353,13 @@ impl World {
         }
     }
 
+    /// Tries until it is done: a connection may still have to be opened again.
+    async fn surely_invalidate(&self, key: u64) {
+        while !self.invalidate(0, key).await {
+            self.runtime.sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Once nothing goes wrong any more: every key changes once more, and soon every copy is
     /// what the source says.
     async fn converge(&self, setup: Setup) {
@@ -351,12 +367,12 @@ impl World {
             link.calm();
         }
         for key in 0..setup.keys {
-            while !self.invalidate(0, key).await {}
+            self.surely_invalidate(key).await;
             // A last copy everywhere, then a last change.
             for node in 0..self.nodes.len() {
                 self.read(node, key, Duration::ZERO, Loading::Plain).await;
             }
-            while !self.invalidate(0, key).await {}
+            self.surely_invalidate(key).await;
         }
         self.runtime.sleep(CONVERGENCE).await;
         for (node, cache) in self.nodes.iter().enumerate() {
@@ -410,7 +426,7 @@ impl World {
         simulate(seed, move |runtime| async move {
             let world = Arc::new(World::new(runtime, setup, journal).await);
             let mut ended = world.start(setup);
-            let chaos = setup.chaos.then(|| chaos::start(&world, setup.rewinds));
+            let chaos = setup.chaos.then(|| chaos::start(&world, setup.beyond));
             let mut errors = 0;
             while let Some(more) = ended.recv().await {
                 errors += more;
