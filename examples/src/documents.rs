@@ -2,6 +2,7 @@
 
 mod batches;
 mod cache_aside;
+mod coherence;
 mod expiration;
 mod fail_safe;
 mod invalidator;

@@ -29,6 +29,7 @@ fn every_block_of_from_the_documents_is_code_that_is_tested() {
     let sources = [
         include_str!("documents/batches.rs"),
         include_str!("documents/cache_aside.rs"),
+        include_str!("documents/coherence.rs"),
         include_str!("documents/expiration.rs"),
         include_str!("documents/fail_safe.rs"),
         include_str!("documents/invalidator.rs"),

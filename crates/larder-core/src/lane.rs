@@ -142,6 +142,13 @@ impl Lane {
         follows && self.beyond.is_empty()
     }
 
+    /// Whether this record will be told from a new one when it comes again. (Of records far behind a
+    /// gap only so many are remembered; applying one of the others twice does no harm.)
+    pub fn has_seen(&self, record: Position) -> bool {
+        self.incarnation == Some(record.incarnation)
+            && (record.seq <= self.applied || self.beyond.contains(&record.seq))
+    }
+
     /// A record arrived. The caller applies it when told so, before it calls again.
     pub fn on_record(&mut self, record: Position) -> Arrival {
         if self.incarnation != Some(record.incarnation) && !Mutant::IgnoreIncarnation.is_active() {
@@ -151,7 +158,7 @@ impl Lane {
             }
             return Arrival::Resync;
         }
-        if record.seq <= self.applied || self.beyond.contains(&record.seq) {
+        if self.has_seen(record) {
             return Arrival::Duplicate;
         }
         if record.seq == self.applied + 1 || Mutant::IgnoreGaps.is_active() {

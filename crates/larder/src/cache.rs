@@ -16,9 +16,7 @@ use crate::builder::Builder;
 use crate::engine::{Change, Engine, EngineKey, Incoming, Load};
 use crate::loaded::Loaded;
 use crate::loader::{Cx, Failure, LoadError, LoadFn, Orders};
-use crate::near::Cause;
-use crate::observe::{NearStats, Stats};
-use crate::options::{InsertOptions, Policy};
+use crate::options::InsertOptions;
 use crate::receipt::Receipt;
 
 pub use session::Session;
@@ -153,7 +151,7 @@ where
     /// # What is stored
     ///
     /// Only a value with proof that its key has not changed since before the load. Others are
-    /// returned and not stored ([`Stats::refused`] counts them by reason). When the remote tier
+    /// returned and not stored ([`Stats::refused`](crate::Stats::refused) counts them by reason). When the remote tier
     /// cannot be asked, the value is kept in this process for a second at most.
     ///
     /// # Errors
@@ -328,47 +326,6 @@ where
         }
         self.engine.near.resize(capacity);
         Ok(())
-    }
-
-    /// Counts since the cache was built, and its present size.
-    #[doc(alias("get_stats", "metrics"))]
-    pub fn stats(&self) -> Stats {
-        let near = &self.engine.near;
-        let (entries, bytes) = near.size();
-        let near = NearStats {
-            entries,
-            bytes,
-            capacity: near.capacity(),
-            left: Cause::ALL
-                .into_iter()
-                .map(|cause| (cause, near.left(cause)))
-                .collect(),
-            ..NearStats::default()
-        };
-        let now = self.engine.runtime.now();
-        self.engine.counts.stats(near, now)
-    }
-
-    /// The settings in force.
-    pub fn policy(&self) -> Policy {
-        let engine = &self.engine;
-        Policy {
-            name: engine.name.as_str().to_owned(),
-            ttl: engine.lives.ttl,
-            stale_for: engine.lives.stale_for,
-            jitter_percent: engine.lives.jitter_percent,
-            near_capacity: engine.near.capacity(),
-            near_ttl: engine.lives.near_ttl,
-            remote: engine
-                .remote
-                .as_ref()
-                .map(|store| store.describe().name.to_owned()),
-            max_value: engine.max_value,
-            lease: engine.lives.lease,
-            when_fenced: engine.when_fenced,
-            coherence: engine.coherence.mode,
-            node: engine.coherence.node.name.to_string(),
-        }
     }
 
     /// Closes the cache, for all its clones: near copies are dropped, and every later call gives

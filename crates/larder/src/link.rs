@@ -113,7 +113,10 @@ impl<V: Send + Sync + 'static> Link<V> {
             engine.apply(record, updates);
         }
         self.follow(&engine, &lane, "");
-        engine.tell_record(record);
+        // Else it comes again with the replay, and is told then.
+        if lane.has_seen(record.position) {
+            engine.tell_record(record);
+        }
         gap
     }
 

@@ -1,16 +1,60 @@
-//! Watching a cache: what happens to its values, and who it is among others.
+//! Watching a cache: its counts and settings, what happens to its values, and who it is among others.
 
 use larder_core::key::Key;
 
 use super::Cache;
 use crate::events::Events;
 use crate::link;
+use crate::near::Cause;
+use crate::observe::{NearStats, Stats};
+use crate::options::Policy;
 
 impl<K, V> Cache<K, V>
 where
     K: Key + Send + 'static,
     V: Send + Sync + 'static,
 {
+    /// Counts since the cache was built, and its present size.
+    #[doc(alias("get_stats", "metrics"))]
+    pub fn stats(&self) -> Stats {
+        let near = &self.engine.near;
+        let (entries, bytes) = near.size();
+        let near = NearStats {
+            entries,
+            bytes,
+            capacity: near.capacity(),
+            left: Cause::ALL
+                .into_iter()
+                .map(|cause| (cause, near.left(cause)))
+                .collect(),
+            ..NearStats::default()
+        };
+        let now = self.engine.runtime.now();
+        self.engine.counts.stats(near, now)
+    }
+
+    /// The settings in force.
+    pub fn policy(&self) -> Policy {
+        let engine = &self.engine;
+        Policy {
+            name: engine.name.as_str().to_owned(),
+            ttl: engine.lives.ttl,
+            stale_for: engine.lives.stale_for,
+            jitter_percent: engine.lives.jitter_percent,
+            near_capacity: engine.near.capacity(),
+            near_ttl: engine.lives.near_ttl,
+            remote: engine
+                .remote
+                .as_ref()
+                .map(|store| store.describe().name.to_owned()),
+            max_value: engine.max_value,
+            lease: engine.lives.lease,
+            when_fenced: engine.when_fenced,
+            coherence: engine.coherence.mode,
+            node: engine.coherence.node.name.to_string(),
+        }
+    }
+
     /// Tells of every change of a value of this cache from now on: which key or tag, how, by which
     /// node, with which version. Changes of this node come once, like all others. Filling, evicting
     /// and the end of a ttl change nothing.
