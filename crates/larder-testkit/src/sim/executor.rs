@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
@@ -18,8 +19,14 @@ use super::Random;
 /// More steps than any run needs: a run that takes them goes round in circles.
 const STEPS: u64 = 5_000_000;
 
+/// What all handles of a run share.
+struct Shared {
+    /// Read far more often than anything else, so it is outside of the lock.
+    now: AtomicU64,
+    state: Mutex<State>,
+}
+
 struct State {
-    now: u64,
     choices: Random,
     numbers: Random,
     /// In the order of their numbers, not of their waking: what wakes several tasks at once may
@@ -42,7 +49,7 @@ struct Task {
 /// The surroundings of simulated engines.
 #[derive(Clone)]
 pub struct SimRuntime {
-    state: Arc<Mutex<State>>,
+    shared: Arc<Shared>,
     /// Whose tasks it spawns; `None` for those of the world between the nodes.
     node: Option<usize>,
 }
@@ -71,15 +78,14 @@ impl State {
 
 impl SimRuntime {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .expect("no task panics while it holds the scheduler's state")
+        let state = self.shared.state.lock();
+        state.expect("no task panics while it holds the scheduler's state")
     }
 
     /// The same scheduler for one node: what is spawned here stands still while it is frozen.
     pub fn on_node(&self, node: usize) -> SimRuntime {
         SimRuntime {
-            state: self.state.clone(),
+            shared: self.shared.clone(),
             node: Some(node),
         }
     }
@@ -87,7 +93,7 @@ impl SimRuntime {
     /// The same scheduler for what belongs to no node.
     pub fn outside(&self) -> SimRuntime {
         SimRuntime {
-            state: self.state.clone(),
+            shared: self.shared.clone(),
             node: None,
         }
     }
@@ -135,7 +141,7 @@ impl SimRuntime {
                 }
             }
             let Reverse((at, timer)) = state.timers.pop()?;
-            state.now = state.now.max(at);
+            self.shared.now.fetch_max(at, Ordering::Relaxed);
             let sleeper = state.sleepers.remove(&timer);
             drop(state);
             if let Some(waker) = sleeper {
@@ -147,11 +153,11 @@ impl SimRuntime {
 
 impl Runtime for SimRuntime {
     fn now(&self) -> Mono {
-        Mono(self.state().now)
+        Mono(self.shared.now.load(Ordering::Relaxed))
     }
 
     fn wall(&self) -> Timestamp {
-        Timestamp(1_700_000_000_000 + self.state().now / 1_000_000)
+        Timestamp(1_700_000_000_000 + self.now().0 / 1_000_000)
     }
 
     fn random(&self) -> u64 {
@@ -167,7 +173,7 @@ impl Runtime for SimRuntime {
     }
 
     fn sleep(&self, after: Duration) -> BoxFuture<'static, ()> {
-        let until = Mono(self.state().now).after(after).0;
+        let until = self.now().after(after).0;
         Box::pin(Sleep {
             runtime: self.clone(),
             until,
@@ -186,7 +192,7 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.runtime.state().now >= self.until {
+        if self.runtime.now().0 >= self.until {
             return Poll::Ready(());
         }
         let timer = match self.timer {
@@ -231,7 +237,6 @@ where
     let mut choices = Random::new(seed);
     let numbers = choices.fork();
     let state = State {
-        now: 1_000_000_000,
         choices,
         numbers,
         ready: Vec::new(),
@@ -243,7 +248,10 @@ where
         drawn: 0,
     };
     let runtime = SimRuntime {
-        state: Arc::new(Mutex::new(state)),
+        shared: Arc::new(Shared {
+            now: AtomicU64::new(1_000_000_000),
+            state: Mutex::new(state),
+        }),
         node: None,
     };
     let result = Arc::new(Mutex::new(None));
