@@ -20,8 +20,11 @@ pub(super) fn to_lua(lua: &Lua, reply: &Reply) -> Result<Value> {
         Reply::Simple(text) => field("ok", text)?,
         Reply::Error(text) => field("err", text)?,
         Reply::Array(items) => {
-            let items: Result<Vec<Value>> = items.iter().map(|item| to_lua(lua, item)).collect();
-            Value::Table(lua.create_sequence_from(items?)?)
+            let table = lua.create_table_with_capacity(items.len(), 0)?;
+            for item in items {
+                table.raw_push(to_lua(lua, item)?)?;
+            }
+            Value::Table(table)
         }
         _ => Value::Boolean(false),
     })

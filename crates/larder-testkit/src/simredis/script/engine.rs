@@ -7,8 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use mlua::chunk::ChunkMode;
-use mlua::state::{GcIncParams, GcMode};
-use mlua::{Function, Lua, LuaOptions, LuaString, StdLib, Table, Value};
+use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
 
 use super::library::{Place, Running};
 use super::{convert, errors, library};
@@ -39,9 +38,6 @@ impl Engine {
         let libraries = StdLib::STRING | StdLib::TABLE | StdLib::MATH;
         let options = LuaOptions::new().catch_rust_panics(false);
         let lua = Lua::new_with(libraries, options)?;
-        // Scripts leave only garbage behind: collecting it seldom is cheapest.
-        let seldom = GcIncParams::default().pause(1_000).step_multiplier(1_000);
-        lua.gc_set_mode(GcMode::Incremental(seldom));
         let running = Place::default();
         let handler = lua.create_function(errors::describe)?;
         let plain = lua.create_function(errors::plain)?;
@@ -66,11 +62,10 @@ impl Engine {
         let script = self.compiled.get(hash);
         let script = script.expect("scripts are compiled before they run");
         for (name, items) in [("KEYS", keys), ("ARGV", values)] {
-            let items: mlua::Result<Vec<LuaString>> = items
-                .iter()
-                .map(|item| self.lua.create_string(item))
-                .collect();
-            let table = self.lua.create_sequence_from(items?)?;
+            let table = self.lua.create_table_with_capacity(items.len(), 0)?;
+            for item in items {
+                table.raw_push(self.lua.create_string(item)?)?;
+            }
             self.globals.raw_set(name, table)?;
         }
         let (is_done, value): (bool, Value) = self.run.call(script)?;
@@ -80,7 +75,7 @@ impl Engine {
         let Value::Table(error) = value else {
             return Ok(Err("ERR execution failure".into()));
         };
-        let text: LuaString = error.raw_get("err")?;
+        let text: mlua::LuaString = error.raw_get("err")?;
         let mut text = text.to_string_lossy();
         let source: Option<String> = error.raw_get("source")?;
         let line: Option<i64> = error.raw_get("line")?;
