@@ -2,8 +2,10 @@
 
 mod batches;
 mod cache_aside;
+mod coherence;
 mod expiration;
 mod fail_safe;
+mod invalidator;
 mod keys;
 mod source;
 mod two_tiers;

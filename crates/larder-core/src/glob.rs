@@ -50,6 +50,19 @@ pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
+/// A pattern that only `text` itself matches.
+#[must_use]
+pub fn escape(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for &byte in text {
+        if b"*?[]^-\\".contains(&byte) {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    out
+}
+
 /// Matches one byte against the front of a pattern that is not `*`; returns the width of that
 /// front if they match.
 fn match_one(pattern: &[u8], byte: u8) -> Option<usize> {

@@ -134,16 +134,31 @@ impl Lane {
         })
     }
 
+    /// Whether this record is the next one, and none behind it was applied: then what it says of a
+    /// key is the newest that is known here.
+    pub fn is_next(&self, record: Position) -> bool {
+        let follows =
+            self.incarnation == Some(record.incarnation) && record.seq == self.applied + 1;
+        follows && self.beyond.is_empty()
+    }
+
+    /// Whether this record will be told from a new one when it comes again. (Of records far behind a
+    /// gap only so many are remembered; applying one of the others twice does no harm.)
+    pub fn has_seen(&self, record: Position) -> bool {
+        self.incarnation == Some(record.incarnation)
+            && (record.seq <= self.applied || self.beyond.contains(&record.seq))
+    }
+
     /// A record arrived. The caller applies it when told so, before it calls again.
     pub fn on_record(&mut self, record: Position) -> Arrival {
-        if self.incarnation != Some(record.incarnation) {
+        if self.incarnation != Some(record.incarnation) && !Mutant::IgnoreIncarnation.is_active() {
             // Its place in the new log is only known from a poll.
             if self.incarnation.take().is_some() {
                 self.drop_everything();
             }
             return Arrival::Resync;
         }
-        if record.seq <= self.applied || self.beyond.contains(&record.seq) {
+        if self.has_seen(record) {
             return Arrival::Duplicate;
         }
         if record.seq == self.applied + 1 || Mutant::IgnoreGaps.is_active() {
@@ -171,10 +186,11 @@ impl Lane {
 
     /// The answer to a poll arrived.
     pub fn on_poll(&mut self, sent: PollSent, log: Position) -> Answer {
-        let same_life = self.incarnation == Some(log.incarnation);
+        let same_life = self.incarnation == Some(log.incarnation)
+            || (self.incarnation.is_some() && Mutant::IgnoreIncarnation.is_active());
         // The log of one life only grows: shorter than what was applied before the question, it
         // is another one (an old dump, a replica that lagged).
-        let went_back = log.seq < sent.applied;
+        let went_back = log.seq < sent.applied && !Mutant::IgnoreIncarnation.is_active();
         if !same_life || went_back {
             self.restart_at(log);
             self.grant(sent.at);
@@ -199,7 +215,9 @@ impl Lane {
         if oldest > gap.first && self.applied + 1 >= gap.first && self.applied < oldest - 1 {
             // The log was trimmed beyond what is missing here: nobody knows what it said. With all
             // copies dropped, it is as good as applied, and the lease stands.
-            self.generation = self.generation.wrapping_add(1);
+            if !Mutant::IgnoreTrim.is_active() {
+                self.generation = self.generation.wrapping_add(1);
+            }
             self.advance(oldest - 1);
         }
     }

@@ -7,7 +7,7 @@
 //!
 //! Reading order: [`key`] and [`space`] name things, [`record`] and [`envelope`] say what is kept
 //! and how it looks as bytes, [`version`], [`freshness`], [`admit`] and [`tombstone`] decide,
-//! [`store`] and [`runtime`] are the joints.
+//! [`store`], [`outbox`] and [`runtime`] are the joints.
 
 #![forbid(unsafe_code)]
 
@@ -29,12 +29,14 @@ pub mod version;
 
 pub mod bus;
 pub mod codec;
+pub mod outbox;
 pub mod runtime;
 pub mod store;
 
 pub mod error;
 pub mod limits;
 pub mod mutant;
+pub mod nearest;
 pub mod units;
 
 pub use codec::{Codec, CodecId};

@@ -3,6 +3,7 @@
 //! Flags are not declared here but read from the table of settings, and their values are judged
 //! by the configuration, so that a mistake in a flag reads like one in a file or a variable.
 
+mod bus;
 mod help;
 mod problem;
 #[cfg(test)]
@@ -15,11 +16,15 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::config::table::{Kind, Setting, TABLE};
 use crate::config::{Flags, NAMED_PATTERN, NAMED_TTL};
+pub(crate) use bus::PingArgs;
 
 /// What is to be done.
 #[derive(Debug)]
 pub(crate) enum Action {
     Serve(ServeArgs),
+    Doctor(DoctorArgs),
+    /// Show who reads the log.
+    Ping(PingArgs),
     /// To be printed.
     Print(String),
 }
@@ -33,6 +38,15 @@ pub(crate) struct ServeArgs {
     pub(crate) flags: Flags,
 }
 
+/// How to look at the server.
+#[derive(Debug, Default)]
+pub(crate) struct DoctorArgs {
+    /// What `serve` would be given.
+    pub(crate) serve: ServeArgs,
+    /// For programs.
+    pub(crate) json: bool,
+}
+
 /// Reads the arguments, the program's name included. The error is one line.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Action, String> {
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
@@ -43,20 +57,30 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Act
         arguments.insert(1.min(arguments.len()), "serve".into());
     }
     match command().try_get_matches_from(arguments) {
-        Ok(matches) => Ok(action(&matches)),
+        Ok(matches) => action(&matches),
         Err(error) => problem::explain(&error),
     }
 }
 
-fn action(matches: &ArgMatches) -> Action {
-    match matches.subcommand() {
+fn action(matches: &ArgMatches) -> Result<Action, String> {
+    Ok(match matches.subcommand() {
         Some(("version", _)) => Action::Print(help::version()),
-        Some((_, serve)) => Action::Serve(ServeArgs {
-            config: serve.get_one::<PathBuf>("config").cloned(),
-            check: serve.get_flag("check"),
-            flags: flags(serve),
+        Some(("doctor", doctor)) => Action::Doctor(DoctorArgs {
+            serve: serve_args(doctor),
+            json: doctor.get_flag("json"),
         }),
+        Some(("bus", bus)) => bus::action(bus)?,
+        Some((_, serve)) => Action::Serve(serve_args(serve)),
         None => Action::Serve(ServeArgs::default()),
+    })
+}
+
+fn serve_args(matches: &ArgMatches) -> ServeArgs {
+    let check = matches.try_get_one::<bool>("check").ok().flatten();
+    ServeArgs {
+        config: matches.get_one::<PathBuf>("config").cloned(),
+        check: check.is_some_and(|check| *check),
+        flags: flags(matches),
     }
 }
 
@@ -80,6 +104,8 @@ fn command() -> Command {
         .before_help(help::EXAMPLES)
         .disable_help_subcommand(true)
         .subcommand(serve())
+        .subcommand(doctor())
+        .subcommand(bus::command())
         .subcommand(
             Command::new("version")
                 .about("Print the version")
@@ -87,26 +113,58 @@ fn command() -> Command {
         )
 }
 
-fn serve() -> Command {
-    let config = Arg::new("config")
+fn config() -> Arg {
+    Arg::new("config")
         .long("config")
         .value_name("FILE")
         .value_parser(clap::value_parser!(PathBuf))
-        .help("Configuration file [default: larder.toml, if it exists]");
+        .help("Configuration file [default: larder.toml, if it exists]")
+}
+
+fn serve() -> Command {
     let check = Arg::new("check")
         .long("check")
         .action(ArgAction::SetTrue)
         .help("Validate the configuration, print it and exit");
-    let ttl = named(NAMED_TTL, "NAME=TIME", help::NAMED_TTL);
-    let pattern = named(NAMED_PATTERN, "NAME=PATTERN", help::NAMED_PATTERN);
-    Command::new("serve")
+    let serve = Command::new("serve")
         .about("Run a node (what `larder` alone does)")
         .help_template(help::TEMPLATE)
         .before_help(help::EXAMPLES)
-        .after_help(help::PRECEDENCE)
-        .args([config, check])
+        .after_help(help::PRECEDENCE);
+    configured(serve).arg(check)
+}
+
+/// Adds everything by which a node is configured.
+fn configured(command: Command) -> Command {
+    let ttl = named(NAMED_TTL, "NAME=TIME", help::NAMED_TTL);
+    let pattern = named(NAMED_PATTERN, "NAME=PATTERN", help::NAMED_PATTERN);
+    command
+        .arg(config())
         .args(TABLE.iter().map(flag))
         .args([ttl, pattern])
+}
+
+/// Takes every setting, so that the line that starts a node can be looked at; shows those that
+/// matter to it.
+fn doctor() -> Command {
+    let json = Arg::new("json")
+        .long("json")
+        .action(ArgAction::SetTrue)
+        .help("Print one JSON object instead of lines for people");
+    let shown = |setting: &Setting| matches!(setting.flag, "type" | "url" | "pool-max-size");
+    let hidden = [NAMED_TTL, NAMED_PATTERN].map(|name| named(name, "NAME=…", "").hide(true));
+    Command::new("doctor")
+        .about("Look at the configured server and say what to change")
+        .help_template(help::TEMPLATE)
+        .before_help(help::DOCTOR_EXAMPLES)
+        .after_help(help::DOCTOR_CODES)
+        .args([config(), json])
+        .args(
+            TABLE
+                .iter()
+                .map(|setting| flag(setting).hide(!shown(setting))),
+        )
+        .args(hidden)
 }
 
 fn flag(setting: &'static Setting) -> Arg {

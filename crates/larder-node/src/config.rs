@@ -12,7 +12,6 @@ mod env;
 mod file;
 mod flags;
 mod mask;
-mod nearest;
 mod origin;
 mod show;
 pub(crate) mod table;
@@ -29,7 +28,7 @@ use draft::Draft;
 pub(crate) use env::Variable;
 pub(crate) use file::File;
 pub(crate) use flags::{Flags, NAMED_PATTERN, NAMED_TTL};
-pub(crate) use nearest::nearest;
+pub(crate) use larder_core::nearest::nearest;
 
 /// The file that is read from the working directory if it is there.
 const FILE: &str = "larder.toml";

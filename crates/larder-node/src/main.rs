@@ -1,8 +1,9 @@
 //! The Larder node: the engine behind a RESP port, with an HTTP API.
 //!
 //! Reading order: [`cli`] says what is to be done, [`config`] makes [`settings`] of file,
-//! environment and flags, [`serve`] runs a [`node`] from its start to its end. [`listener`] and
-//! what is below it speak RESP, [`http`] speaks HTTP; [`metrics`] counts for both.
+//! environment and flags, [`serve`] runs a [`node`] from its start to its end, [`doctor`] looks at
+//! the server behind it, [`ping`] at the log there. [`listener`] and what is below it speak RESP, [`http`] speaks HTTP;
+//! [`metrics`] counts for both.
 
 #![forbid(unsafe_code)]
 
@@ -11,7 +12,10 @@ mod config;
 mod settings;
 
 mod banner;
+mod ping;
 mod serve;
+
+mod doctor;
 
 mod metrics;
 mod node;
@@ -35,6 +39,8 @@ use cli::Action;
 fn main() -> ExitCode {
     match cli::parse(env::args_os()) {
         Ok(Action::Serve(args)) => serve::serve(args),
+        Ok(Action::Doctor(args)) => doctor::doctor(args),
+        Ok(Action::Ping(args)) => ping::ping(args),
         Ok(Action::Print(text)) => {
             // A reader that has seen enough, such as `head`, is no failure.
             let _ = std::io::stdout().write_all(text.as_bytes());

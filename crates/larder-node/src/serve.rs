@@ -66,7 +66,8 @@ pub(crate) fn serve(args: ServeArgs) -> ExitCode {
     }
 }
 
-fn configure(args: ServeArgs) -> Result<Loaded, Vec<String>> {
+/// Puts the configuration together, and says what is odd about it if it is wrong.
+pub(crate) fn configure(args: ServeArgs) -> Result<Loaded, Vec<String>> {
     let sources = Sources {
         file: config::read_file(args.config).map_err(|error| vec![error])?,
         environment: env::vars_os().collect(),
@@ -78,7 +79,8 @@ fn configure(args: ServeArgs) -> Result<Loaded, Vec<String>> {
     })
 }
 
-fn complain(kind: &str, lines: &[String]) {
+/// Says something to people, before there is a log.
+pub(crate) fn complain(kind: &str, lines: &[String]) {
     for line in lines {
         eprintln!("{kind}: {line}");
     }

@@ -18,6 +18,12 @@ use crate::{fault, reply};
 
 pub(crate) use feed::{Feed, subscribe};
 
+/// An open connection and the future that moves its bytes; it ends when the connection does.
+pub(crate) struct Opened {
+    pub(crate) connection: MultiplexedConnection,
+    pub(crate) driver: BoxFuture<'static, ()>,
+}
+
 /// Opens a connection within the connect timeout, takes a sample of the server's clock, and joins
 /// the log of the shard.
 pub(crate) async fn open(dialer: &Dialer) -> Result<(Carrier, Ended)> {
@@ -26,16 +32,10 @@ pub(crate) async fn open(dialer: &Dialer) -> Result<(Carrier, Ended)> {
         return in_time(dialer, open_wire(dialer, &**wire)).await;
     }
     in_time(dialer, async {
-        let stream = socket::dial(&dialer.redis.address, &dialer.server).await?;
-        // Timeouts and limits are kept by `line` and `link`, which say more about them.
-        let config = AsyncConnectionConfig::new()
-            .set_response_timeout(None)
-            .set_pipeline_buffer_size(dialer.redis.limits.max_in_flight);
-        let login = login(&dialer.redis.address);
-        let opened = MultiplexedConnection::new_with_config(&login, stream, config).await;
-        let failed = |error| fault::from_client(&dialer.server, &error);
-        let (mut connection, driver) = opened.map_err(failed)?;
-        let mut driver: BoxFuture<'static, ()> = Box::pin(driver);
+        let Opened {
+            mut connection,
+            mut driver,
+        } = log_in(dialer).await?;
         tokio::select! {
             greeted = greet(&mut connection, dialer) => greeted?,
             () = &mut driver => return Err(closed(&dialer.server)),
@@ -43,6 +43,27 @@ pub(crate) async fn open(dialer: &Dialer) -> Result<(Carrier, Ended)> {
         Ok(Carrier::socket(connection, driver))
     })
     .await
+}
+
+/// Opens a connection within the connect timeout, and asks nothing.
+pub(crate) async fn open_silently(dialer: &Dialer) -> Result<Opened> {
+    in_time(dialer, log_in(dialer)).await
+}
+
+async fn log_in(dialer: &Dialer) -> Result<Opened> {
+    let stream = socket::dial(&dialer.redis.address, &dialer.server).await?;
+    // Timeouts and limits are kept by `line` and `link`, which say more about them.
+    let config = AsyncConnectionConfig::new()
+        .set_response_timeout(None)
+        .set_pipeline_buffer_size(dialer.redis.limits.max_in_flight);
+    let login = login(&dialer.redis.address);
+    let opened = MultiplexedConnection::new_with_config(&login, stream, config).await;
+    let (connection, driver) =
+        opened.map_err(|error| fault::from_client(&dialer.server, &error))?;
+    Ok(Opened {
+        connection,
+        driver: Box::pin(driver),
+    })
 }
 
 #[cfg(feature = "wire")]

@@ -70,8 +70,12 @@ fn refused(server: &str, code: &str, text: &str) -> Error {
     Error::new(kind, format!("{server}: {code}: {advice}{said}{text}{end}"))
 }
 
-/// Servers before 7 wrap the error of a command inside a script into `ERR ...: CODE ...`.
+/// Servers before 7 wrap the error of a command inside a script into `ERR ...: CODE ...`; those of 7.0
+/// say without a code that its user has no rights.
 fn inner_code<'a>(code: &'a str, text: &'a str) -> &'a str {
+    if code == "ERR" && text.starts_with("The user executing the script") {
+        return "NOPERM";
+    }
     let wrapped = ["WRONGTYPE", "OOM", "READONLY", "NOPERM", "MISCONF"];
     let found = wrapped.into_iter().find(|inner| text.contains(inner));
     match found {
@@ -136,6 +140,12 @@ mod tests {
                 "maxmemory",
             ),
             ("LOADING", "", ErrorKind::Unavailable, "loading"),
+            (
+                "ERR",
+                "The user executing the script can't run this command or subcommand script: 1",
+                ErrorKind::Refused,
+                "ACL",
+            ),
             (
                 "ERR",
                 "Error running script: @user_script:1: WRONGTYPE Operation",

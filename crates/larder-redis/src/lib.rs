@@ -8,15 +8,17 @@
 //! * [`PlainStore`], the plain layout: values as they are, for programs in other languages that
 //!   read and write the same keys. It knows no leases and keeps nothing stale.
 //!
-//! Redis 6.0 or later, or any Valkey (tested with Redis 7.0). An ACL user needs `GET MGET GETRANGE SET SETRANGE UNLINK
-//! PEXPIRE PEXPIREAT PERSIST PTTL HMGET HSET HDEL TIME EVAL EVALSHA` for records, `SCAN RANDOMKEY`
-//! for listing and clearing, `INFO HGETALL HINCRBY HLEN XADD XRANGE PUBLISH SUBSCRIBE PING` and the channel of
-//! the shard for the bus, and for the plain layout `STRLEN EXISTS TYPE`.
+//! Redis 6.0 or later, or any Valkey (tested with Redis 7.0). An ACL user needs `GET MGET GETRANGE
+//! SET SETRANGE UNLINK PEXPIRE PEXPIREAT PERSIST PTTL HGET HMGET HSET HDEL TIME EVAL EVALSHA` for
+//! records, `SCAN RANDOMKEY` for listing and clearing, `INFO HGETALL HINCRBY HLEN XADD XRANGE PUBLISH
+//! SUBSCRIBE PING` and the channel of the shard for the bus, and for the plain layout `STRLEN EXISTS
+//! TYPE`.
 //!
 //! Reading order: [`config`](Redis) parses; `connect` opens, `line` is one open connection over
 //! its `carrier`, `link` keeps one alive for all commands, `pool` a few more for slow ones; `tier`
 //! is what the stores share; `store`, `browse` and `plain` are the stores; `bus` is the log of one
-//! of them. The feature `wire` is for simulation: something else than sockets to a server.
+//! of them; `inspect` asks about the server itself. The feature `wire` is for simulation: something
+//! else than sockets to a server.
 
 #![forbid(unsafe_code)]
 
@@ -44,6 +46,9 @@ mod bus;
 mod plain;
 mod store;
 
+mod inspect;
+
 pub use config::Redis;
+pub use inspect::{AddressParts, Answer, Denied, Inspector, Purpose};
 pub use plain::PlainStore;
 pub use store::RedisStore;

@@ -6,6 +6,8 @@
 
 mod chaos;
 mod courses;
+mod derived;
+mod everywhere;
 mod executor;
 mod history;
 mod journal;

@@ -21,6 +21,7 @@ use crate::engine::areas::KnownAreas;
 use crate::engine::{Engine, Flights, Lives, Weigher};
 use crate::link;
 use crate::loader::{Cx, LoadFn, boxed_loader};
+use crate::mode::Mode;
 use crate::near::{Cause, Near as NearCache, Reporter, View};
 use crate::node::{self, Node};
 use crate::observe::Counts;
@@ -53,6 +54,7 @@ pub struct Builder<K, V, C = DefaultCodec> {
     max_value: Result<u64, String>,
     schema: u32,
     when_fenced: WhenFenced,
+    mode: Mode,
     node: Option<String>,
     near: Option<Near>,
     remote: Option<Box<dyn Remote>>,
@@ -78,6 +80,7 @@ impl<K, V> Builder<K, V> {
             max_value: Ok(MAX_VALUE_BYTES as u64),
             schema: 0,
             when_fenced: WhenFenced::default(),
+            mode: Mode::default(),
             node: None,
             near: None,
             remote: None,
@@ -152,6 +155,13 @@ impl<K, V, C> Builder<K, V, C> {
         self
     }
 
+    /// What other nodes do with their near copies when a value changes, and what this one does.
+    /// Default: they become void.
+    pub fn coherence(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
     /// What people call this node, in lists of nodes and in logs: 1 to 64 bytes, such as `web-1`.
     /// Default: the number of the process and a random number.
     pub fn node(mut self, name: impl Into<String>) -> Self {
@@ -191,6 +201,7 @@ impl<K, V, C> Builder<K, V, C> {
             max_value: self.max_value,
             schema: self.schema,
             when_fenced: self.when_fenced,
+            mode: self.mode,
             node: self.node,
             near: self.near,
             remote: self.remote,
@@ -271,7 +282,7 @@ impl<K, V, C> Builder<K, V, C> {
         let on_bus = remote
             .as_ref()
             .is_some_and(|store| store.describe().bus.is_some());
-        let view = if on_bus {
+        let view = if on_bus && self.mode != Mode::None {
             View::fenced()
         } else {
             View::unfenced()
@@ -281,7 +292,7 @@ impl<K, V, C> Builder<K, V, C> {
         near.start_sweep(&runtime);
         let node = Node::new(self.node.as_deref(), &*runtime);
         let engine = Engine {
-            coherence: Coherence::new(node, name.as_str()),
+            coherence: Coherence::new(node, self.mode, name.as_str()),
             prefix: format!("{name}:").into_bytes().into(),
             name,
             hasher: KeyHasher::new(runtime.random()),
@@ -296,6 +307,7 @@ impl<K, V, C> Builder<K, V, C> {
             flights: Flights::default(),
             tags: TagCells::default(),
             areas: KnownAreas::default(),
+            touched: Arc::default(),
             place,
             counts: Counts::default(),
             closed: AtomicBool::new(false),
@@ -303,7 +315,7 @@ impl<K, V, C> Builder<K, V, C> {
             runtime,
         };
         let engine = Arc::new(engine);
-        if capacity > 0 {
+        if capacity > 0 && engine.coherence.is_followed() {
             link::start(&engine);
         }
         Ok(Cache::new(engine, self.loader))

@@ -2,6 +2,7 @@
 
 mod invalidate;
 mod session;
+mod watch;
 
 use std::borrow::{Borrow, ToOwned};
 use std::error::Error as StdError;
@@ -15,9 +16,7 @@ use crate::builder::Builder;
 use crate::engine::{Change, Engine, EngineKey, Incoming, Load};
 use crate::loaded::Loaded;
 use crate::loader::{Cx, Failure, LoadError, LoadFn, Orders};
-use crate::near::Cause;
-use crate::observe::{NearStats, Stats};
-use crate::options::{InsertOptions, Policy};
+use crate::options::InsertOptions;
 use crate::receipt::Receipt;
 
 pub use session::Session;
@@ -63,6 +62,10 @@ impl<K, V> Cache<K, V> {
 
     pub(crate) fn new(engine: Arc<Engine<V>>, loader: Option<Arc<LoadFn<K, V>>>) -> Cache<K, V> {
         Cache { engine, loader }
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine<V>> {
+        &self.engine
     }
 }
 
@@ -148,7 +151,7 @@ where
     /// # What is stored
     ///
     /// Only a value with proof that its key has not changed since before the load. Others are
-    /// returned and not stored ([`Stats::refused`] counts them by reason). When the remote tier
+    /// returned and not stored ([`Stats::refused`](crate::Stats::refused) counts them by reason). When the remote tier
     /// cannot be asked, the value is kept in this process for a second at most.
     ///
     /// # Errors
@@ -270,7 +273,7 @@ where
     ///
     /// [`ErrorKind::Invalid`] for an empty tag or one that is too long. Others: it is open whether
     /// the values are void; repeat it.
-    pub async fn invalidate_tag(&self, tag: impl Into<String>) -> Result<()> {
+    pub async fn invalidate_tag(&self, tag: impl Into<String>) -> Result<Receipt> {
         self.invalidate_tags([tag]).await
     }
 
@@ -279,7 +282,7 @@ where
     pub async fn invalidate_tags<T: Into<String>>(
         &self,
         tags: impl IntoIterator<Item = T>,
-    ) -> Result<()> {
+    ) -> Result<Receipt> {
         self.check_open()?;
         let tags: Vec<String> = tags.into_iter().map(Into::into).collect();
         Box::pin(self.engine.invalidate_tags(&tags)).await
@@ -323,43 +326,6 @@ where
         }
         self.engine.near.resize(capacity);
         Ok(())
-    }
-
-    /// Counts since the cache was built, and its present size.
-    #[doc(alias("get_stats", "metrics"))]
-    pub fn stats(&self) -> Stats {
-        let near = &self.engine.near;
-        let (entries, bytes) = near.size();
-        self.engine.counts.stats(NearStats {
-            entries,
-            bytes,
-            capacity: near.capacity(),
-            left: Cause::ALL
-                .into_iter()
-                .map(|cause| (cause, near.left(cause)))
-                .collect(),
-            ..NearStats::default()
-        })
-    }
-
-    /// The settings in force.
-    pub fn policy(&self) -> Policy {
-        let engine = &self.engine;
-        Policy {
-            name: engine.name.as_str().to_owned(),
-            ttl: engine.lives.ttl,
-            stale_for: engine.lives.stale_for,
-            jitter_percent: engine.lives.jitter_percent,
-            near_capacity: engine.near.capacity(),
-            near_ttl: engine.lives.near_ttl,
-            remote: engine
-                .remote
-                .as_ref()
-                .map(|store| store.describe().name.to_owned()),
-            max_value: engine.max_value,
-            lease: engine.lives.lease,
-            when_fenced: engine.when_fenced,
-        }
     }
 
     /// Closes the cache, for all its clones: near copies are dropped, and every later call gives

@@ -5,10 +5,14 @@
 //! The fill then checks every line of the list, and records it with the value. Who spawns a task
 //! inside a loader carries the scope over with [`tracked`].
 
+mod touched;
+
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::bytes::Bytes;
 use larder_core::admit::Refusal;
+use larder_core::mutant::Mutant;
 use larder_core::store::Store;
 use larder_core::tag::{Bond, Cut, dependency_key};
 use larder_core::version::Version;
@@ -17,6 +21,8 @@ use parking_lot::Mutex;
 use crate::engine::{Engine, EngineKey};
 use crate::near::Entry;
 use crate::tags::EntryTags;
+
+pub(crate) use touched::Touched;
 
 tokio::task_local! {
     static READS: Option<Arc<Reads>>;
@@ -30,6 +36,10 @@ const LINES: usize = 4096;
 pub(crate) struct Reads {
     list: Mutex<List>,
     of: Mutex<Of>,
+    /// Where it is noted that this load has looked at a key.
+    touched: Mutex<Vec<(Arc<Touched>, Bytes)>>,
+    /// Something that it has looked at was changed since.
+    is_void: AtomicBool,
     waits_for: Mutex<Vec<Arc<Reads>>>,
 }
 
@@ -39,6 +49,8 @@ struct Of {
     key: Option<(usize, Bytes)>,
     /// The load in whose scope that was asked for.
     outer: Option<Arc<Reads>>,
+    /// Where the cache of this load hears of changes.
+    home: Option<Arc<Touched>>,
 }
 
 /// Held over every change and every walk of who waits for whom. Only loads inside of loads come
@@ -85,6 +97,9 @@ pub(crate) struct Depends {
 impl Reads {
     /// The list, for a value that is stored at `place`; or why it cannot be stored.
     pub(crate) fn take(&self, place: Option<&Place>) -> Result<Depends, Refusal> {
+        if Mutant::Capture.is_active() {
+            return Ok(Depends::default());
+        }
         let mut list = self.list.lock();
         let list = std::mem::take(&mut *list);
         // A store without tags promises nothing about dependencies: docs/consistency.md.
@@ -108,9 +123,32 @@ impl Reads {
         self.of.lock().outer.is_some()
     }
 
-    /// Says what is loaded.
-    pub(crate) fn begin(&self, cache: usize, key: &EngineKey) {
-        self.of.lock().key = Some((cache, Bytes::copy_from_slice(key.near().bytes)));
+    /// Says what is loaded, and where changes are heard of.
+    pub(crate) fn begin(&self, cache: usize, key: &EngineKey, home: &Arc<Touched>) {
+        let mut of = self.of.lock();
+        of.key = Some((cache, Bytes::copy_from_slice(key.near().bytes)));
+        of.home = Some(home.clone());
+    }
+
+    /// Notes that this load is about to look at a key, of a cache that hears of changes `there`.
+    fn touch(self: &Arc<Self>, dependency: &Bytes, there: &Arc<Touched>) {
+        let home = self.of.lock().home.clone();
+        let other = home.filter(|home| !Arc::ptr_eq(home, there));
+        for place in other.iter().chain([there]) {
+            place.add(dependency.clone(), self);
+            self.touched
+                .lock()
+                .push((place.clone(), dependency.clone()));
+        }
+    }
+
+    fn void(&self) {
+        self.is_void.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether something that it has looked at was changed since.
+    pub(crate) fn is_void(&self) -> bool {
+        self.is_void.load(Ordering::SeqCst)
     }
 
     fn trouble(&self, refusal: Refusal) {
@@ -131,6 +169,15 @@ impl Reads {
             return;
         }
         line(&mut list);
+    }
+}
+
+impl Drop for Reads {
+    fn drop(&mut self) {
+        let this: *const Reads = self;
+        for (place, dependency) in self.touched.get_mut().drain(..) {
+            place.remove(&dependency, this);
+        }
     }
 }
 
@@ -245,6 +292,16 @@ pub(crate) fn is_loading() -> bool {
 }
 
 impl<V: Send + Sync + 'static> Engine<V> {
+    /// Notes, inside a loader and before it looks anywhere, that it is going to read this key: from
+    /// now on a change of it lets nobody join the load.
+    pub(crate) fn touch_in_load(&self, key: &EngineKey) {
+        if let Some(reads) = current()
+            && let Some(dependency) = dependency_key(&key.stored())
+        {
+            reads.touch(&dependency, &self.touched);
+        }
+    }
+
     /// Writes down, inside a loader, that it has read this entry.
     pub(crate) fn read_in_load(&self, key: &EngineKey, entry: &Arc<Entry<V>>, stale: bool) {
         let Some(reads) = current() else { return };

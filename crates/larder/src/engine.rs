@@ -13,8 +13,11 @@ mod flight;
 mod keep;
 mod load;
 mod read;
+pub(crate) mod relabel;
 mod tagging;
+mod tell;
 mod ticketed;
+mod update;
 mod write;
 
 use std::sync::Arc;
@@ -37,7 +40,7 @@ use larder_core::version::Version;
 use tokio::sync::oneshot;
 
 use crate::coherence::Coherence;
-use crate::depend::{Depends, Place};
+use crate::depend::{Depends, Place, Touched};
 use crate::loaded::{Loaded, Source};
 use crate::near::{Entry, EntryMeta, Near, NearKey, NearSnapshot};
 use crate::observe::Counts;
@@ -47,6 +50,7 @@ use crate::tags::{EntryTags, TagCells};
 use areas::KnownAreas;
 pub(crate) use flight::{Flights, Load};
 pub(crate) use ticketed::Standing;
+pub(crate) use update::Updates;
 pub(crate) use write::Change;
 
 /// Weighs a value, in bytes.
@@ -68,9 +72,10 @@ pub(crate) struct Engine<V> {
     pub(crate) max_value: usize,
     pub(crate) flights: Flights<V>,
     pub(crate) tags: TagCells,
-    pub(crate) areas: KnownAreas,
-    pub(crate) place: Option<Place>,
     pub(crate) coherence: Coherence,
+    pub(crate) areas: KnownAreas,
+    pub(crate) touched: Arc<Touched>,
+    pub(crate) place: Option<Place>,
     pub(crate) counts: Counts,
     pub(crate) closed: AtomicBool,
     pub(crate) last_version: AtomicU64,

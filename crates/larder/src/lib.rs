@@ -4,15 +4,20 @@
 
 mod builder;
 mod cache;
+mod events;
+mod invalidator;
 mod loaded;
 mod loader;
+mod mode;
 mod options;
 mod receipt;
 mod remote;
+mod rules;
 
 pub mod bytes;
 pub mod codec;
 pub mod embedded;
+pub mod outbox;
 
 mod coherence;
 mod depend;
@@ -27,13 +32,17 @@ mod tags;
 pub use builder::{Builder, DefaultCodec};
 pub use cache::{Cache, Session};
 pub use depend::{tracked, untracked};
+pub use events::{Changed, Event, EventCause, Events, Target};
+pub use invalidator::{Delivery, Invalidator, InvalidatorBuilder};
 pub use loaded::{Loaded, Source};
 pub use loader::{Cx, LoadError};
+pub use mode::Mode;
 pub use near::Cause;
-pub use observe::{BusStats, LoadStats, NearStats, RemoteStats, Stats};
+pub use observe::{BusStats, Delay, LoadStats, NearStats, RemoteStats, Stats};
 pub use options::{InsertOptions, IntoBytes, IntoDuration, Near, Policy, WhenFenced};
 pub use receipt::{Acknowledged, Receipt};
 pub use remote::{Layout, Opening, Remote};
+pub use rules::{Report, Rule, Rules};
 pub use runtime::TokioRuntime;
 
 pub use larder_core as core;

@@ -4,31 +4,35 @@
 //! Two tasks share one lane. The *listener* takes records as the shard pushes them, which is quick
 //! and promises nothing. The *poller* asks how far the log is, has what is missing replayed, and
 //! earns the lease under which near copies are used. The lane decides; see [`larder_core::lane`].
-//! A cache without a near tier needs no link.
+//! A cache without a near tier needs no link, unless somebody wants to hear of its events.
 
+mod fence;
 mod listener;
 mod poller;
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
 use larder_core::area::Area;
 use larder_core::bus::{BusRecord, ChangeKind, Reader};
 use larder_core::key::WireKey;
-use larder_core::lane::{Arrival, Gap, Lane, PollSent, Position};
+use larder_core::lane::{Answer, Arrival, Gap, Lane, PollSent, Position};
 use larder_core::mutant::Mutant;
 use larder_core::store::Store;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::engine::{Engine, EngineKey};
+use crate::engine::{Engine, EngineKey, Updates};
+use crate::events::Event;
 use crate::observe::count;
+use fence::Fence;
 
-/// Starts the link. It ends when the cache is gone.
+/// Starts the link, unless it runs or there is nothing to follow. It ends when the cache is gone.
 pub(crate) fn start<V: Send + Sync + 'static>(engine: &Arc<Engine<V>>) {
     let Some(store) = engine.remote.clone() else {
         return;
     };
-    if store.describe().bus.is_none() {
+    if store.describe().bus.is_none() || !engine.coherence.takes_link() {
         return;
     }
     let node = &engine.coherence.node;
@@ -44,6 +48,8 @@ pub(crate) fn start<V: Send + Sync + 'static>(engine: &Arc<Engine<V>>) {
             leaves: false,
         },
         nudged: Notify::new(),
+        generation: AtomicU32::new(0),
+        fence: Mutex::default(),
     });
     engine.runtime.spawn(Box::pin(listener::run(
         link.clone(),
@@ -63,6 +69,16 @@ struct Link<V> {
     reader: Reader,
     /// Somebody asked for a poll.
     nudged: Notify,
+    /// The lane's generation when it was last looked at.
+    generation: AtomicU32,
+    fence: Mutex<Fence>,
+}
+
+/// How a record came.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Pushed,
+    Replayed,
 }
 
 impl<V: Send + Sync + 'static> Link<V> {
@@ -71,42 +87,63 @@ impl<V: Send + Sync + 'static> Link<V> {
     }
 
     /// Takes one record, and tells which ones are missing before it.
-    fn take(&self, record: &BusRecord) -> Option<Gap> {
+    fn take(&self, record: &BusRecord, way: Way) -> Option<Gap> {
         let engine = self.engine.upgrade()?;
+        // Before the lane is locked: decoding takes its time.
+        let updates = engine.updates(record);
         // Held until the record is applied: the lane counts it as applied from now on.
         let mut lane = self.lane.lock();
+        // A value is taken only from the newest record: what is known of later changes of its key
+        // may be forgotten after a while.
+        let updates = updates.filter(|_| lane.is_next(record.position));
         let arrival = lane.on_record(record.position);
         let gap = match arrival {
             Arrival::Apply => None,
             Arrival::ApplyAndReplay(gap) => {
-                count(&engine.counts.bus_gaps);
+                count(&engine.counts.bus.gaps);
                 Some(gap)
             }
             Arrival::Duplicate | Arrival::Resync => {
-                engine.follow(&lane);
+                self.follow(&engine, &lane, "a record is of another log");
                 return None;
             }
         };
-        count(&engine.counts.bus_received);
-        engine.apply(record);
-        engine.follow(&lane);
+        self.note(&engine, record, way);
+        if engine.coherence.is_followed() {
+            engine.apply(record, updates);
+        }
+        self.follow(&engine, &lane, "");
+        // Else it comes again with the replay, and is told then.
+        if lane.has_seen(record.position) {
+            engine.tell_record(record);
+        }
         gap
+    }
+
+    /// Counts a record, and says it to whoever debugs.
+    fn note(&self, engine: &Engine<V>, record: &BusRecord, way: Way) {
+        count(&engine.counts.bus.received);
+        let delay = self.store.now().since(record.written);
+        if way == Way::Pushed {
+            engine.counts.bus.delayed(delay);
+        }
+        tracing::debug!(
+            cache = engine.name.as_str(),
+            origin = format_args!("{:08x}", record.origin),
+            seq = record.position.seq,
+            changes = record.changes.len(),
+            delay_ms = delay.as_millis(),
+            replayed = way == Way::Replayed,
+            "bus: received"
+        );
     }
 
     /// Takes the answer to a poll, and tells which records are missing.
     fn answer(&self, sent: PollSent, log: Position) -> Option<Gap> {
-        use larder_core::lane::Answer;
         let engine = self.engine.upgrade()?;
         let mut lane = self.lane.lock();
         let answer = lane.on_poll(sent, log);
-        if answer == Answer::Resync {
-            tracing::info!(
-                cache = engine.name.as_str(),
-                seq = log.seq,
-                "bus: joined the log"
-            );
-        }
-        engine.follow(&lane);
+        self.follow(&engine, &lane, "the shard has another log");
         match answer {
             Answer::Replay(gap) => Some(gap),
             Answer::Current | Answer::Resync => None,
@@ -118,39 +155,47 @@ impl<V: Send + Sync + 'static> Link<V> {
         let Some(bus) = self.store.describe().bus else {
             return Ok(());
         };
+        let (cache, mut read) = (&*self.reader.cache, 0);
+        let missing = gap;
+        tracing::info!(
+            cache,
+            from = gap.first,
+            to = gap.last,
+            "bus: gap: records are missing"
+        );
         while !self.is_over() {
             let replay = bus.replay(gap).await?;
             let Some(engine) = self.engine.upgrade() else {
                 return Ok(());
             };
+            count(&engine.counts.bus.replays);
             {
                 let mut lane = self.lane.lock();
                 if lane.position().map(|at| at.incarnation) != Some(replay.incarnation) {
                     // Another log: the next poll will say so.
                     return Ok(());
                 }
-                let before = lane.generation();
                 lane.on_replay(gap, replay.oldest);
-                if lane.generation() != before {
-                    tracing::warn!(
-                        cache = engine.name.as_str(),
-                        from = gap.first,
-                        oldest = replay.oldest,
-                        "bus: the log no longer has what was missed; all near copies are dropped"
-                    );
-                }
-                engine.follow(&lane);
+                self.follow(&engine, &lane, "the log no longer has what was missed");
             }
             drop(engine);
             for record in &replay.records {
                 // A gap inside of what was replayed is the next turn's business.
-                let _ = self.take(record);
+                let _ = self.take(record, Way::Replayed);
             }
+            read += replay.records.len();
             match replay.records.last() {
                 Some(last) if last.position.seq < gap.last => gap.first = last.position.seq + 1,
-                _ => return Ok(()),
+                _ => break,
             }
         }
+        tracing::info!(
+            cache,
+            from = missing.first,
+            to = missing.last,
+            read,
+            "bus: replay: the gap is closed"
+        );
         Ok(())
     }
 
@@ -158,11 +203,29 @@ impl<V: Send + Sync + 'static> Link<V> {
     fn has(&self, seq: u64) -> bool {
         self.lane.lock().position().is_some_and(|at| at.seq >= seq)
     }
+
+    /// Lets the near cache follow the lane, and says so where everything begins anew.
+    fn follow(&self, engine: &Engine<V>, lane: &Lane, why: &'static str) {
+        if engine.coherence.is_followed() {
+            engine.follow(lane);
+        }
+        let before = self.generation.swap(lane.generation(), Ordering::Relaxed);
+        if before == lane.generation() {
+            return;
+        }
+        engine.coherence.hub.tell(Event::Interrupted);
+        let (cache, seq) = (engine.name.as_str(), lane.position().map(|at| at.seq));
+        if before == 0 {
+            tracing::info!(cache, seq, "bus: joined the log");
+        } else {
+            tracing::warn!(cache, seq, why, "bus: flush: all near copies are dropped");
+        }
+    }
 }
 
 impl<V: Send + Sync + 'static> Engine<V> {
     /// Applies what others (or this process itself) have changed.
-    fn apply(&self, record: &BusRecord) {
+    fn apply(&self, record: &BusRecord, updates: Option<Updates<V>>) {
         let now = self.runtime.now();
         for change in &record.changes {
             if change.kind == ChangeKind::TagBumped {
@@ -190,6 +253,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
             }
             let key = self.wire_key(WireKey::from_slice(&change.key));
             self.apply_one(&key, change.kind, change.version, now);
+        }
+        if let Some(updates) = updates {
+            self.admit_all(updates);
         }
     }
 
@@ -225,7 +291,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
     fn follow(&self, lane: &Lane) {
         let view = self.near.view();
         if view.enter(lane.generation()) {
-            count(&self.counts.bus_flushes);
+            count(&self.counts.bus.flushes);
             // The cells first: an entry of the new epoch must not hold one that nobody raises.
             self.tags.forget();
             self.areas.forget();

@@ -1,8 +1,10 @@
 //! What the engine counts.
 
+mod bus;
 mod counter;
 mod stats;
 
+pub use bus::{BusStats, Delay};
 pub(crate) use counter::Counter;
-pub use stats::{BusStats, LoadStats, NearStats, RemoteStats, Stats};
 pub(crate) use stats::{Counts, count};
+pub use stats::{LoadStats, NearStats, RemoteStats, Stats};

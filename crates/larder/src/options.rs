@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use larder_core::units::{parse_bytes, parse_duration};
 
+use crate::mode::Mode;
+
 /// A duration in code or as text (`"90s"`, `"1h"`).
 pub trait IntoDuration {
     /// The duration, or what is wrong with the text.
@@ -139,4 +141,8 @@ pub struct Policy {
     pub lease: Duration,
     /// What becomes of near copies while the bus is silent.
     pub when_fenced: WhenFenced,
+    /// How near copies follow the changes of other nodes.
+    pub coherence: Mode,
+    /// What people call this node.
+    pub node: String,
 }

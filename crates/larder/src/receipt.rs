@@ -21,10 +21,18 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_mi
 /// What became of a change.
 ///
 /// Nothing need be done with it: the change has taken place.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Receipt {
     existed: Vec<bool>,
     logged: Option<Logged>,
+    /// When it was acknowledged by a shard that has a log, but has none now.
+    unlogged: Option<Unlogged>,
+}
+
+#[derive(Clone)]
+struct Unlogged {
+    at: Mono,
+    runtime: Arc<dyn Runtime>,
 }
 
 /// The place of a change in the log, and what it takes to ask who has heard of it.
@@ -59,6 +67,7 @@ impl Receipt {
         Receipt {
             existed,
             logged: None,
+            unlogged: None,
         }
     }
 
@@ -71,6 +80,11 @@ impl Receipt {
         store: &Arc<dyn Store>,
         runtime: &Arc<dyn Runtime>,
     ) -> Receipt {
+        let may_be_followed = position.is_none() && store.describe().bus.is_some();
+        self.unlogged = may_be_followed.then(|| Unlogged {
+            at: runtime.now(),
+            runtime: runtime.clone(),
+        });
         self.logged = position.map(|position| Logged {
             position,
             lane,
@@ -82,7 +96,7 @@ impl Receipt {
         self
     }
 
-    /// How many of the keys had a value.
+    /// How many of the keys had a value. Nobody counts the values with a tag or a prefix.
     pub fn existed(&self) -> usize {
         self.existed.iter().filter(|existed| **existed).count()
     }
@@ -115,7 +129,9 @@ impl Receipt {
     /// without a near cache, of which some caller may still wait for a load that began up to Δ
     /// before the change, and those with [`Mode::None`](crate::Mode).
     ///
-    /// Done at once where nobody reads a log. Dropping the future has no effect. Costs one pushed
+    /// Done at once without a remote tier and in the plain layout. Where the shard has no log, because
+    /// nobody reads it or because it has just been lost, done after Δ and a tenth: then no copy from
+    /// before can be used any more. Dropping the future has no effect. Costs one pushed
     /// message, one poll of each cache, and one round trip for each time that it looks: after 1, 2,
     /// 4, … 50 ms.
     ///
@@ -126,9 +142,24 @@ impl Receipt {
     pub async fn wait_all(&self, timeout: Duration) -> Result<Acknowledged> {
         let logged = self.logged.as_ref();
         let bus = logged.and_then(|logged| Some((logged, logged.store.describe().bus?)));
-        match bus {
-            Some((logged, bus)) => logged.wait_all(bus, timeout).await,
-            None => Ok(Acknowledged::alone()),
+        match (bus, &self.unlogged) {
+            (Some((logged, bus)), _) => logged.wait_all(bus, timeout).await,
+            (None, Some(unlogged)) => Ok(unlogged.wait_all(timeout).await),
+            (None, None) => Ok(Acknowledged::alone()),
+        }
+    }
+}
+
+impl Unlogged {
+    /// Nobody read the log when the change was made, or the shard has just lost it (an eviction, a
+    /// flush): then copies may be used under leases of before, for as long as these last.
+    async fn wait_all(&self, timeout: Duration) -> Acknowledged {
+        let now = self.runtime.now();
+        let (until, patience) = (self.at.after(fenced_after()), now.after(timeout));
+        self.runtime.sleep(until.min(patience).since(now)).await;
+        Acknowledged {
+            complete: until <= patience || Mutant::WaitForAll.is_active(),
+            ..Acknowledged::alone()
         }
     }
 }

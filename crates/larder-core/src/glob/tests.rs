@@ -1,6 +1,8 @@
 //! The pattern language as a table, with the corners that Redis defined by implementation.
 
-use super::matches;
+use proptest::prelude::*;
+
+use super::{escape, matches};
 
 #[test]
 fn the_pattern_language_is_that_of_redis() {
@@ -95,4 +97,17 @@ fn a_bomb_of_stars_is_harmless() {
     assert!(!matches(pattern.as_bytes(), text.as_bytes()));
     let pattern = "*a".repeat(500) + "*[^a]";
     assert!(!matches(pattern.as_bytes(), text.as_bytes()));
+}
+
+proptest! {
+    #[test]
+    fn an_escaped_text_matches_itself_and_nothing_else(
+        text in "[a-c*?\\[\\]^\\\\-]{0,6}", other in "[a-c*?\\[\\]^\\\\-]{0,6}",
+    ) {
+        let pattern = escape(text.as_bytes());
+        prop_assert!(matches(&pattern, text.as_bytes()));
+        prop_assert_eq!(matches(&pattern, other.as_bytes()), text == other);
+        let prefixed = [&pattern[..], b":*"].concat();
+        prop_assert_eq!(matches(&prefixed, format!("{other}:x").as_bytes()), text == other);
+    }
 }

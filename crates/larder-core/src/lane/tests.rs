@@ -51,6 +51,38 @@ fn a_gap_is_named_and_closes_when_it_is_filled() {
 }
 
 #[test]
+fn only_the_next_record_is_the_newest_that_is_known() {
+    let mut lane = joined(5);
+    assert!(lane.is_next(at(6)) && !lane.is_next(at(7)) && !lane.is_next(at(5)));
+    let other = Position {
+        incarnation: LIFE + 1,
+        seq: 6,
+    };
+    assert!(!lane.is_next(other));
+    lane.on_record(at(8));
+    // One behind it was applied: what this one says of a key may be old.
+    assert!(!lane.is_next(at(6)));
+    lane.on_record(at(6));
+    lane.on_record(at(7));
+    assert!(lane.is_next(at(9)));
+}
+
+#[test]
+fn far_behind_a_gap_only_so_many_records_are_remembered() {
+    let mut lane = joined(0);
+    let far = 2 + BEYOND as u64;
+    for seq in 2..=far {
+        lane.on_record(at(seq));
+    }
+    assert!(lane.has_seen(at(far - 1)) && !lane.has_seen(at(far)));
+    assert!(!lane.has_seen(at(1)) && lane.has_seen(at(0)));
+    assert!(matches!(
+        lane.on_record(at(far)),
+        Arrival::ApplyAndReplay(_)
+    ));
+}
+
+#[test]
 fn a_lease_counts_from_the_sending_of_the_poll_and_waits_for_all_it_mentions() {
     let mut lane = joined(5);
     assert_eq!(lane.lease_until(), ms(0).after(LEASE));

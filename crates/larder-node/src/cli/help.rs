@@ -17,6 +17,25 @@ Examples:
   larder serve --type redis --url redis://cache:6379  a node in front of a Redis server
   larder serve --config larder.toml --check           validate a configuration and print it";
 
+pub(super) const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  larder doctor --url redis://cache:6379              look at this server
+  larder doctor --config larder.toml                  look at the one that a node would use
+  larder doctor --json                                the same for programs";
+
+pub(super) const DOCTOR_CODES: &str = "\
+Exit codes: 0 nothing is wrong, 1 a problem was found, 2 a mistake in the arguments or the
+configuration, 5 the server cannot be reached. Takes all settings that `larder serve` takes.";
+pub(super) const PING_EXAMPLES: &str = "\
+Examples:
+  larder bus ping                                     as larder.toml and the environment say
+  larder bus ping --url redis://cache:6379            the log of this server
+  larder bus ping --json --wait 5s                    for programs, with more patience";
+
+pub(super) const PING_RESULT: &str = "\
+Ends with 0 if all readers have applied the probe, 3 if some have not, 4 if the server refuses,
+5 if it cannot be reached, and 2 after a mistake in the arguments or the configuration.";
+
 pub(super) const PRECEDENCE: &str = "\
 Every setting is also a key of the file and a variable: --resp-max-clients is max_clients in
 [resp] and CACHE_RESP_MAX_CLIENTS. Flags win over the environment, which wins over the file.";

@@ -6,6 +6,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use super::Action;
 use crate::config::nearest;
 
+const COMMANDS: [&str; 4] = ["serve", "doctor", "bus ping", "version"];
+
 const HELP: &str = "larder serve --help lists all flags";
 
 /// Turns what clap says into one line, or into the help that was asked for.
@@ -14,7 +16,8 @@ pub(super) fn explain(error: &Error) -> Result<Action, String> {
     let argument = context(ContextKind::InvalidArg).unwrap_or_default();
     Err(match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            return Ok(Action::Print(error.render().to_string()));
+            let text = error.render().to_string();
+            return Ok(Action::Print(format!("{}\n", text.trim_end())));
         }
         ErrorKind::UnknownArgument if argument.starts_with('-') => {
             let hint = suggestion(&argument).unwrap_or_else(|| HELP.into());
@@ -23,10 +26,13 @@ pub(super) fn explain(error: &Error) -> Result<Action, String> {
         ErrorKind::UnknownArgument => format!("unexpected argument {argument:?} – {HELP}"),
         ErrorKind::InvalidSubcommand => {
             let name = context(ContextKind::InvalidSubcommand).unwrap_or_default();
-            let hint = nearest(&name, ["serve", "version"])
-                .map(|meant| format!("did you mean larder {meant}?"));
-            let hint = hint.unwrap_or_else(|| "the commands are serve and version".into());
+            let hint =
+                nearest(&name, COMMANDS).map(|meant| format!("did you mean larder {meant}?"));
+            let hint = hint.unwrap_or_else(|| format!("the commands are {}", COMMANDS.join(", ")));
             format!("unknown command {name:?} – {hint}")
+        }
+        ErrorKind::MissingSubcommand => {
+            return Err("larder bus needs a command – try larder bus ping".into());
         }
         ErrorKind::InvalidValue | ErrorKind::WrongNumberOfValues => {
             format!("{argument} needs a value – {HELP}")
@@ -39,9 +45,13 @@ pub(super) fn explain(error: &Error) -> Result<Action, String> {
 }
 
 fn suggestion(argument: &str) -> Option<String> {
-    let command = super::serve();
-    let flags = command.get_arguments().filter_map(|flag| flag.get_long());
+    let (serve, doctor) = (super::serve(), super::doctor());
+    let flags = serve.get_arguments().chain(doctor.get_arguments());
     let name = argument.trim_start_matches('-').split('=').next()?;
+    // A flag of another command is no mistyped one.
+    let flags = flags
+        .filter_map(|flag| flag.get_long())
+        .filter(|flag| *flag != name);
     // Named by others and in other caches; the same thing here.
     let meant = match name {
         "bind" | "host" | "port" | "addr" => Some("resp"),

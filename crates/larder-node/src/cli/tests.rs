@@ -47,6 +47,23 @@ fn serving_is_the_default() {
 }
 
 #[test]
+fn the_doctor_takes_what_a_node_takes() {
+    let arguments = ["doctor", "--json", "--url", "redis://a", "--resp", "x"];
+    match run(&arguments) {
+        Ok(Action::Doctor(args)) => {
+            assert!(args.json);
+            let flags: Vec<&str> = args.serve.flags.iter().map(|(flag, _)| &**flag).collect();
+            assert_eq!(flags, ["url", "resp"]);
+        }
+        other => panic!("{other:?}"),
+    }
+    let help = printed(&["doctor", "--help"]);
+    assert!(help.starts_with("Examples:\n  larder doctor"), "{help}");
+    assert!(help.contains("--url") && !help.contains("--resp-max-clients"));
+    assert!(help.contains("Exit codes: 0 nothing is wrong"), "{help}");
+}
+
+#[test]
 fn help_begins_with_three_examples() {
     for arguments in [&["--help"][..], &["serve", "--help"]] {
         let help = printed(arguments);
@@ -93,6 +110,14 @@ fn a_mistake_is_one_line_with_what_was_meant() {
         (
             &["sevre"],
             "unknown command \"sevre\" – did you mean larder serve?",
+        ),
+        (
+            &["frobnicate"],
+            "unknown command \"frobnicate\" – the commands are serve, doctor, version",
+        ),
+        (
+            &["doctor", "--check"],
+            "unknown flag --check – larder serve --help lists all flags",
         ),
         (
             &["serve", "now"],

@@ -2,8 +2,9 @@
 
 use std::ffi::OsString;
 
+use larder_core::nearest::nearest;
+
 use super::draft::Draft;
-use super::nearest::nearest;
 use super::origin::Origin;
 use super::table::{Setting, TABLE};
 

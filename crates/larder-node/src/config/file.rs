@@ -1,10 +1,10 @@
 //! The layer of the configuration file.
 
+use larder_core::nearest::nearest;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::draft::Draft;
-use super::nearest::nearest;
 use super::origin::Origin;
 use super::table::{self, TABLE};
 

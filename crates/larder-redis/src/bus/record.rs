@@ -102,7 +102,8 @@ mod tests {
         \x02\x00\x06\x0a\x24\x18\x1e\x40\x01\x00\x00\x00\x04\x00d\x03k\
         \x03\x00\x06\x0a\x24\x18\x1e\x40\x02\x00\x00\x00\x00\
         \x04\x00\x06\x0a\x24\x18\x1e\x40\x03\x00\x00\x00\x09\x00stag:c\x00t\
-        \x05\x00\x06\x0a\x24\x18\x1e\x40\x04\x00\x00\x00\x04app:";
+        \x05\x00\x06\x0a\x24\x18\x1e\x40\x04\x00\x00\x00\x04app:\
+        \x06\x00\x06\x0a\x24\x18\x1e\x40\x05\x00\x00\x00\x0b\x00sarea:c\x00pa";
 
     #[test]
     fn the_golden_bytes_are_read() {
@@ -123,6 +124,7 @@ mod tests {
                 change(ChangeKind::Expired, 2, b""),
                 change(ChangeKind::TagBumped, 3, b"\0stag:c\0t"),
                 change(ChangeKind::Cleared, 4, b"app:"),
+                change(ChangeKind::Voided, 5, b"\0sarea:c\0pa"),
             ],
         };
         assert_eq!(decode(&Bytes::from_static(GOLDEN)), Some(record));
@@ -132,7 +134,7 @@ mod tests {
     fn nothing_else_is_a_record() {
         let golden = Bytes::from_static(GOLDEN);
         // Between two changes a record could end, too.
-        let sound = [29, 48, 65, 78, 100, golden.len()];
+        let sound = [29, 48, 65, 78, 100, 117, golden.len()];
         for length in 0..golden.len() {
             let record = decode(&golden.slice(..length));
             assert_eq!(record.is_some(), sound.contains(&length), "{length}");

@@ -115,7 +115,8 @@ local function change(key, write)
   changed(KEYS[1], key, prefix)
   local after = apply[write](key, r, version)
   records[key] = after or false
-  return version, was_live and 1 or 0, meaning(write, was_live, after), travels(write, after)
+  return version, was_live and 1 or 0, meaning(write, was_live, after), nil,
+    travels(write, after)
 end
 
 local function invalidate(tag)
@@ -127,18 +128,17 @@ local function void_area(key)
   local kind, bytes = ARGV[arg + 1], ARGV[arg + 2]
   arg = arg + 3
   local number = void(KEYS[1], cache_of(key, prefix), kind, bytes)
-  return number, 0, VOIDED, kind .. bytes
+  return number, 0, VOIDED, key .. '\0' .. kind .. bytes
 end
 
 local special = {B = invalidate, A = void_area}
 for i = first_tag, #KEYS do remember(KEYS[1], KEYS[i], prefix) end
 for i = checks + 3, first_tag - 1 do
   local key, write = KEYS[i], ARGV[arg]
-  local version, existed, kind, record = (special[write] or change)(key, write)
+  local version, existed, kind, noted, record = (special[write] or change)(key, write)
   answer[#answer + 1] = version
   answer[#answer + 1] = existed
-  if kind == VOIDED then key, record = key .. '\0' .. record, nil end
-  if kind then note(kind, version, key, prefix, record) end
+  if kind then note(kind, version, noted or key, prefix, record) end
 end
 keep_clocks()
 local probes = ARGV[8] == '1'

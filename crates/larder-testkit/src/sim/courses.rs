@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use larder_core::mutant::{Mutant, activate};
+use larder_core::mutant::{Mutant, activate, activate_masks};
 
 use super::{Beyond, Fault, Faults, Journal, Report, SCENARIOS, Setup, Shared, World};
 
@@ -51,9 +51,13 @@ const CALM: Setup = Setup {
         repeats: false,
     },
     store: Shared::Embedded,
+    inserts: true,
+    alone: false,
 };
 
 const STORMY: Setup = Setup {
+    // A late insert would overwrite what came after it.
+    inserts: false,
     faults: Faults {
         lost_request: 10,
         late_request: 5,
@@ -70,7 +74,7 @@ const STORMY: Setup = Setup {
 const CHAOTIC: Setup = Setup {
     chaos: true,
     rest: Duration::from_millis(150),
-    slow_loads: 30,
+    slow_loads: 60,
     ..STORMY
 };
 
@@ -198,7 +202,7 @@ impl Course {
         let found: Mutex<(Report, Option<Failure>)> = Mutex::default();
         let work = || {
             // The switch belongs to the thread.
-            let _active = activate(mutant);
+            let mut active = Some(activate(mutant));
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
                 let lock = || found.lock().expect("adding up does not panic");
@@ -207,7 +211,20 @@ impl Course {
                 if seed >= failed.unwrap_or(seeds.end).min(seeds.end) {
                     return;
                 }
-                let outcome = self.run(seed, &Journal::default());
+                let mut outcome = self.run(seed, &Journal::default());
+                if let Some(hidden) = mutant.filter(|mutant| !mutant.masks().is_empty())
+                    && outcome.is_err()
+                {
+                    // One at a time: a guard that is dropped puts all rules back.
+                    drop(active.take());
+                    let masks = activate_masks(hidden);
+                    // What is noticed without its masks alone says nothing about the rule.
+                    if self.run(seed, &Journal::default()).is_err() {
+                        outcome = Ok(Report::default());
+                    }
+                    drop(masks);
+                    active = Some(activate(mutant));
+                }
                 let (report, failure) = &mut *lock();
                 match outcome {
                     Ok(more) => report.add(&more),

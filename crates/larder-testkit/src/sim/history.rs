@@ -3,7 +3,8 @@
 //! When a change of a key is acknowledged, reads that begin afterwards must give at least the
 //! value that the source held when the change was asked for:
 //!
-//! * at once, if they go through the node that made the change, or look at the store directly;
+//! * at once, if they go through the node that made the change, look at the store directly, bring a
+//!   ticket that asks for it, or begin after everybody was said to have heard of it;
 //! * after Δ, wherever they are, whatever the network did meanwhile.
 
 use std::collections::BTreeMap;
@@ -93,6 +94,16 @@ pub struct Due {
     key: u64,
     at_once: (u64, u64),
     after_delta: (u64, u64),
+    ticket: (u64, u64),
+}
+
+impl Due {
+    /// The same for a reader whose ticket asks for this change.
+    pub fn with_ticket(mut self, change: Change) -> Due {
+        let stale = if change.removal { change.value } else { 0 };
+        self.ticket = (change.value, stale);
+        self
+    }
 }
 
 impl Bound {
@@ -129,6 +140,16 @@ impl History {
         recent.push(Acknowledged { at, value, removal });
     }
 
+    /// Everybody among `nodes` is said to have heard of a change that was acknowledged before: it
+    /// binds them at once.
+    pub fn heard(&self, nodes: impl IntoIterator<Item = usize>, change: Change) {
+        let mut promises = self.promises();
+        for node in nodes {
+            let bound = promises.at_once.entry((node, change.key)).or_default();
+            bound.raise(change.value, change.removal);
+        }
+    }
+
     /// Call when a read begins.
     pub fn begin_read(&self, at: Mono, node: usize, key: u64) -> Due {
         let promises = &mut *self.promises();
@@ -147,6 +168,7 @@ impl History {
             key,
             at_once: (at_once.fresh, at_once.stale),
             after_delta: (after_delta.fresh, after_delta.stale),
+            ticket: (0, 0),
         }
     }
 
@@ -159,6 +181,7 @@ impl History {
         for (promise, floor) in [
             ("at once", bound(due.at_once)),
             ("after Δ", bound(due.after_delta)),
+            ("with a ticket", bound(due.ticket)),
         ] {
             kept &= got >= floor;
             if got < floor && promises.violation.is_none() {

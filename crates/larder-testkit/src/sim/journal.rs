@@ -164,6 +164,8 @@ pub struct Journal(Arc<Inner>);
 struct Inner {
     faults: [AtomicU64; Fault::ALL.len()],
     operations: AtomicU64,
+    heard: AtomicU64,
+    unheard: AtomicU64,
     lines: Option<Arc<Mutex<Vec<Line>>>>,
 }
 
@@ -195,6 +197,22 @@ impl Journal {
     /// Counts an operation.
     pub fn operation(&self) {
         self.0.operations.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a change that was waited for until all nodes had heard of it, or in vain.
+    pub(super) fn waited(&self, heard: bool) {
+        let count = if heard {
+            &self.0.heard
+        } else {
+            &self.0.unheard
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Changes that were waited for so far: heard of by all nodes, and not in time.
+    pub fn waits(&self) -> (u64, u64) {
+        let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (get(&self.0.heard), get(&self.0.unheard))
     }
 
     /// Writes a line, if anybody wants it.

@@ -31,6 +31,12 @@ pub struct Report {
     pub gaps: u64,
     /// How often all near copies of a node were dropped.
     pub flushes: u64,
+    /// Values that travelled on the bus and were kept.
+    pub updates: u64,
+    /// Changes of which all nodes were said to have heard.
+    pub heard: u64,
+    /// Changes of which they were not, in the time that was given.
+    pub unheard: u64,
     /// Values that were not stored, in the order of [`Refusal::ALL`].
     pub refused: [u64; Refusal::ALL.len()],
     /// Requests of the nodes that were not answered in time.
@@ -41,6 +47,7 @@ impl Report {
     /// The sums of one run.
     pub(super) fn of(world: &World, errors: u64) -> Report {
         let (reads, changes) = world.history.counts();
+        let (heard, unheard) = world.journal.waits();
         let mut report = Report {
             runs: 1,
             operations: world.journal.operations(),
@@ -48,6 +55,8 @@ impl Report {
             changes,
             errors,
             faults: world.journal.faults(),
+            heard,
+            unheard,
             ..Report::default()
         };
         for node in &world.nodes {
@@ -62,6 +71,7 @@ impl Report {
         self.bus_records += stats.bus.received;
         self.gaps += stats.bus.gaps;
         self.flushes += stats.bus.flushes;
+        self.updates += stats.bus.updates;
         for (sum, refusal) in self.refused.iter_mut().zip(Refusal::ALL) {
             let counts = stats.refused.iter();
             *sum += counts
@@ -88,6 +98,9 @@ impl Report {
         self.bus_records += other.bus_records;
         self.gaps += other.gaps;
         self.flushes += other.flushes;
+        self.updates += other.updates;
+        self.heard += other.heard;
+        self.unheard += other.unheard;
         self.unanswered += other.unanswered;
         let more = |sums: &mut [u64], others: &[u64]| {
             for (sum, other) in sums.iter_mut().zip(others) {
@@ -144,6 +157,9 @@ impl Report {
         rows.push(row("bus records applied", self.bus_records));
         rows.push(row("gaps", self.gaps));
         rows.push(row("flushes", self.flushes));
+        rows.push(row("values kept that travelled", self.updates));
+        rows.push(row("changes heard of by all nodes", self.heard));
+        rows.push(row("not in the time given", self.unheard));
         let refused = Refusal::ALL.into_iter().zip(self.refused);
         rows.extend(
             refused.map(|(reason, count)| row(&format!("refused: {}", reason.as_str()), count)),

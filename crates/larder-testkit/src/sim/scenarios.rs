@@ -23,6 +23,8 @@ pub struct Scenario {
     first: Step,
     second: Step,
     before: Before,
+    /// Whether node A has a near cache and nothing else, and there is no other node.
+    alone: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +108,21 @@ pub const SCENARIOS: &[Scenario] = &[
         Step::Expire(B),
         Before::Nothing,
     ),
+    alone(
+        "K01 load against remove, alone",
+        Step::Load(A),
+        Step::Invalidate(A),
+    ),
+    alone(
+        "K02 load against set, alone",
+        Step::Load(A),
+        Step::Insert(A),
+    ),
+    alone(
+        "K03 load against expire, alone",
+        Step::Load(A),
+        Step::Expire(A),
+    ),
 ];
 
 const fn race(name: &'static str, first: Step, second: Step, before: Before) -> Scenario {
@@ -114,6 +131,15 @@ const fn race(name: &'static str, first: Step, second: Step, before: Before) -> 
         first,
         second,
         before,
+        alone: false,
+    }
+}
+
+/// The same without a remote tier: there the near cache's own guard is all there is.
+const fn alone(name: &'static str, first: Step, second: Step) -> Scenario {
+    Scenario {
+        alone: true,
+        ..race(name, first, second, Before::Nothing)
     }
 }
 
@@ -126,7 +152,7 @@ impl Scenario {
                 ..Faults::default()
             };
             let setup = Setup {
-                nodes: 2,
+                nodes: if self.alone { 1 } else { 2 },
                 keys: 1,
                 tasks: 0,
                 operations: 0,
@@ -136,6 +162,8 @@ impl Scenario {
                 chaos: false,
                 beyond: Beyond::default(),
                 store,
+                inserts: true,
+                alone: self.alone,
             };
             let world = Arc::new(World::new(runtime.clone(), setup, journal).await);
             self.prepare(&world).await;
@@ -149,7 +177,7 @@ impl Scenario {
                     // A reader on the heels of the acknowledgement, and one later.
                     for pause in [0, 20] {
                         world.runtime.sleep(Duration::from_millis(pause)).await;
-                        for node in [A, B] {
+                        for node in 0..world.nodes.len() {
                             // A near copy of A may outlive what B has done until the bus has
                             // told A; until then `World` promises nothing for it.
                             world.peek(node, KEY).await;

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder::{Cache, Cx, LoadError, Loaded, Near};
+use larder::{Cache, Cx, LoadError, Loaded, Mode, Near, Ticket};
 use larder_core::error::Error;
-use larder_core::runtime::{Mono, Runtime};
+use larder_core::runtime::{BoxFuture, Mono, Runtime};
 use tokio::sync::mpsc;
 
+use super::derived::DERIVED;
+use super::everywhere::How;
 use super::history::{Change, Due};
 use super::rows::{self, Rows};
 use super::{
@@ -38,6 +40,10 @@ pub struct Setup {
     pub beyond: Beyond,
     /// What the nodes share.
     pub store: Shared,
+    /// Whether some keys have one writer each, who also inserts; the values travel on the bus.
+    pub inserts: bool,
+    /// Whether the nodes have near caches only, and nothing between them.
+    pub alone: bool,
 }
 
 /// Disasters of servers that may break promises (docs/consistency.md, docs/wire-format.md).
@@ -56,7 +62,7 @@ pub(crate) struct SourceDown;
 /// Every key bears one of so many tags.
 const TAGS: u64 = 2;
 
-fn tag_of(key: u64) -> String {
+pub(super) fn tag_of(key: u64) -> String {
     format!("tag:{}", key % TAGS)
 }
 
@@ -78,7 +84,7 @@ pub(super) enum Loading {
 }
 
 impl Loading {
-    fn draw(random: &mut Random) -> Loading {
+    pub(super) fn draw(random: &mut Random) -> Loading {
         match random.below(1_000) {
             0..40 => Loading::Fails,
             40..50 => Loading::Skips,
@@ -119,15 +125,23 @@ impl World {
         for node in 0..setup.nodes {
             let way = Way::new(&runtime, setup.faults, (node, journal.clone()));
             let own = runtime.on_node(node);
+            let mode = match setup.inserts {
+                true => Mode::Update,
+                false => Mode::Invalidate,
+            };
             let mut builder = Cache::builder("sim:rows")
                 .ttl(Duration::from_secs(600))
                 .stale_for(Duration::from_secs(600))
                 .lease(Duration::from_millis(300))
                 .max_value(rows::MAX_VALUE)
                 .codec(Rows)
-                .remote(store.over(way.clone(), &own))
-                .runtime(Arc::new(own));
-            if node + 1 < setup.nodes {
+                .node(format!("node {node}"))
+                .coherence(mode);
+            if !setup.alone {
+                builder = builder.remote(store.over(way.clone(), &own));
+            }
+            builder = builder.runtime(Arc::new(own));
+            if setup.alone || node + 1 < setup.nodes {
                 builder = builder.near(Near::bytes(1 << 20));
             }
             nodes.push(
@@ -152,7 +166,7 @@ impl World {
 
     /// Who is bound by a change made through `node` at once: the node itself, and whoever reads
     /// the store directly, see [`World::peek`].
-    fn bound(&self, node: usize) -> [usize; 2] {
+    pub(super) fn bound(&self, node: usize) -> [usize; 2] {
         [node, self.direct()]
     }
 
@@ -161,14 +175,29 @@ impl World {
         self.nodes.len()
     }
 
-    fn begin(&self, reader: usize, key: u64) -> (Mono, Due) {
+    /// Who reads without a loader through `node`: the last one has no near cache, and shares no
+    /// load then.
+    pub(super) fn reader(&self, node: usize) -> usize {
+        if node + 1 == self.nodes.len() {
+            self.direct()
+        } else {
+            node
+        }
+    }
+
+    pub(super) fn begin(&self, reader: usize, key: u64) -> (Mono, Due) {
         self.journal.operation();
         let now = self.runtime.now();
         (now, self.history.begin_read(now, reader, key))
     }
 
     /// Checks what a read gave.
-    fn check(&self, (began, due): (Mono, Due), what: (&str, usize, u64), found: &Loaded<u64>) {
+    pub(super) fn check(
+        &self,
+        (began, due): (Mono, Due),
+        what: (&str, usize, u64),
+        found: &Loaded<u64>,
+    ) {
         let (value, now) = (rows::plain(**found), self.runtime.now());
         let kept = self.history.end_read(due, value, found.is_stale());
         self.journal.note(now, || {
@@ -180,7 +209,7 @@ impl World {
         });
     }
 
-    fn say(&self, began: Mono, (verb, node, key): (&str, usize, u64), outcome: &str) {
+    pub(super) fn say(&self, began: Mono, (verb, node, key): (&str, usize, u64), outcome: &str) {
         let now = self.runtime.now();
         self.journal.note(now, || {
             format!(
@@ -188,6 +217,38 @@ impl World {
                 now.since(began)
             )
         });
+    }
+
+    /// A loader that takes twice `pause`.
+    fn loader(
+        &self,
+        node: usize,
+        pause: Duration,
+        loading: Loading,
+    ) -> impl FnOnce(Cx<u64>) -> BoxFuture<'static, Result<u64, SourceDown>> + Send + use<> {
+        let (source, runtime) = (self.source.clone(), self.runtime.on_node(node));
+        move |cx: Cx<u64>| {
+            Box::pin(async move {
+                runtime.sleep(pause).await;
+                let value = source.read(*cx.key());
+                cx.tag(tag_of(*cx.key()));
+                runtime.sleep(pause).await;
+                match loading {
+                    Loading::Plain => Ok(value),
+                    Loading::Fails => Err(SourceDown),
+                    Loading::Skips => {
+                        cx.skip();
+                        Ok(value)
+                    }
+                    Loading::Mistags => {
+                        cx.tag("");
+                        Ok(value)
+                    }
+                    Loading::Heavy => Ok(rows::heavy(value)),
+                    Loading::Unencodable => Ok(rows::unencodable(value)),
+                }
+            })
+        }
     }
 
     /// Reads through a loader that takes twice `pause`, and checks what comes.
@@ -199,32 +260,35 @@ impl World {
         loading: Loading,
     ) -> bool {
         let begun = self.begin(node, key);
-        let (source, runtime) = (self.source.clone(), self.runtime.on_node(node));
-        let load = move |cx: Cx<u64>| async move {
-            runtime.sleep(pause).await;
-            let value = source.read(*cx.key());
-            cx.tag(tag_of(*cx.key()));
-            runtime.sleep(pause).await;
-            match loading {
-                Loading::Plain => Ok(value),
-                Loading::Fails => Err(SourceDown),
-                Loading::Skips => {
-                    cx.skip();
-                    Ok(value)
-                }
-                Loading::Mistags => {
-                    cx.tag("");
-                    Ok(value)
-                }
-                Loading::Heavy => Ok(rows::heavy(value)),
-                Loading::Unencodable => Ok(rows::unencodable(value)),
-            }
-        };
-        let what = ("read", node, key);
-        match self.nodes[node].get_or_load(&key, load).await {
+        let load = self.loader(node, pause, loading);
+        let read = self.nodes[node].get_or_load(&key, load).await;
+        self.judge(begun, ("read", node, key), read)
+    }
+
+    /// The same with a ticket that asks for a change.
+    pub(super) async fn read_with_ticket(
+        &self,
+        node: usize,
+        (ticket, change): (&Ticket, Change),
+        loading: Loading,
+    ) -> bool {
+        let (now, due) = self.begin(node, change.key);
+        let load = self.loader(node, Duration::from_micros(500), loading);
+        let cache = &self.nodes[node];
+        let read = cache.get_or_load_with_ticket(&change.key, ticket, load);
+        let begun = (now, due.with_ticket(change));
+        self.judge(begun, ("ticketed read", node, change.key), read.await)
+    }
+
+    fn judge(
+        &self,
+        begun: (Mono, Due),
+        what: (&str, usize, u64),
+        read: Result<Loaded<u64>, LoadError<SourceDown>>,
+    ) -> bool {
+        match read {
             Ok(found) => self.check(begun, what, &found),
             Err(error) => {
-                let error: LoadError<SourceDown> = error;
                 self.say(begun.0, what, &format!("{error:?}"));
                 return false;
             }
@@ -236,12 +300,7 @@ impl World {
     /// that is a direct look at the store: it owes the changes of all nodes at once. (A shared
     /// load does not: it may have begun before a change that its node was not told of yet.)
     pub async fn peek(&self, node: usize, key: u64) -> bool {
-        let reader = if node + 1 == self.nodes.len() {
-            self.direct()
-        } else {
-            node
-        };
-        let begun = self.begin(reader, key);
+        let begun = self.begin(self.reader(node), key);
         let what = ("get", node, key);
         match self.nodes[node].get(&key).await {
             Ok(Some(found)) => self.check(begun, what, &found),
@@ -262,12 +321,22 @@ impl World {
         removal: bool,
         change: impl AsyncFnOnce(u64) -> Result<T, Error>,
     ) -> bool {
+        self.changed(what, removal, change).await.is_some()
+    }
+
+    /// The same; gives what the change gave.
+    pub(super) async fn changed<T>(
+        &self,
+        what: (&str, usize, u64),
+        removal: bool,
+        change: impl AsyncFnOnce(u64) -> Result<T, Error>,
+    ) -> Option<(T, Change)> {
         let (_, node, key) = what;
         self.journal.operation();
         let began = self.runtime.now();
         let value = self.source.write(key);
         match change(value).await {
-            Ok(_) => {
+            Ok(done) => {
                 let (now, bound) = (self.runtime.now(), self.bound(node));
                 let change = Change {
                     key,
@@ -276,11 +345,11 @@ impl World {
                 };
                 self.history.acknowledged(now, bound, change);
                 self.say(began, what, &format!("done for {value}"));
-                true
+                Some((done, change))
             }
             Err(error) => {
                 self.say(began, what, &format!("{error} for {value}"));
-                false
+                None
             }
         }
     }
@@ -293,26 +362,11 @@ impl World {
 
     /// Changes the source of every key of a tag, and invalidates the tag.
     pub async fn invalidate_tag(&self, node: usize, tag: u64, keys: u64) -> bool {
-        self.journal.operation();
-        let (began, what) = (self.runtime.now(), ("invalidate_tag", node, tag));
-        let changed: Vec<(u64, u64)> = (0..keys)
-            .filter(|key| key % TAGS == tag)
-            .map(|key| (key, self.source.write(key)))
-            .collect();
-        let done = self.nodes[node].invalidate_tag(tag_of(tag)).await;
-        self.say(began, what, &format!("{done:?} for {changed:?}"));
-        if done.is_ok() {
-            for (key, value) in changed {
-                let (now, bound) = (self.runtime.now(), self.bound(node));
-                let change = Change {
-                    key,
-                    value,
-                    removal: true,
-                };
-                self.history.acknowledged(now, bound, change);
-            }
-        }
-        done.is_ok()
+        let bears_it = |key: &u64| key % TAGS == tag;
+        let change = async || self.nodes[node].invalidate_tag(tag_of(tag)).await.map(drop);
+        let what = ("invalidate tag", node, tag);
+        self.change_all(what, (0..keys).filter(bears_it), change)
+            .await
     }
 
     /// Changes the source and ends the fresh life of the cached value.
@@ -333,7 +387,16 @@ impl World {
         self.change(("clear", node, key), true, change).await
     }
 
-    async fn step(&self, node: usize, key: u64, setup: Setup, random: &mut Random) -> bool {
+    async fn step(
+        &self,
+        (node, own): (usize, Option<u64>),
+        setup: Setup,
+        random: &mut Random,
+    ) -> bool {
+        let key = random.below(setup.keys);
+        if setup.inserts && random.per_mille(150) {
+            return self.step_aside(node, own, setup, random).await;
+        }
         let scale = if random.per_mille(setup.slow_loads) {
             300
         } else {
@@ -341,12 +404,21 @@ impl World {
         };
         let pause = Duration::from_micros(random.below(3_000 * scale));
         match random.below(1_000) {
-            0..700 => self.read(node, key, pause, Loading::draw(random)).await,
-            700..900 => self.peek(node, key).await,
-            900..950 => self.invalidate(node, key).await,
-            950..970 => self.expire(node, key).await,
+            0..500 => self.read(node, key, pause, Loading::draw(random)).await,
+            500..700 => self.read_derived(node, key, pause).await,
+            700..850 => self.peek(node, key).await,
+            850..900 => self.peek_derived(node, key).await,
+            900..935 => self.invalidate(node, key).await,
+            935..950 => {
+                self.change_everywhere(node, key, How::Invalidate, random)
+                    .await
+            }
+            950..963 => self.expire(node, key).await,
+            963..970 => self.change_everywhere(node, key, How::Expire, random).await,
             970..975 => self.clear(node, key).await,
             975..985 => self.invalidate_tag(node, key % TAGS, setup.keys).await,
+            985..990 => self.invalidate_prefix(node, key, setup.keys).await,
+            990..992 => self.invalidate_pattern(node, setup.keys).await,
             // No inserts here: they race the source by nature (of two writers the slower one
             // wins), so nothing could be promised. The scenarios have them, one writer each.
             _ => self.read(node, key, pause, Loading::Plain).await,
@@ -370,7 +442,7 @@ impl World {
             self.surely_invalidate(key).await;
             // A last copy everywhere, then a last change.
             for node in 0..self.nodes.len() {
-                self.read(node, key, Duration::ZERO, Loading::Plain).await;
+                self.settle(node, key).await;
             }
             self.surely_invalidate(key).await;
         }
@@ -378,11 +450,13 @@ impl World {
         for (node, cache) in self.nodes.iter().enumerate() {
             for key in 0..setup.keys {
                 let source = self.source.read(key);
-                match cache.get(&key).await {
-                    Ok(Some(copy)) if *copy != source => {
-                        self.history.not_converged(node, key, *copy, source);
+                for copy in [key, DERIVED + key] {
+                    match cache.get(&copy).await {
+                        Ok(Some(copy)) if *copy != source => {
+                            self.history.not_converged(node, key, *copy, source);
+                        }
+                        _ => {}
                     }
-                    _ => {}
                 }
             }
         }
@@ -402,14 +476,14 @@ impl World {
         for node in 0..setup.nodes {
             let is_observer = node + 1 == setup.nodes;
             let runtime = self.runtime.on_node(node);
-            for _ in 0..if is_observer { 1 } else { setup.tasks } {
+            for task in 0..if is_observer { 1 } else { setup.tasks } {
                 let (world, done, clock) = (self.clone(), done.clone(), runtime.clone());
+                let own = world.owned(node, task, setup);
                 let mut random = runtime.fork_random();
                 runtime.spawn(Box::pin(async move {
                     let mut errors = 0;
                     for _ in 0..setup.operations {
-                        let key = random.below(setup.keys);
-                        errors += u64::from(!world.step(node, key, setup, &mut random).await);
+                        errors += u64::from(!world.step((node, own), setup, &mut random).await);
                         let rest = setup.rest.as_nanos() as u64;
                         let rest = Duration::from_nanos(random.below(rest.max(1)));
                         clock.sleep(rest).await;

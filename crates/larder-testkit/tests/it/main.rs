@@ -2,6 +2,7 @@
 
 mod conformance;
 mod differential;
+mod proxy;
 mod redis;
 mod servers;
 mod simulation;

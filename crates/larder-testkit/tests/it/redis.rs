@@ -9,6 +9,7 @@ mod access;
 mod bus;
 mod faults;
 mod foreign;
+mod inspect;
 mod leases;
 mod limits;
 mod plain;

@@ -42,13 +42,22 @@ fn passed(name: &str, store: Shared) -> Report {
 fn proves_something(name: &str, store: Shared) -> Report {
     let report = passed(name, store);
     assert!(report.hit_percent() > 40.0, "{name}: too few near hits");
-    assert!(report.gaps > 30 && report.flushes > 0, "{name}");
+    assert!(report.gaps > report.runs && report.flushes > 0, "{name}");
+    assert!(
+        report.heard > report.runs * 7,
+        "{name}: too few changes were waited for"
+    );
     report
 }
 
 fn a_calm_day(store: Shared) {
     let report = proves_something("calm", store);
     assert_eq!((report.disasters(), report.unanswered), (0, 0));
+    assert_eq!(
+        report.unheard, 0,
+        "somebody did not hear of a change in time"
+    );
+    assert!(report.updates > report.runs * 7, "too few values travelled");
 }
 
 fn a_storm(store: Shared) {
@@ -67,12 +76,9 @@ fn chaos(store: Shared) {
             "too little: {fault:?}"
         );
     }
-    // Rare: superseded takes a reader that is overtaken twice; the last two are not driven here.
-    let rare = [
-        Refusal::Superseded,
-        Refusal::DependencyRaced,
-        Refusal::ForeignDependency,
-    ];
+    // Superseded takes a reader that is overtaken twice: a thousand seeds show it, these may not.
+    // There is one store.
+    let rare = [Refusal::Superseded, Refusal::ForeignDependency];
     let never = report.never_refused();
     assert!(
         never.iter().all(|refusal| rare.contains(refusal)),
@@ -139,7 +145,7 @@ fn a_seed_decides_everything_that_happens() {
 
 /// Each rule, and where its loss is noticed soonest.
 const NOTICED: [(Mutant, &str); Mutant::ALL.len()] = [
-    (Mutant::StripeCount, "calm"),
+    (Mutant::StripeCount, "races"),
     (Mutant::DetachFlight, "races"),
     (Mutant::OldFlight, "chaotic"),
     (Mutant::Revoke, "races"),
@@ -150,6 +156,20 @@ const NOTICED: [(Mutant, &str); Mutant::ALL.len()] = [
     (Mutant::IgnoreGaps, "calm"),
     (Mutant::LeaseBeforeReplay, "chaotic"),
     (Mutant::TagCheck, "calm"),
+    (Mutant::VoidFlight, "chaotic"),
+    (Mutant::IgnoreLease, "chaotic"),
+    (Mutant::IgnoreIncarnation, "chaotic"),
+    (Mutant::IgnoreTrim, "chaotic"),
+    (Mutant::TagFill, "chaotic"),
+    (Mutant::AreaFill, "chaotic"),
+    (Mutant::AreaCheck, "chaotic"),
+    (Mutant::AreaEpoch, "chaotic"),
+    (Mutant::Capture, "chaotic"),
+    (Mutant::BondFill, "chaotic"),
+    (Mutant::NoteChange, "chaotic"),
+    (Mutant::NearDependents, "chaotic"),
+    (Mutant::TicketCheck, "calm"),
+    (Mutant::WaitForAll, "calm"),
 ];
 
 #[test]

@@ -2,10 +2,13 @@
 //! saying after the load what a value depends on.
 
 use larder_core::area::Area;
-use larder_core::error::Result;
+use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::key::{Key, escape};
+use larder_core::tag::Tags;
 
 use super::Cache;
+use crate::engine::relabel::Labels;
+use crate::receipt::Receipt;
 
 impl<K, V> Cache<K, V>
 where
@@ -30,7 +33,7 @@ where
     ///
     /// There the keys are removed one by one, and values stored meanwhile by other processes may
     /// stay.
-    pub async fn invalidate_prefix(&self, prefix: &str) -> Result<()> {
+    pub async fn invalidate_prefix(&self, prefix: &str) -> Result<Receipt> {
         self.check_open()?;
         let area = Area::prefix(&escape(prefix))?;
         Box::pin(self.engine.void(area)).await
@@ -43,7 +46,7 @@ where
     /// The last 64 prefixes and patterns that differ are kept for each cache; one more makes all
     /// values void that are older than it. Patterns that never end, such as one for each user, are
     /// better served by tags.
-    pub async fn invalidate_pattern(&self, pattern: &str) -> Result<()> {
+    pub async fn invalidate_pattern(&self, pattern: &str) -> Result<Receipt> {
         self.check_open()?;
         let area = Area::pattern(&escape(pattern))?;
         Box::pin(self.engine.void(area)).await
@@ -54,7 +57,7 @@ where
     /// behind, in small steps; until then programs that look at the remote tier by themselves still
     /// see it. See [`invalidate_prefix`](Cache::invalidate_prefix) for errors.
     #[doc(alias = "invalidate_all")]
-    pub async fn clear(&self) -> Result<()> {
+    pub async fn clear(&self) -> Result<Receipt> {
         self.check_open()?;
         Box::pin(self.engine.void(Area::ALL)).await
     }
@@ -64,11 +67,65 @@ where
     ///
     /// [`invalidate`](Cache::invalidate), [`expire`](Cache::expire) and
     /// [`insert`](Cache::insert) do the same beside changing the key.
-    pub async fn invalidate_dependents<Q>(&self, key: &Q) -> Result<()>
+    pub async fn invalidate_dependents<Q>(&self, key: &Q) -> Result<Receipt>
     where
         Q: Key + Sync + ?Sized,
     {
         let key = self.engine.key(key)?;
         Box::pin(self.engine.invalidate_dependents(&key)).await
+    }
+
+    /// Gives the fresh value of a key further tags, as if its loader had named them: from now on each
+    /// of them invalidates it. Gives `false` if there is no fresh value, or one that is void already.
+    ///
+    /// Five round trips; it takes part in nothing that the value is read by. A change at the same time
+    /// wins; then it is tried again with the new value. Near copies are made anew.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for bad tags,
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) for a cache without a remote tier and in the
+    /// plain layout, [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) if the value changes all the
+    /// time. Others: it is open whether the value bears the tags; repeat it.
+    pub async fn tag<Q, T>(&self, key: &Q, tags: impl IntoIterator<Item = T>) -> Result<bool>
+    where
+        Q: Key + Sync + ?Sized,
+        T: Into<String>,
+    {
+        let key = self.engine.key(key)?;
+        let tags: Vec<String> = tags.into_iter().map(Into::into).collect();
+        let labels = Labels {
+            tags: self.engine.tags(&tags)?,
+            keys: Vec::new(),
+        };
+        Box::pin(self.engine.relabel(&key, labels)).await
+    }
+
+    /// Makes the fresh value of a key depend on a key of this cache or of another one, as if its
+    /// loader had read that: from now on each change of that key makes the value void. See
+    /// [`tag`](Cache::tag) for the rest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`tag`](Cache::tag); [`ErrorKind::Refused`](crate::ErrorKind::Refused) too if the other
+    /// cache has another remote tier, since changes there are not heard of.
+    #[doc(alias = "track_dependency")]
+    pub async fn depend<Q, L, W, R>(&self, key: &Q, other: &Cache<L, W>, on: &R) -> Result<bool>
+    where
+        Q: Key + Sync + ?Sized,
+        L: Key + Send + 'static,
+        W: Send + Sync + 'static,
+        R: Key + Sync + ?Sized,
+    {
+        let key = self.engine.key(key)?;
+        if self.engine.place() != other.engine.place() {
+            let message = "a value can only depend on caches over the same remote tier";
+            return Err(Error::new(ErrorKind::Refused, message));
+        }
+        let labels = Labels {
+            tags: Tags::default(),
+            keys: vec![other.engine.key(on)?.stored()],
+        };
+        Box::pin(self.engine.relabel(&key, labels)).await
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use larder_core::area::{Area, Areas, cache_of};
+use larder_core::mutant::Mutant;
 use larder_core::store::{Lookup, Pending, TagStore};
 use larder_core::tag::{Bond, Cut, Tags, depended_on, dependency_key};
 use larder_core::version::Version;
@@ -111,7 +112,7 @@ impl TagClock {
     /// A key was changed: what depends on it is void. The caller holds the lock of its shard.
     pub(super) fn changed(&self, key: &[u8], now_us: u64) {
         let mut numbers = self.0.lock();
-        if !numbers.has_dependencies {
+        if !numbers.has_dependencies || Mutant::NoteChange.is_active() {
             return;
         }
         let known = dependency_key(key).filter(|tag| numbers.numbers.contains_key(tag));
@@ -167,7 +168,7 @@ impl Inner {
                 .collect();
             (Cut(numbers.clock), raced)
         };
-        raced.retain(|bond| !self.still_stands(bond));
+        raced.retain(|bond| !self.still_stands(bond) && !is_overlooked(bond));
         if raced.is_empty() {
             Ok(cut)
         } else {
@@ -188,6 +189,17 @@ impl Inner {
         let shard = self.shards[self.shard_of(hash)].lock();
         let slot = shard.live(hash, key, self.now());
         slot.map_or(Version::ZERO, |slot| slot.version)
+    }
+}
+
+/// For mutants: whether a fill does not look at this.
+fn is_overlooked(bond: &Bond) -> bool {
+    if cache_of(&bond.tag).is_some() {
+        Mutant::AreaFill.is_active()
+    } else if depended_on(&bond.tag).is_some() {
+        Mutant::BondFill.is_active()
+    } else {
+        Mutant::TagFill.is_active()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::bytes::Bytes;
-use larder_core::area::{Area, Areas, area_key};
+use larder_core::area::{Area, Areas, area_key, cache_of};
 use larder_core::bus::BusChange;
 use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::record::Record;
@@ -14,7 +14,9 @@ use larder_core::tag::Cut;
 use larder_core::version::Version;
 use parking_lot::RwLock;
 
+use super::tell::area_meaning;
 use super::{Engine, EngineKey};
+use crate::receipt::Receipt;
 
 /// Keys looked at in one go while the memory of void records is released, and the pause after it.
 const PAGE: (usize, Duration) = (512, Duration::from_millis(5));
@@ -154,6 +156,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         self.areas.add(number, area.clone());
         self.near.void(area.clone());
         self.flights.detach_covered(area);
+        self.touched.voided(&self.prefix, area);
     }
 
     /// Some areas were invalidated, of this cache or another one, as the bus says.
@@ -162,6 +165,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
             return;
         };
         self.tags.raise(&cache, change.version.0);
+        if let Some(name) = cache_of(&cache) {
+            self.touched.voided(format!("{name}:").as_bytes(), &area);
+        }
         if cache == self.area_key() {
             self.voided(Cut(change.version.0), &area);
         }
@@ -169,25 +175,30 @@ impl<V: Send + Sync + 'static> Engine<V> {
 
     /// Makes void every value whose key the area covers. One round trip, whatever their number;
     /// what they hold in the remote tier is released behind.
-    pub(crate) async fn void(self: &Arc<Self>, area: Area) -> Result<()> {
+    pub(crate) async fn void(self: &Arc<Self>, area: Area) -> Result<Receipt> {
         let engine = self.clone();
         self.detached(async move {
             let Some(store) = engine.remote.clone() else {
                 engine.void_locally(&area);
-                return Ok(());
+                engine.tell_area(&area);
+                return Ok(Receipt::default());
             };
             if store.describe().tags.is_none() {
-                return engine.void_one_by_one(&*store, &area).await;
+                engine.void_one_by_one(&*store, &area).await?;
+                engine.sent(&[area_meaning(area.clone()).0], None);
+                engine.tell_area(&area);
+                return Ok(Receipt::default());
             }
             let batch = Batch::one(engine.area_key(), Write::Void(area.clone()));
-            let batch = batch.by(engine.coherence.node.number);
-            match store.commit(batch).await {
+            match store.commit(batch.by(engine.coherence.node.number)).await {
                 Ok(Committed::Done(outcomes)) => {
+                    let position = outcomes.position;
                     let number = Cut(outcomes[0].version.0);
                     engine.voided(number, &area);
                     engine.tags.raise(&engine.area_key(), number.0);
+                    engine.sent(&[area_meaning(area.clone()).0], position);
                     engine.clone().reclaim(store, area, number);
-                    Ok(())
+                    Ok(engine.receipt(Vec::new(), position))
                 }
                 Ok(Committed::Refused(_)) => {
                     unreachable!("a batch without checks is never refused")
@@ -207,6 +218,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         self.near.void(area.clone());
         self.tags.void(&self.area_key());
         self.flights.detach_covered(area);
+        self.touched.voided(&self.prefix, area);
     }
 
     /// Where records carry nothing that could be held against an area: each of them is removed.
@@ -243,6 +255,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             let remove = |key| (key, Write::Remove { tombstone_ms: 0 });
             let batch = Batch {
                 writes: covered.map(remove).collect(),
+                origin: self.coherence.node.number,
                 ..Batch::default()
             };
             if !batch.writes.is_empty() {

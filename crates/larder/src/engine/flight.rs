@@ -185,9 +185,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
         // flights it had to. Without one (fenced, stopped for a while, no near tier) the flight's
         // own age is all that is known.
         let may_join = |flight: &&Flight<V>| {
-            self.near.view().is_leased(now)
+            let is_current = self.near.view().is_leased(now)
                 || now < flight.began.after(LEASE)
-                || Mutant::OldFlight.is_active()
+                || Mutant::OldFlight.is_active();
+            is_current && (!flight.reads.is_void() || Mutant::VoidFlight.is_active())
         };
         if let Some(flight) = flight.filter(may_join) {
             let wait = match outer.map(|outer| depend::wait(&outer, &flight.reads)) {

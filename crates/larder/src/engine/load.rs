@@ -66,6 +66,24 @@ pub(super) struct HeldLease {
     pub(super) held: bool,
 }
 
+impl HeldLease {
+    pub(super) fn new(
+        store: &Arc<dyn Store>,
+        runtime: &Arc<dyn larder_core::Runtime>,
+        key: Bytes,
+        (token, cut): (LeaseToken, Cut),
+    ) -> HeldLease {
+        HeldLease {
+            store: store.clone(),
+            runtime: runtime.clone(),
+            key,
+            token,
+            cut,
+            held: true,
+        }
+    }
+}
+
 impl Drop for HeldLease {
     fn drop(&mut self) {
         if !self.held {
@@ -103,7 +121,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         };
         let before = self.before(key);
         let reads = load.orders.reads();
-        reads.begin(self.id(), key);
+        reads.begin(self.id(), key, &self.touched);
         match self.run(load.start, &proof, reads).await {
             Ok(value) => {
                 count(&self.counts.loaded);
@@ -126,7 +144,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         if let Some(outer) = depend::current() {
             depend::enter(&outer, &reads);
         }
-        reads.begin(self.id(), key);
+        reads.begin(self.id(), key, &self.touched);
         let value = self.run(load.start, &Proof::None, reads).await?;
         count(&self.counts.loaded);
         let entry = self
@@ -289,15 +307,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     }
                 }
                 Lease::Granted { cut, stale } => {
-                    let (store, runtime) = (store.clone(), self.runtime.clone());
-                    let held = HeldLease {
-                        store,
-                        runtime,
-                        key: stored,
-                        token,
-                        cut,
-                        held: true,
-                    };
+                    let held = HeldLease::new(store, &self.runtime, stored, (token, cut));
                     let stale = self.stale(&held.store, key, stale).await?;
                     return Ok(Claim::Load {
                         proof: Proof::Lease(held),

@@ -32,6 +32,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
     /// bytes live only in here, so that they need not be moved through the caller's future.
     pub(crate) fn near_hit<Q: Key + ?Sized>(&self, key: &Q) -> Result<Option<Loaded<V>>> {
         let key = self.key(key)?;
+        if depend::is_loading() {
+            self.touch_in_load(&key);
+        }
         let now = self.runtime.now();
         match self.near.get(key.near(), now) {
             Some((entry, Freshness::Fresh)) => {

@@ -6,8 +6,11 @@ use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::record::Record;
 use larder_core::store::{Batch, Committed, Store, Write};
 use larder_core::tag::{Cut, MAX_BONDS, Tags, dependency_key, tag_key};
+use larder_core::version::Version;
 
 use super::{Engine, EngineKey};
+use crate::events::EventCause;
+use crate::receipt::Receipt;
 use crate::tags::{EntryTags, Held};
 
 /// What became of a record's tags.
@@ -99,7 +102,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
     pub(crate) async fn invalidate_tags(
         self: &std::sync::Arc<Self>,
         names: &[String],
-    ) -> Result<()> {
+    ) -> Result<Receipt> {
         let tags = self.tags(names)?;
         self.bump(tags).await
     }
@@ -108,29 +111,32 @@ impl<V: Send + Sync + 'static> Engine<V> {
     pub(crate) async fn invalidate_dependents(
         self: &std::sync::Arc<Self>,
         key: &EngineKey,
-    ) -> Result<()> {
+    ) -> Result<Receipt> {
         let Some(dependency) = dependency_key(&key.stored()) else {
             // Nothing ever depends on so long a key.
-            return Ok(());
+            return Ok(Receipt::default());
         };
         if self.remote.is_none() {
             self.tags.void(&dependency);
             self.flights.detach_all();
-            return Ok(());
+            self.tell_tag(&dependency, self.local_version());
+            return Ok(Receipt::default());
         }
         self.bump(Tags::new([dependency])?).await
     }
 
-    async fn bump(self: &std::sync::Arc<Self>, tags: Tags) -> Result<()> {
+    async fn bump(self: &std::sync::Arc<Self>, tags: Tags) -> Result<Receipt> {
         if tags.is_empty() {
-            return Ok(());
+            return Ok(Receipt::default());
         }
         let Some(store) = self.remote.clone() else {
             for tag in tags.keys() {
-                self.tags.raise_or_insert(tag, self.local_version().0);
+                let version = self.local_version();
+                self.tags.raise_or_insert(tag, version.0);
+                self.tell_tag(tag, version);
             }
             self.flights.detach_all();
-            return Ok(());
+            return Ok(Receipt::default());
         };
         let engine = self.clone();
         self.detached(async move {
@@ -146,13 +152,17 @@ impl<V: Send + Sync + 'static> Engine<V> {
             };
             match store.commit(batch).await {
                 Ok(Committed::Done(outcomes)) => {
+                    let position = outcomes.position;
+                    let cause = |tag: &Bytes| engine.tag_meaning(tag).map(|(cause, _)| cause);
+                    let causes: Vec<EventCause> = tags.keys().iter().filter_map(cause).collect();
                     for (tag, outcome) in tags.keys().iter().zip(outcomes) {
                         engine.tags.raise(tag, outcome.version.0);
                     }
                     // Which loads under way will name these tags only shows when they end. Their
                     // leases see to it that whoever comes now does not load beside them.
                     engine.flights.detach_all();
-                    Ok(())
+                    engine.sent(&causes, position);
+                    Ok(engine.receipt(Vec::new(), position))
                 }
                 Ok(Committed::Refused(_)) => {
                     unreachable!("a batch without checks is never refused")
@@ -166,5 +176,12 @@ impl<V: Send + Sync + 'static> Engine<V> {
             }
         })
         .await
+    }
+
+    /// Tells of the invalidation of a tag, where no log does.
+    fn tell_tag(&self, stored: &[u8], version: Version) {
+        if let Some((cause, target)) = self.tag_meaning(stored) {
+            self.tell_own(cause, version, || target);
+        }
     }
 }

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::error::Result;
+use larder_core::mutant::Mutant;
 use larder_core::store::{Batch, Committed, Outcome, Write};
 use larder_core::tag::{Cut, dependency_key};
+use larder_core::version::Version;
 
 use super::{Before, Engine, EngineKey, Incoming, Kept};
+use crate::events::EventCause;
 use crate::receipt::Receipt;
 use crate::tags::EntryTags;
 
@@ -17,6 +20,16 @@ pub(crate) enum Change<V> {
     Insert(Incoming<V>),
     Invalidate,
     Expire,
+}
+
+impl<V> Change<V> {
+    fn cause(&self) -> EventCause {
+        match self {
+            Change::Insert(_) => EventCause::Inserted,
+            Change::Invalidate => EventCause::Invalidated,
+            Change::Expire => EventCause::Expired,
+        }
+    }
 }
 
 impl<V: Send + Sync + 'static> Engine<V> {
@@ -45,27 +58,43 @@ impl<V: Send + Sync + 'static> Engine<V> {
             let existed = self.near.get(key.near(), now).is_some();
             self.flights.detach(&key);
             self.changed(&key.stored());
-            match change {
+            let cause = change.cause();
+            let version = match change {
                 Change::Insert(incoming) => self.insert_near(&key, incoming),
-                Change::Invalidate => self.near.remove(key.near(), self.local_version(), now),
-                Change::Expire => self.near.mark_stale(key.near(), self.local_version(), now),
-            }
+                Change::Invalidate => {
+                    let version = self.local_version();
+                    self.near.remove(key.near(), version, now);
+                    version
+                }
+                Change::Expire => {
+                    let version = self.local_version();
+                    self.near.mark_stale(key.near(), version, now);
+                    version
+                }
+            };
+            self.tell_own(cause, version, || Self::key_target(&key));
             existed
         };
         changes.into_iter().map(change).collect()
     }
 
-    fn insert_near(&self, key: &EngineKey, incoming: Incoming<V>) {
+    /// Gives the version of the value, whether it is kept or not.
+    fn insert_near(&self, key: &EngineKey, incoming: Incoming<V>) -> Version {
         let now = self.runtime.now();
         // The version is drawn under the stripe's lock: the last to come is the newest.
         let cut = self.local_cut();
         let tags = match self.local_tags(&incoming.tags, cut, EntryTags::default()) {
             Ok(tags) => tags,
-            Err(refusal) => return self.refuse(refusal),
+            Err(refusal) => {
+                self.refuse(refusal);
+                return self.local_version();
+            }
         };
+        let mut version = Version::ZERO;
         let entry = || {
+            version = self.local_version();
             let kept = Kept {
-                version: self.local_version(),
+                version,
                 cut,
                 is_proven: true,
                 tags,
@@ -75,6 +104,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         if let Err(refusal) = self.near.replace(key.near(), entry, now) {
             self.refuse(refusal);
         }
+        version
     }
 
     async fn change_remote(&self, changes: Vec<(EngineKey, Change<V>)>) -> Result<Receipt> {
@@ -82,6 +112,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
             return Ok(Receipt::of(Vec::new()));
         };
         let mut batch = Batch::default().by(self.coherence.node.number);
+        batch.carry = self.carries(&changes);
+        let causes: Vec<EventCause> = changes.iter().map(|(_, change)| change.cause()).collect();
         for (key, change) in &changes {
             batch.writes.push((key.stored(), self.write_of(change)));
         }
@@ -91,11 +123,14 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 let position = outcomes.position;
                 let done = changes.into_iter().zip(before).zip(outcomes);
                 let existed = done.map(|(((key, change), before), outcome)| {
-                    let existed = outcome.existed;
-                    self.conclude(&key, change, before, outcome);
+                    let (existed, cause) = (outcome.existed, change.cause());
+                    let version = self.conclude(&key, change, before, outcome);
+                    self.tell_own(cause, version, || Self::key_target(&key));
                     existed
                 });
-                Ok(self.receipt(existed.collect(), position))
+                let receipt = self.receipt(existed.collect(), position);
+                self.sent(&causes, position);
+                Ok(receipt)
             }
             Ok(Committed::Refused(_)) => unreachable!("a batch without checks is never refused"),
             Err(error) => {
@@ -124,15 +159,25 @@ impl<V: Send + Sync + 'static> Engine<V> {
 
     /// A key was changed: near copies of what depends on it are void.
     pub(crate) fn changed(&self, stored: &[u8]) {
-        if self.tags.is_empty() {
+        if self.tags.is_empty() && self.touched.is_empty() {
             return;
         }
         if let Some(dependency) = dependency_key(stored) {
-            self.tags.void(&dependency);
+            self.touched.changed(&dependency);
+            if !Mutant::NearDependents.is_active() {
+                self.tags.void(&dependency);
+            }
         }
     }
 
-    fn conclude(&self, key: &EngineKey, change: Change<V>, before: Before, outcome: Outcome) {
+    /// Gives the version of the change.
+    fn conclude(
+        &self,
+        key: &EngineKey,
+        change: Change<V>,
+        before: Before,
+        outcome: Outcome,
+    ) -> Version {
         let now = self.runtime.now();
         self.flights.detach(key);
         self.changed(&key.stored());
@@ -160,5 +205,6 @@ impl<V: Send + Sync + 'static> Engine<V> {
             Change::Invalidate => self.near.remove(key.near(), version, now),
             Change::Expire => self.near.mark_stale(key.near(), version, now),
         }
+        version
     }
 }

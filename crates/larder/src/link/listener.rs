@@ -7,7 +7,7 @@ use futures_util::future::{Either, select};
 use larder_core::bus::Pushed;
 use larder_core::runtime::Runtime;
 
-use super::Link;
+use super::{Link, Way};
 
 /// First and longest pause before subscribing again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
@@ -43,7 +43,7 @@ async fn listen<V: Send + Sync + 'static>(
         match select(subscription.next(), look).await {
             Either::Left((Some(Pushed::Record(record)), unfinished)) => {
                 look = unfinished;
-                if let Some(gap) = link.take(&record) {
+                if let Some(gap) = link.take(&record, Way::Pushed) {
                     link.replay(gap).await?;
                 }
             }

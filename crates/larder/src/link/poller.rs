@@ -20,7 +20,7 @@ pub(super) async fn run<V: Send + Sync + 'static>(link: Arc<Link<V>>, runtime: A
     let mut is_waited_for = false;
     while !link.is_over() {
         let asked = runtime.now();
-        match poll(&link, &*runtime).await {
+        match link.watch(&*runtime, poll(&link, &*runtime)).await {
             // Whoever waits was told of less than has been applied by now.
             Ok(Polled::Behind) if is_waited_for => link.nudged.notify_one(),
             Ok(Polled::Behind | Polled::Current) => {}

@@ -4,8 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use larder_core::admit::Refusal;
 use larder_core::error::ErrorKind;
+use larder_core::runtime::Mono;
 
 use super::Counter;
+use super::bus::{BusCounts, BusStats};
 use crate::near::Cause;
 
 /// Counts since the cache was built, and its present size.
@@ -56,18 +58,6 @@ pub struct RemoteStats {
     pub damaged: u64,
 }
 
-/// Counts of the bus link.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BusStats {
-    /// Records applied.
-    pub received: u64,
-    /// Records that came with others missing before them.
-    pub gaps: u64,
-    /// How often all near copies were dropped because something may have been missed.
-    pub flushes: u64,
-}
-
 /// Counts of loads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -105,9 +95,7 @@ pub(crate) struct Counts {
     pub(crate) load_abandoned: AtomicU64,
     pub(crate) load_shared: AtomicU64,
     pub(crate) stale_served: AtomicU64,
-    pub(crate) bus_received: AtomicU64,
-    pub(crate) bus_gaps: AtomicU64,
-    pub(crate) bus_flushes: AtomicU64,
+    pub(crate) bus: BusCounts,
     refused: [AtomicU64; Refusal::ALL.len()],
     errors: [AtomicU64; KINDS.len()],
 }
@@ -129,7 +117,7 @@ impl Counts {
         }
     }
 
-    pub(crate) fn stats(&self, near: NearStats) -> Stats {
+    pub(crate) fn stats(&self, near: NearStats, now: Mono) -> Stats {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let refused = Refusal::ALL.into_iter().zip(self.refused.iter().map(get));
         let errors = KINDS.into_iter().zip(self.errors.iter().map(get));
@@ -144,11 +132,7 @@ impl Counts {
                 misses: self.remote_misses.get(),
                 damaged: get(&self.damaged),
             },
-            bus: BusStats {
-                received: get(&self.bus_received),
-                gaps: get(&self.bus_gaps),
-                flushes: get(&self.bus_flushes),
-            },
+            bus: self.bus.stats(now),
             loads: LoadStats {
                 succeeded: get(&self.loaded),
                 failed: get(&self.load_failed),

@@ -165,8 +165,11 @@ fn caches_without_a_near_cache_are_no_readers() {
         let one = network.bare(0).build().await.unwrap();
         let _two = network.bare(1).build().await.unwrap();
         let receipt = one.insert(&1, 10).await.unwrap();
+        // There is no log. It may have been lost a moment ago, with somebody still relying on it.
+        let done = receipt.wait_all(ms(1_000)).await.unwrap();
+        assert!(!done.complete, "{done:?}");
         let (done, took) = network.time(receipt.wait_all(LONG)).await;
-        assert!(done.unwrap().complete && took.is_zero());
+        assert!(done.unwrap().complete && took <= ms(100), "{took:?}");
         assert!(receipt.ticket().is_empty(), "nobody reads the log");
     });
 }

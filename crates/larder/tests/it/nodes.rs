@@ -93,7 +93,7 @@ async fn a_change_on_one_node_revokes_the_load_of_another() {
             "invalidate" => drop(two.invalidate(&1).await.unwrap()),
             "insert" => drop(two.insert(&1, 20).await.unwrap()),
             "expire" => drop(two.expire(&1).await.unwrap()),
-            _ => two.clear().await.unwrap(),
+            _ => drop(two.clear().await.unwrap()),
         }
         load.answer(Ok(10));
         assert_eq!(*call.await.unwrap().unwrap(), 10, "{changed}");

@@ -27,7 +27,7 @@ type Rows = Arc<[Row; KEYS as usize]>;
 async fn write(cache: &Users, key: u64, row: &Row, how: u64) {
     let value = row.value.fetch_add(1, Ordering::SeqCst) + 1;
     match how % 4 {
-        0 => cache.clear().await.unwrap(),
+        0 => drop(cache.clear().await.unwrap()),
         1 => drop(cache.expire(&key).await.unwrap()),
         _ => drop(cache.invalidate(&key).await.unwrap()),
     }

@@ -2,9 +2,11 @@
 //! that wait for their cue.
 
 mod clock;
+mod hand_fed;
 mod loads;
 mod network;
 mod probe;
+mod real;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +15,11 @@ use larder::core::store::Store;
 use larder::{Builder, Cache, Near};
 
 pub(crate) use clock::{Clock, settle};
+pub(crate) use hand_fed::{Collected, HandFed};
 pub(crate) use loads::{Oops, paused, paused_load, spawn_load};
-pub(crate) use network::{found, on_a_network};
+pub(crate) use network::{Network, found, on_a_network, under};
 pub(crate) use probe::{Op, Probe, Trouble};
+pub(crate) use real::{address, eventually, node_at, node_on, or_from_env, redis_at, server};
 
 /// The cache of most tests.
 pub(crate) type Users = Cache<u64, u64>;

@@ -90,7 +90,7 @@ async fn a_change_that_fails_leaves_nothing_in_the_near_cache() {
                 "invalidate" => cache.invalidate(&1).await.map(drop),
                 "insert" => cache.insert(&1, 20).await.map(drop),
                 "expire" => cache.expire(&1).await.map(drop),
-                _ => cache.clear().await,
+                _ => cache.clear().await.map(drop),
             };
             assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Unavailable);
             settle().await;

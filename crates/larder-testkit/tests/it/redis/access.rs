@@ -1,7 +1,9 @@
 //! Who may connect, how, and to which keys.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use larder::Cache;
 use larder_core::codec::CodecId;
 use larder_core::error::ErrorKind;
 use larder_core::record::Life;
@@ -38,7 +40,7 @@ async fn a_wrong_or_missing_password_is_refused_and_never_shown() {
 
 /// The commands that the page of the crate lists.
 const RULES: &str = "~app:* resetchannels -@all +get +mget +getrange +set +setrange +unlink \
-    +pexpire +pexpireat +persist +pttl +hmget +hset +hdel +time +eval +evalsha +scan +randomkey";
+    +exists +pexpire +pexpireat +persist +pttl +hget +hmget +hset +hdel +time +eval +evalsha +scan +randomkey";
 
 async fn every_command(redis: Redis) {
     let store = start(redis);
@@ -91,6 +93,46 @@ async fn every_command(redis: Redis) {
     assert_eq!(store.clear(&all).await.unwrap(), 1);
 }
 
+/// What a cache does beyond single records: parts of it, all of it, and what depends on a key.
+async fn every_invalidation(redis: Redis) {
+    let store: Arc<dyn Store> = start(redis);
+    let cache: Cache<u64, u64> = Cache::builder("c")
+        .ttl("1h")
+        .remote(store)
+        .build()
+        .await
+        .unwrap();
+    let load = async |key: u64| {
+        let inner = cache.clone();
+        let outer = cache.get_or_load(&key, move |cx: larder::Cx<u64>| async move {
+            cx.tag("t");
+            inner
+                .get(&0)
+                .await
+                .map(|found| found.map_or(0, |found| *found))
+        });
+        *outer.await.unwrap()
+    };
+    let _ = cache.insert(&0, 10).await.unwrap();
+    for change in 0..6 {
+        assert_eq!(load(1).await, 10);
+        assert!(
+            cache.get(&1).await.unwrap().is_some(),
+            "it is stored: {change}"
+        );
+        match change {
+            0 => drop(cache.invalidate_prefix("1").await.unwrap()),
+            1 => drop(cache.invalidate_pattern("?").await.unwrap()),
+            2 => drop(cache.invalidate_tag("t").await.unwrap()),
+            3 => drop(cache.invalidate_dependents(&0).await.unwrap()),
+            4 => drop(cache.insert(&0, 10).await.unwrap()),
+            _ => drop(cache.clear().await.unwrap()),
+        }
+        assert!(cache.get(&1).await.unwrap().is_none(), "{change}");
+        let _ = cache.insert(&0, 10).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_user_with_the_listed_commands_can_do_everything() {
     let options = RedisOptions::new().user("app", "secret", RULES);
@@ -98,6 +140,7 @@ async fn a_user_with_the_listed_commands_can_do_everything() {
         return;
     };
     every_command(patient(&server).key_prefix("app:")).await;
+    every_invalidation(patient(&server).key_prefix("app:")).await;
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod faults;
 mod lives;
+mod readers;
 mod rights;
 mod trimmed;
 

@@ -91,7 +91,13 @@ pub(crate) fn on_a_network<F>(test: impl Fn(Network) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    for seed in 0..20 {
-        simulate(seed, |runtime| test(Network::new(runtime)));
-    }
+    (0..20).for_each(|seed| under(seed, &test));
+}
+
+/// Runs a test under one seed, on this thread.
+pub(crate) fn under<F>(seed: u64, test: impl FnOnce(Network) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    simulate(seed, |runtime| test(Network::new(runtime)));
 }

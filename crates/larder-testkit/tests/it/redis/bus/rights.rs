@@ -10,7 +10,7 @@ use super::{next, poll, replay, try_poll};
 
 /// The commands for records, as the page of the crate lists them.
 const RECORDS: &str = "~app:* resetchannels -@all +get +mget +getrange +set +setrange +unlink \
-    +pexpire +pexpireat +persist +pttl +hmget +hset +hdel +time +eval +evalsha";
+    +exists +pexpire +pexpireat +persist +pttl +hget +hmget +hset +hdel +time +eval +evalsha";
 
 /// Those that it adds for the bus.
 const BUS: &str = "+info +hgetall +hlen +hincrby +xadd +xrange +publish +subscribe +ping &app:*";

@@ -4,7 +4,7 @@
 ///
 /// Near is: the same words in another order, the end of a longer name (`MAX_CLIENTS` for
 /// `RESP_MAX_CLIENTS`), or few edits for the length of the name.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let scored = known.into_iter().filter_map(|candidate| {
         let score = score(&normal(name), &normal(candidate))?;
         Some((score, candidate))
