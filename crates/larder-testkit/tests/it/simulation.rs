@@ -41,7 +41,7 @@ fn passed(name: &str, store: Shared) -> Report {
 /// Pushed records overtake each other even on a calm day.
 fn proves_something(name: &str, store: Shared) -> Report {
     let report = passed(name, store);
-    assert!(report.hit_percent() > 40.0, "{name}: too few near hits");
+    assert!(report.hit_percent() > 33.0, "{name}: too few near hits");
     assert!(report.gaps > report.runs && report.flushes > 0, "{name}");
     assert!(
         report.heard > report.runs * 7,

@@ -194,7 +194,7 @@ async fn service_resumes_when_the_server_comes_back() {
     let cache = cache.build().await.unwrap();
     assert_eq!(*load(&cache, 10).await, 10);
     server.kill();
-    assert_eq!(*cache.get(&1).await.unwrap().unwrap(), 10, "a near hit");
+    assert_eq!(*load(&cache, 10).await, 10, "a near hit, or the loader");
     let other = cache.get_or_load(&2, |_| async { Ok::<_, Oops>(20) });
     assert_eq!(*other.await.unwrap(), 20, "loaded without the server");
     cache.insert(&1, 11).await.unwrap_err();

@@ -297,3 +297,19 @@ async fn key_prefixes_keep_tags_apart() {
     bump(&two, "t").await;
     assert_eq!(number(&one, "t").await, first);
 }
+
+/// The shard forgets that anything depends on anything, and the number of the dependency stays.
+#[tokio::test]
+async fn a_dependency_that_outlives_the_shard_is_noted_again() {
+    let Some(server) = RedisServer::start_or_skip(RedisOptions::new()) else {
+        return;
+    };
+    let store = start(patient(&server));
+    let dependency = [larder_core::tag::dependency_key(b"inner").unwrap()];
+    store.watch(&dependency).await.unwrap();
+    assert_eq!(lua(&server, "return redis.call('DEL', shard)"), "1");
+    let watched = store.watch(&dependency).await.unwrap()[0];
+    put(&*store, "inner", "new").await;
+    let after = store.tags(&dependency).await.unwrap()[0];
+    assert!(after > watched, "{after:?} after {watched:?}");
+}
