@@ -18,6 +18,7 @@
 mod client;
 mod commands;
 mod compare;
+mod holdings;
 mod operations;
 mod pair;
 mod sequence;
