@@ -29,7 +29,8 @@ COMMANDS
     setup           Install what the tests need: redis-server, redis-cli, redis-benchmark, openssl,
                     a Python environment in target/venv and Node packages in target/node.
     sim             Run the simulation with many seeds, or replay one (docs/simulation.md):
-                    [--seeds N] [--from S] [--seed S] [--setup NAME] [--mutant NAME] [--mutants].
+                    [--seeds N] [--from S] [--seed S] [--setup NAME] [--store NAME]
+                    [--mutant NAME] [--mutants] [--rewinds] [--repeats].
     compare         Compare the simulated Redis with a real one (docs/simulation.md):
                     [--sequences N] [--from S].
     tidy            Check the rules of the house that the compiler cannot see (CONTRIBUTING.md).

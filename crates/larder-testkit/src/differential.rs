@@ -18,6 +18,7 @@
 mod client;
 mod commands;
 mod compare;
+mod holdings;
 mod operations;
 mod pair;
 mod sequence;
@@ -63,7 +64,9 @@ pub struct Difference {
 ///
 /// If the real server cannot be started or reached.
 pub fn run(seeds: Range<u64>, progress: &dyn Fn(&Summary)) -> (Summary, Option<Difference>) {
-    let server = RedisServer::start(RedisOptions::new());
+    // All hashes in the compact form, which keeps the order of their fields.
+    let compact = ["--hash-max-listpack-value", "4096"];
+    let server = RedisServer::start(RedisOptions::new().args(compact));
     let mut summary = Summary::default();
     let mut pair = Some(Pair::new(&server));
     for seed in seeds {

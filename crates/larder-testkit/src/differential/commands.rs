@@ -183,6 +183,7 @@ const FORMS: &[&str] = &[
     "HGET k f",
     "HMGET k f f f",
     "HEXISTS k f",
+    "HGETALL k",
     "HLEN k",
     "HDEL k f f",
     "HDEL k f",

@@ -1,6 +1,6 @@
 //! The two servers, and one step on both.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -40,17 +40,17 @@ pub(super) struct Tally {
 }
 
 pub(super) struct Pair {
-    real: Client,
-    listener: Client,
+    pub(super) real: Client,
+    pub(super) listener: Client,
     sequence: Option<Sequence>,
     run_id: String,
     port: u16,
 }
 
 /// What belongs to one sequence.
-struct Sequence {
+pub(super) struct Sequence {
     simulated: SimRedis,
-    messages: mpsc::Receiver<Bytes>,
+    pub(super) messages: mpsc::Receiver<Bytes>,
     /// The real server's clock when it was last asked, in microseconds.
     now_us: i64,
     /// By how much the time that scripts are told differs from it.
@@ -61,12 +61,12 @@ struct Sequence {
     texts: HashMap<Bytes, Bytes>,
     calls: Vec<Vec<Bytes>>,
     story: Vec<String>,
-    tally: Tally,
+    pub(super) tally: Tally,
     halt: Option<Halt>,
 }
 
 /// Where Larder's stores publish.
-const CHANNEL: &str = "\0slog:0";
+pub(super) const CHANNEL: &str = "\0slog:0";
 
 impl Pair {
     pub(super) fn new(server: &RedisServer) -> Pair {
@@ -115,7 +115,7 @@ impl Pair {
         });
     }
 
-    fn sequence(&mut self) -> &mut Sequence {
+    pub(super) fn sequence(&mut self) -> &mut Sequence {
         self.sequence.as_mut().expect("a sequence has begun")
     }
 
@@ -216,7 +216,7 @@ impl Pair {
     }
 
     /// Waits while the end of a life is near.
-    fn wait_for_ends(&mut self) {
+    pub(super) fn wait_for_ends(&mut self) {
         let sequence = self.sequence.as_mut().expect("a sequence has begun");
         let near = NEAR + sequence.slack_ms();
         let real = &mut self.real;
@@ -234,110 +234,6 @@ impl Pair {
             is_over
         });
         waited.expect("clocks go on");
-    }
-
-    /// Whether both hold the same, and have published the same.
-    pub(super) fn compare(&mut self) -> Result<(), Halt> {
-        if let Some(halt) = self.halted() {
-            return Err(halt);
-        }
-        self.set_writes(Writes::Allowed);
-        self.set_full(false);
-        self.wait_for_ends();
-        self.compare_messages()?;
-        let keys = self.real_keys();
-        let simulated = self.keys();
-        if keys != simulated {
-            let (real, simulated) = (compare::command(&keys), compare::command(&simulated));
-            let text = format!("keys: {real}\n      simulated: {simulated}");
-            return Err(self.sequence().differs(&text));
-        }
-        for key in &keys {
-            self.compare_key(key)?;
-        }
-        Ok(())
-    }
-
-    fn real_keys(&mut self) -> Vec<Bytes> {
-        let (mut cursor, mut keys) = (bytes("0"), BTreeSet::new());
-        loop {
-            let scan = vec![bytes("SCAN"), cursor, bytes("COUNT"), bytes("1000")];
-            let reply = self.real.ask(&[scan]).remove(0);
-            let Reply::Array(parts) = reply else {
-                panic!("a scan gives two parts");
-            };
-            let [Reply::Bulk(next), Reply::Array(found)] = &parts[..] else {
-                panic!("a scan gives a cursor and keys");
-            };
-            keys.extend(found.iter().filter_map(|key| match key {
-                Reply::Bulk(key) => Some(key.clone()),
-                _ => None,
-            }));
-            if next == "0" {
-                return keys.into_iter().collect();
-            }
-            cursor = next.clone();
-        }
-    }
-
-    fn compare_key(&mut self, key: &Bytes) -> Result<(), Halt> {
-        let command = |words: &[&str]| -> Vec<Bytes> {
-            let mut command = vec![bytes(words[0]), key.clone()];
-            command.extend(words[1..].iter().map(|word| bytes(word)));
-            command
-        };
-        let kind = self.sequence().on_simulated(&command(&["TYPE"]));
-        let content = match &kind {
-            Reply::Simple(kind) if kind == "hash" => command(&["HGETALL"]),
-            Reply::Simple(kind) if kind == "stream" => command(&["XRANGE", "-", "+"]),
-            _ => command(&["GET"]),
-        };
-        let commands = [command(&["TYPE"]), command(&["PEXPIRETIME"]), content];
-        let real = self.real.ask(&commands);
-        let sequence = self.sequence();
-        let simulated: Vec<Reply> = commands
-            .iter()
-            .map(|command| sequence.on_simulated(command))
-            .collect();
-        let slack = sequence.slack_ms();
-        let is_same = real[0] == simulated[0]
-            && same_end(&real[1], &simulated[1], slack)
-            && sorted(real[2].clone()) == sorted(simulated[2].clone());
-        if is_same {
-            return Ok(());
-        }
-        let shown = |replies: &[Reply]| compare::reply(&Reply::Array(replies.to_vec()));
-        let (key, real, simulated) = (compare::shown(key), shown(&real), shown(&simulated));
-        let text = format!("under \"{key}\": {real}\n      simulated: {simulated}");
-        Err(sequence.differs(&text))
-    }
-
-    fn compare_messages(&mut self) -> Result<(), Halt> {
-        let sequence = self.sequence.as_mut().expect("a sequence has begun");
-        while let Ok(simulated) = sequence.messages.try_recv() {
-            sequence.tally.messages += 1;
-            let real = self.listener.next();
-            let expected = [bytes("message"), bytes(CHANNEL), simulated].map(Reply::Bulk);
-            if real != Reply::Array(expected.to_vec()) {
-                let (real, simulated) = (compare::reply(&real), compare::reply(&expected[2]));
-                let text = format!("message {real}\n      simulated: {simulated}");
-                return Err(sequence.differs(&text));
-            }
-        }
-        let last = self.listener.words(&["PING", "end"]);
-        if last == pong() {
-            return Ok(());
-        }
-        let last = compare::reply(&last);
-        Err(sequence.differs(&format!("message {last}\n      simulated: none")))
-    }
-
-    /// Drops messages of a sequence that was abandoned.
-    fn forget_messages(&mut self) {
-        let mut message = self.listener.words(&["PING", "end"]);
-        while message != pong() {
-            message = self.listener.next();
-        }
     }
 }
 
@@ -384,16 +280,16 @@ impl Pair {
 }
 
 impl Sequence {
-    fn slack_ms(&self) -> i64 {
+    pub(super) fn slack_ms(&self) -> i64 {
         self.drift_us / 1_000 + 2
     }
 
-    fn on_simulated(&self, args: &[Bytes]) -> Reply {
+    pub(super) fn on_simulated(&self, args: &[Bytes]) -> Reply {
         let args: Vec<&[u8]> = args.iter().map(|arg| &arg[..]).collect();
         self.simulated.run(&args)
     }
 
-    fn differs(&self, what: &str) -> Halt {
+    pub(super) fn differs(&self, what: &str) -> Halt {
         let story = &self.story[self.story.len().saturating_sub(SHOWN)..];
         Halt::Differs(format!("{}\n   => {what}", story.join("\n")))
     }
@@ -440,11 +336,6 @@ fn with_time(text: &[u8]) -> Bytes {
     bytes(&format!("{TAKE}{told}"))
 }
 
-/// What a listener gets for its question.
-fn pong() -> Reply {
-    Reply::Array([bytes("pong"), bytes("end")].map(Reply::Bulk).to_vec())
-}
-
 fn hash(text: &[u8]) -> Bytes {
     bytes(&sha1_smol::Sha1::from(text).digest().to_string())
 }
@@ -463,24 +354,4 @@ fn time(reply: &Reply) -> i64 {
         Some([seconds, micros]) => seconds * 1_000_000 + micros,
         _ => panic!("TIME gives two numbers: {}", compare::reply(reply)),
     }
-}
-
-/// The fields of a large hash have no order.
-fn sorted(reply: Reply) -> Reply {
-    match reply {
-        Reply::Array(items) if items.iter().all(|item| matches!(item, Reply::Bulk(_))) => {
-            let mut pairs: Vec<_> = items.chunks(2).map(compare_pair).collect();
-            pairs.sort();
-            Reply::Array(pairs.into_iter().flatten().map(Reply::Bulk).collect())
-        }
-        other => other,
-    }
-}
-
-fn compare_pair(pair: &[Reply]) -> Vec<Bytes> {
-    let text = |item: &Reply| match item {
-        Reply::Bulk(text) => text.clone(),
-        _ => Bytes::new(),
-    };
-    pair.iter().map(text).collect()
 }
