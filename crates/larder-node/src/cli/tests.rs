@@ -113,7 +113,7 @@ fn a_mistake_is_one_line_with_what_was_meant() {
         ),
         (
             &["frobnicate"],
-            "unknown command \"frobnicate\" – the commands are serve, doctor, version",
+            "unknown command \"frobnicate\" – the commands are serve, doctor, bus ping, version",
         ),
         (
             &["doctor", "--check"],
