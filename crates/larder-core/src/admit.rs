@@ -121,7 +121,7 @@ impl Stripe {
     ) -> Result<(), Refusal> {
         if snapshot.0 != self.count && !Mutant::StripeCount.is_active() {
             Err(Refusal::Raced)
-        } else if version <= self.floors.floor(hash, now) {
+        } else if version <= self.floors.floor(hash, now) && !Mutant::VersionFloor.is_active() {
             Err(Refusal::Superseded)
         } else {
             Ok(())

@@ -9,6 +9,8 @@
 pub enum Mutant {
     /// The near cache stores values although their stripe has changed since they were read.
     StripeCount,
+    /// The near cache stores values although a newer version of their key was superseded.
+    VersionFloor,
     /// Callers may join a load that began before the last change of their key.
     DetachFlight,
     /// Callers may join a load of any age, although nobody vouches for it.
@@ -99,7 +101,18 @@ impl Mutant {
     /// Whether the rule is taken out on this thread.
     #[cfg(feature = "mutants")]
     pub fn is_active(self) -> bool {
-        switch::ACTIVE.get() == Some(self)
+        switch::ACTIVE.get() & switch::bits([self]) != 0
+    }
+}
+
+impl Mutant {
+    /// The rules that hide the loss of this one: in most orders of events any of them is enough. They
+    /// are taken out with it, and what is noticed counts only if it is not noticed of them alone.
+    pub fn masks(self) -> &'static [Mutant] {
+        match self {
+            Mutant::StripeCount => &[Mutant::VersionFloor],
+            _ => &[],
+        }
     }
 }
 
@@ -109,25 +122,42 @@ mod switch {
     use std::cell::Cell;
 
     thread_local! {
-        pub(super) static ACTIVE: Cell<Option<Mutant>> = const { Cell::new(None) };
+        pub(super) static ACTIVE: Cell<u64> = const { Cell::new(0) };
+    }
+
+    /// The bits of these rules.
+    pub(super) fn bits(mutants: impl IntoIterator<Item = Mutant>) -> u64 {
+        let bit = |mutant: Mutant| 1 << mutant as u32;
+        mutants.into_iter().map(bit).fold(0, |bits, bit| bits | bit)
     }
 }
 
-/// Takes out `mutant`, or nothing, on this thread until the guard is dropped.
+/// Takes out `mutant`, with what hides it, or nothing, on this thread until the guard is dropped.
 #[cfg(feature = "mutants")]
 #[must_use]
 pub fn activate(mutant: Option<Mutant>) -> Active {
-    switch::ACTIVE.set(mutant);
+    let masks = mutant.map_or(&[][..], Mutant::masks);
+    switch::ACTIVE.set(switch::bits(
+        mutant.into_iter().chain(masks.iter().copied()),
+    ));
     Active(())
 }
 
-/// Puts the rule back when dropped.
+/// Takes out only what hides `mutant`.
+#[cfg(feature = "mutants")]
+#[must_use]
+pub fn activate_masks(mutant: Mutant) -> Active {
+    switch::ACTIVE.set(switch::bits(mutant.masks().iter().copied()));
+    Active(())
+}
+
+/// Puts the rules back when dropped.
 #[cfg(feature = "mutants")]
 pub struct Active(());
 
 #[cfg(feature = "mutants")]
 impl Drop for Active {
     fn drop(&mut self) {
-        switch::ACTIVE.set(None);
+        switch::ACTIVE.set(0);
     }
 }

@@ -4,7 +4,6 @@
 //! A run is decided by its seed alone: which task goes next, how long everything takes, what is
 //! lost. Nothing here models the engine; it is the engine.
 
-mod carried;
 mod chaos;
 mod courses;
 mod derived;
@@ -19,18 +18,19 @@ mod report;
 mod rows;
 mod scenarios;
 mod source;
+mod way;
 mod wire;
 mod workload;
 
-pub use carried::Carried;
 pub use courses::{COURSES, Course, Failure};
 pub use executor::{SimRuntime, simulate};
 pub use history::{History, Violation};
 pub use journal::{Fault, Journal, Line};
-pub use link::{Cut, Faults, Link};
+pub use link::Link;
 pub use random::Random;
 pub use remote::{Remote, Shared};
 pub use report::Report;
 pub use scenarios::{SCENARIOS, Scenario};
 pub use source::Source;
-pub use workload::{Setup, World};
+pub use way::{Cut, Faults, Way};
+pub use workload::{Beyond, Setup, World};

@@ -47,6 +47,8 @@ struct State {
     server: Server,
     /// By how much the clock was stepped, in microseconds.
     stepped_us: i64,
+    /// The latest time that the clock has shown.
+    latest_us: i64,
 }
 
 /// What a server holds at one moment, as a dump has it, or a replica that lags behind.
@@ -66,6 +68,7 @@ impl SimRedis {
             state: Mutex::new(State {
                 server,
                 stepped_us: 0,
+                latest_us: 0,
             }),
             process: watch::Sender::new(0),
             runtime,
@@ -78,6 +81,7 @@ impl SimRedis {
         let passed = self.0.runtime.now().since(began).as_micros();
         let passed = i64::try_from(passed).unwrap_or(i64::MAX);
         state.server.now_us = wall_us + passed + state.stepped_us;
+        state.latest_us = state.latest_us.max(state.server.now_us);
         state
     }
 
@@ -89,6 +93,12 @@ impl SimRedis {
     /// The server's clock in microseconds since the Unix epoch.
     pub fn now_us(&self) -> i64 {
         self.state().server.now_us
+    }
+
+    /// Whether the clock was set back to a time that it has shown before, and is not beyond yet.
+    pub fn is_in_the_past(&self) -> bool {
+        let state = self.state();
+        state.server.now_us < state.latest_us
     }
 
     /// All messages of a channel from now on, until the server restarts or too many wait.

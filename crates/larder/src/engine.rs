@@ -13,6 +13,7 @@ mod flight;
 mod keep;
 mod load;
 mod read;
+pub(crate) mod relabel;
 mod tagging;
 mod tell;
 mod ticketed;

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use larder_core::mutant::{Mutant, activate};
-use larder_testkit::sim::{COURSES, Course, Failure, Fault, Journal, Report, Shared};
+use larder_testkit::sim::{Beyond, COURSES, Course, Failure, Fault, Journal, Report, Shared};
 
 const USAGE: &str = "\
 usage: cargo xtask sim [--seeds N] [--from S] [--setup NAME] [--store NAME] [--mutant NAME]
@@ -25,7 +25,8 @@ usage: cargo xtask sim [--seeds N] [--from S] [--setup NAME] [--store NAME] [--m
     --from S         the first of them; 0 unless told
     --setup NAME     races, calm, stormy or chaotic; all of them unless told
     --store NAME     embedded, or redis, the simulated one; both unless told
-    --rewinds        servers that return from old dumps or are replaced by lagging replicas, too
+    --rewinds        servers also return from old dumps and are replaced by lagging replicas
+    --repeats        servers also forget their versions while their clock repeats itself
     --seed S         one seed, with a line for everything that happens
     --mutant NAME    takes a rule out of the engine
     --mutants        takes out one rule after the other; each must be noticed
@@ -39,7 +40,7 @@ struct Options {
     store: Option<Shared>,
     mutant: Option<Mutant>,
     mutants: bool,
-    rewinds: bool,
+    beyond: Beyond,
 }
 
 fn main() -> ExitCode {
@@ -67,7 +68,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
         store: None,
         mutant: None,
         mutants: false,
-        rewinds: false,
+        beyond: Beyond::default(),
     };
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -76,7 +77,11 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
                 continue;
             }
             "--rewinds" => {
-                options.rewinds = true;
+                options.beyond.rewinds = true;
+                continue;
+            }
+            "--repeats" => {
+                options.beyond.repeats = true;
                 continue;
             }
             _ => {}
@@ -118,12 +123,8 @@ fn courses(options: &Options) -> Vec<Course> {
     let courses = options.course.map_or(COURSES.to_vec(), |one| vec![one]);
     let stores = options.store.map_or(Shared::ALL.to_vec(), |one| vec![one]);
     let over = |store| courses.iter().map(move |course| course.on(store));
-    let mut all: Vec<Course> = stores.into_iter().flat_map(over).collect();
-    if options.rewinds {
-        all.iter_mut()
-            .for_each(|course| *course = course.with_rewinds());
-    }
-    all
+    let all = stores.into_iter().flat_map(over);
+    all.map(|course| course.with(options.beyond)).collect()
 }
 
 /// Setup and store, for people.
@@ -135,11 +136,14 @@ fn title(course: Course) -> String {
 fn again(course: Course, seed: u64, options: &Options) -> String {
     let mutant = options.mutant;
     let mutant = mutant.map_or_else(String::new, |mutant| format!(" --mutant {mutant:?}"));
-    let rewinds = if options.rewinds { " --rewinds" } else { "" };
+    let Beyond { rewinds, repeats } = options.beyond;
+    let beyond = [(rewinds, " --rewinds"), (repeats, " --repeats")];
+    let beyond = beyond.map(|(is_on, word)| if is_on { word } else { "" });
     format!(
-        "cargo xtask sim --seed {seed} --setup {} --store {}{rewinds}{mutant}",
+        "cargo xtask sim --seed {seed} --setup {} --store {}{}{mutant}",
         course.name,
-        course.store().as_str()
+        course.store().as_str(),
+        beyond.concat()
     )
 }
 

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use larder_core::runtime::Runtime;
+use larder_core::space::system_key;
 use tokio::sync::mpsc;
 
 use super::remote::{Remote, is_system};
-use super::{Cut, Fault, Random, World};
+use super::{Beyond, Cut, Fault, Random, World};
 use crate::simredis::{SimRedis, Writes};
 
 /// Disasters under way at the same time.
@@ -33,9 +34,8 @@ pub(super) struct Chaos {
     ended: mpsc::UnboundedReceiver<()>,
 }
 
-/// Lets disasters happen to `world` until they are stopped; with `rewinds`, also those by which a
-/// server goes back to what it held some time ago.
-pub(super) fn start(world: &Arc<World>, rewinds: bool) -> Chaos {
+/// Lets disasters happen to `world` until they are stopped.
+pub(super) fn start(world: &Arc<World>, beyond: Beyond) -> Chaos {
     let stop = Arc::<AtomicBool>::default();
     let (done, ended) = mpsc::unbounded_channel::<()>();
     for _ in 0..AT_ONCE {
@@ -46,7 +46,7 @@ pub(super) fn start(world: &Arc<World>, rewinds: bool) -> Chaos {
             while !stopped.load(Ordering::Relaxed) {
                 let pause = Duration::from_millis(random.below(400));
                 world.runtime.sleep(pause).await;
-                strike(&world, &mut random, rewinds).await;
+                strike(&world, &mut random, beyond).await;
             }
             drop(done);
         }));
@@ -54,19 +54,20 @@ pub(super) fn start(world: &Arc<World>, rewinds: bool) -> Chaos {
     Chaos { stop, ended }
 }
 
-async fn strike(world: &World, random: &mut Random, rewinds: bool) {
+async fn strike(world: &World, random: &mut Random, beyond: Beyond) {
     if let Remote::Redis(server) = &world.store
         && random.below(3) == 0
     {
-        return strike_server(world, server, random, rewinds).await;
+        return strike_server(world, server, random, beyond).await;
     }
     let (runtime, journal) = (&world.runtime, &world.journal);
+    let may_forget = beyond.repeats || !world.store.needs_its_memory();
     match random.below(12) {
-        0 => {
+        0 if may_forget => {
             world.befall(Fault::Restart, "the store restarts empty");
             world.store.restart_empty();
         }
-        1 | 2 => {
+        0..3 => {
             world.befall(Fault::Trim, "the log is trimmed");
             world.store.trim_log(random.below(4));
         }
@@ -97,21 +98,23 @@ async fn strike(world: &World, random: &mut Random, rewinds: bool) {
 }
 
 /// What happens to servers only.
-async fn strike_server(world: &World, server: &SimRedis, random: &mut Random, rewinds: bool) {
-    match random.below(if rewinds { 11 } else { 9 }) {
+async fn strike_server(world: &World, server: &SimRedis, random: &mut Random, beyond: Beyond) {
+    let stays = (!beyond.repeats && world.store.needs_its_memory()).then(|| system_key("shard"));
+    let stays = |key: &[u8]| stays.as_deref() == Some(key);
+    match random.below(if beyond.rewinds { 11 } else { 9 }) {
         0..2 => {
             world.befall(Fault::EvictSystem, "the server evicts some system keys");
-            server.evict(|key| is_system(key) && random.per_mille(500));
+            server.evict(|key| is_system(key) && random.per_mille(500) && !stays(key));
         }
         2 => {
             world.befall(Fault::EvictAny, "the server evicts some of everything");
-            server.evict(|_| random.per_mille(500));
+            server.evict(|key| random.per_mille(500) && !stays(key));
         }
         3..7 => {
             let is_great = random.per_mille(100);
             let most = if is_great { GREAT_STEP } else { STEP };
             let by = 1 + random.below(most).cast_signed();
-            if random.per_mille(500) {
+            if random.per_mille(500) || !(beyond.repeats || world.store.remembers()) {
                 world.befall(Fault::ClockForward, "the server's clock is set forward");
                 server.step_clock(by);
             } else {

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use larder_core::mutant::{Mutant, activate};
+use larder_core::mutant::{Mutant, activate, activate_masks};
 
-use super::{Fault, Faults, Journal, Report, SCENARIOS, Setup, Shared, World};
+use super::{Beyond, Fault, Faults, Journal, Report, SCENARIOS, Setup, Shared, World};
 
 /// Something to run under a seed.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +18,7 @@ pub struct Course {
     pub name: &'static str,
     kind: Kind,
     store: Shared,
-    rewinds: bool,
+    beyond: Beyond,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +46,10 @@ const CALM: Setup = Setup {
         broken_push: 0,
     },
     chaos: false,
-    rewinds: false,
+    beyond: Beyond {
+        rewinds: false,
+        repeats: false,
+    },
     store: Shared::Embedded,
     inserts: true,
     alone: false,
@@ -98,7 +101,7 @@ impl Course {
             name,
             kind,
             store: Shared::Embedded,
-            rewinds: false,
+            beyond: CALM.beyond,
         }
     }
 
@@ -108,12 +111,10 @@ impl Course {
         Course { store, ..self }
     }
 
-    /// The same with servers that go back to what they held some time ago, where there are
-    /// disasters at all.
+    /// The same with disasters that are not promised to go well, where there are any at all.
     #[must_use]
-    pub fn with_rewinds(self) -> Course {
-        let rewinds = true;
-        Course { rewinds, ..self }
+    pub fn with(self, beyond: Beyond) -> Course {
+        Course { beyond, ..self }
     }
 
     /// What the nodes share.
@@ -128,7 +129,7 @@ impl Course {
         };
         let on_redis = self.store == Shared::Redis;
         match fault {
-            Fault::OldDump | Fault::Promoted => setup.chaos && on_redis && self.rewinds,
+            Fault::OldDump | Fault::Promoted => setup.chaos && on_redis && self.beyond.rewinds,
             fault if fault.is_of_servers() => setup.chaos && on_redis,
             fault if fault.is_disaster() => setup.chaos,
             Fault::Slow => true,
@@ -170,7 +171,7 @@ impl Course {
             Kind::Workload(setup) => {
                 let setup = Setup {
                     store: self.store,
-                    rewinds: self.rewinds,
+                    beyond: self.beyond,
                     ..setup
                 };
                 World::run(seed, setup, journal.clone()).map_err(|violation| violation.to_string())
@@ -201,7 +202,7 @@ impl Course {
         let found: Mutex<(Report, Option<Failure>)> = Mutex::default();
         let work = || {
             // The switch belongs to the thread.
-            let _active = activate(mutant);
+            let mut active = Some(activate(mutant));
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
                 let lock = || found.lock().expect("adding up does not panic");
@@ -210,7 +211,20 @@ impl Course {
                 if seed >= failed.unwrap_or(seeds.end).min(seeds.end) {
                     return;
                 }
-                let outcome = self.run(seed, &Journal::default());
+                let mut outcome = self.run(seed, &Journal::default());
+                if let Some(hidden) = mutant.filter(|mutant| !mutant.masks().is_empty())
+                    && outcome.is_err()
+                {
+                    // One at a time: a guard that is dropped puts all rules back.
+                    drop(active.take());
+                    let masks = activate_masks(hidden);
+                    // What is noticed without its masks alone says nothing about the rule.
+                    if self.run(seed, &Journal::default()).is_err() {
+                        outcome = Ok(Report::default());
+                    }
+                    drop(masks);
+                    active = Some(activate(mutant));
+                }
                 let (report, failure) = &mut *lock();
                 match outcome {
                     Ok(more) => report.add(&more),

@@ -22,6 +22,8 @@ struct State {
     now: u64,
     choices: Random,
     numbers: Random,
+    /// In the order of their numbers, not of their waking: what wakes several tasks at once may
+    /// wake them in any order.
     ready: Vec<u64>,
     tasks: BTreeMap<u64, Task>,
     frozen: BTreeSet<usize>,
@@ -53,8 +55,16 @@ struct TaskWaker {
 impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
         let mut state = self.runtime.state();
-        if !state.ready.contains(&self.id) && !state.held.contains(&self.id) {
-            state.ready.push(self.id);
+        if !state.held.contains(&self.id) {
+            state.make_ready(self.id);
+        }
+    }
+}
+
+impl State {
+    fn make_ready(&mut self, id: u64) {
+        if let Err(at) = self.ready.binary_search(&id) {
+            self.ready.insert(at, id);
         }
     }
 }
@@ -91,8 +101,9 @@ impl SimRuntime {
     pub fn thaw(&self, node: usize) {
         let mut state = self.state();
         state.frozen.remove(&node);
-        let held = std::mem::take(&mut state.held);
-        state.ready.extend(held);
+        for id in std::mem::take(&mut state.held) {
+            state.make_ready(id);
+        }
     }
 
     /// A stream of random numbers of its own.
@@ -113,7 +124,7 @@ impl SimRuntime {
             while !state.ready.is_empty() {
                 let among = state.ready.len() as u64;
                 let at = state.choices.below(among) as usize;
-                let id = state.ready.swap_remove(at);
+                let id = state.ready.remove(at);
                 let node = state.tasks.get(&id).and_then(|task| task.node);
                 if node.is_some_and(|node| state.frozen.contains(&node)) {
                     state.held.push(id);
@@ -152,7 +163,7 @@ impl Runtime for SimRuntime {
         let mut state = self.state();
         let node = self.node;
         state.tasks.insert(id, Task { node, work });
-        state.ready.push(id);
+        state.make_ready(id);
     }
 
     fn sleep(&self, after: Duration) -> BoxFuture<'static, ()> {

@@ -8,10 +8,10 @@ use larder_core::runtime::Runtime;
 use larder_core::space::{Space, system_key};
 use larder_core::store::Store;
 use larder_redis::Redis;
+use larder_resp::Reply;
 
-use super::carried::Carried;
 use super::wire::SimWire;
-use super::{Link, SimRuntime};
+use super::{Link, SimRuntime, Way};
 use crate::simredis::{Dump, SimRedis};
 
 /// Which store the nodes share.
@@ -65,14 +65,35 @@ impl Remote {
     }
 
     /// The store as one node sees it over its link.
-    pub(super) fn over(&self, link: Link, node: &SimRuntime) -> Arc<dyn Store> {
+    pub(super) fn over(&self, way: Way, node: &SimRuntime) -> Arc<dyn Store> {
         match self {
-            Remote::Embedded(store) => Arc::new(Carried::new(Arc::new(store.clone()), link)),
+            Remote::Embedded(store) => Arc::new(Link::over(Arc::new(store.clone()), way)),
             Remote::Redis(server) => {
                 let server = server.clone();
                 let redis = Redis::open("redis://simulated").expect("this is an address");
-                let redis = redis.over(Arc::new(SimWire { link, server }));
+                let redis = redis.over(Arc::new(SimWire { way, server }));
                 Arc::new(redis.store(Arc::new(node.clone())))
+            }
+        }
+    }
+
+    /// Whether the clock repeats itself, so that only what the store remembers keeps versions from
+    /// doing so too: losing it now breaks promises (docs/wire-format.md).
+    pub(super) fn needs_its_memory(&self) -> bool {
+        match self {
+            Remote::Embedded(_) => false,
+            Remote::Redis(server) => server.is_in_the_past(),
+        }
+    }
+
+    /// Whether the store knows the highest version that it gave, so that its clock may be set back
+    /// without versions being repeated.
+    pub(super) fn remembers(&self) -> bool {
+        match self {
+            Remote::Embedded(_) => true,
+            Remote::Redis(server) => {
+                let known = server.run(&[b"HEXISTS", &system_key("shard"), b"high_water"]);
+                known == Reply::Integer(1)
             }
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use larder_core::runtime::Runtime;
 
 use super::workload::Loading;
-use super::{Faults, Journal, Report, Setup, Shared, Violation, World, simulate};
+use super::{Beyond, Faults, Journal, Report, Setup, Shared, Violation, World, simulate};
 
 /// The key that all scenarios fight for.
 const KEY: u64 = 7;
@@ -160,7 +160,7 @@ impl Scenario {
                 slow_loads: 0,
                 faults,
                 chaos: false,
-                rewinds: false,
+                beyond: Beyond::default(),
                 store,
                 inserts: true,
                 alone: self.alone,

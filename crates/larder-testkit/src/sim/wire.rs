@@ -1,5 +1,5 @@
-//! The way of Larder's Redis store to the simulated server: every request is one round trip over the
-//! link, with the delays and losses of the link, and connections break as real ones do.
+//! The way of Larder's Redis store to the simulated server: every request is one round trip over its
+//! way, with the delays and losses of that way, and connections break as real ones do.
 //!
 //! A connection ends with the process at its other end. Its client learns of that by a request that
 //! is refused, by word from the server's machine, which a cut link holds up, or by nothing: then
@@ -14,38 +14,38 @@ use larder_redis::wire::{Connection, Feed, Wire, script_name};
 use larder_resp::{Limits, RequestDecoder};
 use tokio::sync::{mpsc, watch};
 
-use super::Link;
-use super::link::Source;
+use super::Way;
+use super::way::Source;
 use crate::simredis::{SimConnection, SimRedis};
 
 /// One node's way to the server.
 pub(super) struct SimWire {
-    pub(super) link: Link,
+    pub(super) way: Way,
     pub(super) server: SimRedis,
 }
 
 impl Wire for SimWire {
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>>> {
-        let (link, server) = (self.link.clone(), self.server.clone());
-        let opening = link.carry(|| "connect".to_owned(), || async move { server.connect() });
+        let (way, server) = (self.way.clone(), self.server.clone());
+        let opening = way.carry(|| "connect".to_owned(), || async move { server.connect() });
         Box::pin(async move {
             let there = or_never(opening.await).await;
-            Ok(Box::new(Open::new(link, there)) as Box<dyn Connection>)
+            Ok(Box::new(Open::new(way, there)) as Box<dyn Connection>)
         })
     }
 
     fn subscribe<'a>(&'a self, channel: &'a [u8]) -> BoxFuture<'a, Result<Box<dyn Feed>>> {
-        let (link, server) = (self.link.clone(), self.server.clone());
+        let (way, server) = (self.way.clone(), self.server.clone());
         let channel = Bytes::copy_from_slice(channel);
-        let subscribing = link.carry(
+        let subscribing = way.carry(
             || "subscribe".to_owned(),
             || async move { server.subscribe(&channel) },
         );
         Box::pin(async move {
             let there = or_never(subscribing.await).await;
             let (deliver, arriving) = mpsc::unbounded_channel();
-            let carrying = link.clone();
-            link.spawn(async move {
+            let carrying = way.clone();
+            way.spawn(async move {
                 let end = deliver.clone();
                 carrying.clone().push(there, deliver).await;
                 carrying.arrival().await;
@@ -76,18 +76,20 @@ async fn over(mut ended: watch::Receiver<bool>) {
 
 /// The near end of a connection.
 struct Open {
-    link: Link,
+    way: Way,
     there: SimConnection,
     /// Whether it has ended, as far as this side knows.
     ended: Arc<watch::Sender<bool>>,
 }
 
 impl Open {
-    fn new(link: Link, there: SimConnection) -> Open {
+    fn new(way: Way, there: SimConnection) -> Open {
         let ended = Arc::new(watch::Sender::new(false));
-        let (word, told, broken) = (link.clone(), ended.clone(), there.clone());
-        link.spawn(async move {
+        let (word, told, broken) = (way.clone(), ended.clone(), there.clone());
+        way.spawn(async move {
+            // In a fixed order: what is not decided by the seed would make runs differ.
             let is_broken = tokio::select! {
+                biased;
                 () = broken.broken() => true,
                 () = over(told.subscribe()) => false,
             };
@@ -96,7 +98,7 @@ impl Open {
                 told.send_replace(true);
             }
         });
-        Open { link, there, ended }
+        Open { way, there, ended }
     }
 }
 
@@ -107,7 +109,7 @@ impl Connection for Open {
         }
         let requests = Bytes::from(requests);
         let (there, text) = (self.there.clone(), requests.clone());
-        let asking = self.link.carry(
+        let asking = self.way.carry(
             move || said(&text),
             move || async move { there.serve(&requests) },
         );

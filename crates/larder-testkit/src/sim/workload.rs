@@ -13,7 +13,7 @@ use super::everywhere::How;
 use super::history::{Change, Due};
 use super::rows::{self, Rows};
 use super::{
-    Faults, History, Journal, Link, Random, Remote, Report, Shared, SimRuntime, Source, Violation,
+    Faults, History, Journal, Random, Remote, Report, Shared, SimRuntime, Source, Violation, Way,
     chaos, simulate,
 };
 
@@ -36,14 +36,23 @@ pub struct Setup {
     pub faults: Faults,
     /// Whether links are cut, nodes paused, the store robbed or restarted, and logs trimmed.
     pub chaos: bool,
-    /// Whether a server may go back to what it held some time ago: old dumps, lagging replicas.
-    pub rewinds: bool,
+    /// What is not promised to go well.
+    pub beyond: Beyond,
     /// What the nodes share.
     pub store: Shared,
     /// Whether some keys have one writer each, who also inserts; the values travel on the bus.
     pub inserts: bool,
     /// Whether the nodes have near caches only, and nothing between them.
     pub alone: bool,
+}
+
+/// Disasters of servers that may break promises (docs/consistency.md, docs/wire-format.md).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beyond {
+    /// A server goes back to what it held some time ago: old dumps, lagging replicas.
+    pub rewinds: bool,
+    /// A server forgets its versions while its clock repeats itself.
+    pub repeats: bool,
 }
 
 /// A failure of a loader, injected.
@@ -103,7 +112,7 @@ pub struct World {
     /// One cache per node.
     pub nodes: Vec<Cache<u64, u64>>,
     /// The nodes' ways to the store.
-    pub links: Vec<Link>,
+    pub links: Vec<Way>,
     /// The store itself.
     pub store: Remote,
 }
@@ -114,7 +123,7 @@ impl World {
         let store = Remote::new(setup.store, &runtime);
         let (mut nodes, mut links) = (Vec::new(), Vec::new());
         for node in 0..setup.nodes {
-            let link = Link::new(&runtime, setup.faults, (node, journal.clone()));
+            let way = Way::new(&runtime, setup.faults, (node, journal.clone()));
             let own = runtime.on_node(node);
             let mode = match setup.inserts {
                 true => Mode::Update,
@@ -129,7 +138,7 @@ impl World {
                 .node(format!("node {node}"))
                 .coherence(mode);
             if !setup.alone {
-                builder = builder.remote(store.over(link.clone(), &own));
+                builder = builder.remote(store.over(way.clone(), &own));
             }
             builder = builder.runtime(Arc::new(own));
             if setup.alone || node + 1 < setup.nodes {
@@ -141,7 +150,7 @@ impl World {
                     .await
                     .expect("the simulated settings are valid"),
             );
-            links.push(link);
+            links.push(way);
         }
         let (source, history) = (Source::default(), History::default());
         World {
@@ -416,6 +425,13 @@ impl World {
         }
     }
 
+    /// Tries until it is done: a connection may still have to be opened again.
+    async fn surely_invalidate(&self, key: u64) {
+        while !self.invalidate(0, key).await {
+            self.runtime.sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Once nothing goes wrong any more: every key changes once more, and soon every copy is
     /// what the source says.
     async fn converge(&self, setup: Setup) {
@@ -423,12 +439,12 @@ impl World {
             link.calm();
         }
         for key in 0..setup.keys {
-            while !self.invalidate(0, key).await {}
+            self.surely_invalidate(key).await;
             // A last copy everywhere, then a last change.
             for node in 0..self.nodes.len() {
                 self.settle(node, key).await;
             }
-            while !self.invalidate(0, key).await {}
+            self.surely_invalidate(key).await;
         }
         self.runtime.sleep(CONVERGENCE).await;
         for (node, cache) in self.nodes.iter().enumerate() {
@@ -484,7 +500,7 @@ impl World {
         simulate(seed, move |runtime| async move {
             let world = Arc::new(World::new(runtime, setup, journal).await);
             let mut ended = world.start(setup);
-            let chaos = setup.chaos.then(|| chaos::start(&world, setup.rewinds));
+            let chaos = setup.chaos.then(|| chaos::start(&world, setup.beyond));
             let mut errors = 0;
             while let Some(more) = ended.recv().await {
                 errors += more;

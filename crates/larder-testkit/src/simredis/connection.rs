@@ -109,6 +109,7 @@ impl Connection for SimConnection {
         let (connection, mut given_up) = (self.clone(), self.given_up.subscribe());
         Box::pin(async move {
             tokio::select! {
+                biased;
                 () = connection.broken() => {}
                 _ = given_up.wait_for(|is_given_up| *is_given_up) => {}
             }

@@ -2,10 +2,12 @@
 //! saying after the load what a value depends on.
 
 use larder_core::area::Area;
-use larder_core::error::Result;
+use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::key::{Key, escape};
+use larder_core::tag::Tags;
 
 use super::Cache;
+use crate::engine::relabel::Labels;
 use crate::receipt::Receipt;
 
 impl<K, V> Cache<K, V>
@@ -71,5 +73,59 @@ where
     {
         let key = self.engine.key(key)?;
         Box::pin(self.engine.invalidate_dependents(&key)).await
+    }
+
+    /// Gives the fresh value of a key further tags, as if its loader had named them: from now on each
+    /// of them invalidates it. Gives `false` if there is no fresh value, or one that is void already.
+    ///
+    /// Five round trips; it takes part in nothing that the value is read by. A change at the same time
+    /// wins; then it is tried again with the new value. Near copies are made anew.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for bad tags,
+    /// [`ErrorKind::Refused`](crate::ErrorKind::Refused) for a cache without a remote tier and in the
+    /// plain layout, [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) if the value changes all the
+    /// time. Others: it is open whether the value bears the tags; repeat it.
+    pub async fn tag<Q, T>(&self, key: &Q, tags: impl IntoIterator<Item = T>) -> Result<bool>
+    where
+        Q: Key + Sync + ?Sized,
+        T: Into<String>,
+    {
+        let key = self.engine.key(key)?;
+        let tags: Vec<String> = tags.into_iter().map(Into::into).collect();
+        let labels = Labels {
+            tags: self.engine.tags(&tags)?,
+            keys: Vec::new(),
+        };
+        Box::pin(self.engine.relabel(&key, labels)).await
+    }
+
+    /// Makes the fresh value of a key depend on a key of this cache or of another one, as if its
+    /// loader had read that: from now on each change of that key makes the value void. See
+    /// [`tag`](Cache::tag) for the rest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`tag`](Cache::tag); [`ErrorKind::Refused`](crate::ErrorKind::Refused) too if the other
+    /// cache has another remote tier, since changes there are not heard of.
+    #[doc(alias = "track_dependency")]
+    pub async fn depend<Q, L, W, R>(&self, key: &Q, other: &Cache<L, W>, on: &R) -> Result<bool>
+    where
+        Q: Key + Sync + ?Sized,
+        L: Key + Send + 'static,
+        W: Send + Sync + 'static,
+        R: Key + Sync + ?Sized,
+    {
+        let key = self.engine.key(key)?;
+        if self.engine.place() != other.engine.place() {
+            let message = "a value can only depend on caches over the same remote tier";
+            return Err(Error::new(ErrorKind::Refused, message));
+        }
+        let labels = Labels {
+            tags: Tags::default(),
+            keys: vec![other.engine.key(on)?.stored()],
+        };
+        Box::pin(self.engine.relabel(&key, labels)).await
     }
 }

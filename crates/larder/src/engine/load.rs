@@ -66,6 +66,24 @@ pub(super) struct HeldLease {
     pub(super) held: bool,
 }
 
+impl HeldLease {
+    pub(super) fn new(
+        store: &Arc<dyn Store>,
+        runtime: &Arc<dyn larder_core::Runtime>,
+        key: Bytes,
+        (token, cut): (LeaseToken, Cut),
+    ) -> HeldLease {
+        HeldLease {
+            store: store.clone(),
+            runtime: runtime.clone(),
+            key,
+            token,
+            cut,
+            held: true,
+        }
+    }
+}
+
 impl Drop for HeldLease {
     fn drop(&mut self) {
         if !self.held {
@@ -289,15 +307,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     }
                 }
                 Lease::Granted { cut, stale } => {
-                    let (store, runtime) = (store.clone(), self.runtime.clone());
-                    let held = HeldLease {
-                        store,
-                        runtime,
-                        key: stored,
-                        token,
-                        cut,
-                        held: true,
-                    };
+                    let held = HeldLease::new(store, &self.runtime, stored, (token, cut));
                     let stale = self.stale(&held.store, key, stale).await?;
                     return Ok(Claim::Load {
                         proof: Proof::Lease(held),

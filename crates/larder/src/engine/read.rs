@@ -6,7 +6,6 @@ use ::bytes::Bytes;
 use larder_core::error::Result;
 use larder_core::freshness::{Freshness, NearLife, classify};
 use larder_core::key::Key;
-use larder_core::lane::LEASE;
 use larder_core::record::{Kind, Record};
 use larder_core::runtime::Mono;
 use larder_core::store::Store;
@@ -176,7 +175,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     .saturating_sub(store_now.since(record.created).as_nanos() as u64),
             ),
             life: NearLife::of(record, store_now, now, self.lives.near_ttl),
-            proven_until: asked.after(LEASE),
+            proven_until: self.near.view().proven_until(asked),
             tags,
             weight: Near::<V>::weight(key.near().bytes, size),
         };

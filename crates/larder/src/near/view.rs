@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use larder_core::lane::LEASE;
 use larder_core::mutant::Mutant;
 use larder_core::runtime::Mono;
 
@@ -45,6 +46,18 @@ impl View {
         now.0 < self.lease_until.load(Ordering::Acquire) || Mutant::IgnoreLease.is_active()
     }
 
+    /// Until when what was asked for at `asked` may be used without a lease. What the bus vouched
+    /// for, tags and areas, is known only as of the poll that earned its lease.
+    pub(crate) fn proven_until(&self, asked: Mono) -> Mono {
+        let leased = Mono(self.lease_until.load(Ordering::Acquire));
+        let alone = asked.after(LEASE);
+        if leased > asked {
+            alone.min(leased)
+        } else {
+            alone
+        }
+    }
+
     /// Whether everything is known that others changed until a moment ago: not only that copies may
     /// be used, which a cache without a bus always says.
     pub(crate) fn is_current(&self, now: Mono) -> bool {
@@ -62,5 +75,29 @@ impl View {
 
     pub(crate) fn set_lease(&self, until: Mono) {
         self.lease_until.store(until.0, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_lease_nothing_outlives_what_the_bus_knew_when_it_was_read() {
+        let view = View::fenced();
+        let (asked, never) = (Mono(5_000_000_000), Mono(0));
+        let ms = |ms: u64| Mono(ms * 1_000_000);
+        for (leased, proven) in [
+            (never, ms(6_000)),
+            // It has run out before: whatever is needed was asked for too.
+            (ms(4_999), ms(6_000)),
+            (ms(5_001), ms(5_001)),
+            (ms(5_750), ms(5_750)),
+            (ms(6_200), ms(6_000)),
+        ] {
+            view.set_lease(leased);
+            assert_eq!(view.proven_until(asked), proven, "{leased:?}");
+        }
+        assert_eq!(View::unfenced().proven_until(asked), ms(6_000));
     }
 }

@@ -404,3 +404,49 @@ async fn loads_that_wait_for_each_other_end() {
         assert_eq!(rounds.load(Ordering::Relaxed), 40, "{}", world.name);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tags_and_dependencies_can_be_named_after_the_load() {
+    for world in worlds().await {
+        if world.name == "alone" {
+            let refused = world.outer.tag(&1, ["late"]).await.unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Refused);
+            continue;
+        }
+        assert!(
+            !world.outer.tag(&1, ["late"]).await.unwrap(),
+            "nothing there"
+        );
+        for how in ["tag", "depend", "kept tag", "kept dependency"] {
+            world.inner.clear().await.unwrap();
+            world.until_void("the clear before").await;
+            // It has a tag and a dependency from its load already.
+            let inner = world.inner.clone();
+            let load = move |cx: larder::Cx<u64>| async move {
+                cx.tag("early");
+                Ok::<_, Oops>(*inner.get_or_load(&1, plain(7)).await.unwrap() * 10)
+            };
+            world.outer.get_or_load(&1, load).await.unwrap();
+            assert_eq!(world.stored_elsewhere().await, Some(70), "{}", world.name);
+            assert!(
+                world.outer.tag(&1, ["late"]).await.unwrap(),
+                "{}",
+                world.name
+            );
+            assert!(
+                world.outer.depend(&1, &world.inner, &2).await.unwrap(),
+                "{}",
+                world.name
+            );
+            assert_eq!(world.stored().await, Some(70), "{}", world.name);
+            assert_eq!(world.stored_elsewhere().await, Some(70), "{}", world.name);
+            match how {
+                "tag" => drop(world.outer.invalidate_tag("late").await.unwrap()),
+                "depend" => drop(world.inner.insert(&2, 1).await.unwrap()),
+                "kept tag" => drop(world.outer.invalidate_tag("early").await.unwrap()),
+                _ => drop(world.inner.invalidate(&1).await.unwrap()),
+            }
+            world.until_void(how).await;
+        }
+    }
+}

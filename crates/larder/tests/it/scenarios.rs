@@ -7,6 +7,7 @@
 
 mod bus;
 mod loads;
+mod page;
 mod races;
 mod recovery;
 mod tags;

@@ -7,7 +7,7 @@ use larder::core::Runtime;
 use larder::core::store::Store;
 use larder::embedded::Embedded;
 use larder::{Builder, Cache, Loaded, Near, Source};
-use larder_testkit::sim::{Carried, Cut, Faults, Journal, Link, SimRuntime, simulate};
+use larder_testkit::sim::{Cut, Faults, Journal, Link, SimRuntime, simulate};
 
 use super::Users;
 
@@ -31,9 +31,9 @@ impl Network {
     pub(crate) fn bare(&mut self, node: usize) -> Builder<u64, u64> {
         let place = (node, Journal::default());
         let store: Arc<dyn Store> = Arc::new(self.store.clone());
-        let link = Link::new(&self.runtime, Faults::default(), place);
+        let link = Link::new(store, &self.runtime, Faults::default(), place);
         self.links.push(link.clone());
-        let remote: Arc<dyn Store> = Arc::new(Carried::new(store, link));
+        let remote: Arc<dyn Store> = Arc::new(link);
         Cache::builder("app:users")
             .ttl("1h")
             .stale_for("1h")
