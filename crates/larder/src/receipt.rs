@@ -30,7 +30,8 @@ pub struct Receipt {
 /// The place of a change in the log, and what it takes to ask who has heard of it.
 #[derive(Clone)]
 struct Logged {
-    position: Position,
+    /// `None` if there was no log: nobody reads it, or it was lost, and who did may not know yet.
+    position: Option<Position>,
     lane: u64,
     node: Node,
     /// When the change was acknowledged here.
@@ -71,7 +72,7 @@ impl Receipt {
         store: &Arc<dyn Store>,
         runtime: &Arc<dyn Runtime>,
     ) -> Receipt {
-        self.logged = position.map(|position| Logged {
+        self.logged = Some(Logged {
             position,
             lane,
             node: node.clone(),
@@ -90,8 +91,8 @@ impl Receipt {
     /// A ticket that asks for this change: with it, a read through any node reflects the change.
     /// See [`Cache::get_with_ticket`](crate::Cache::get_with_ticket).
     ///
-    /// It asks for nothing if no near copy anywhere follows a log: without a remote tier, in the
-    /// plain layout, or while nobody reads the log.
+    /// Where no log tells of the change (in the plain layout, or while nobody reads the log), it asks
+    /// for the remote tier; without one, for nothing.
     pub fn ticket(&self) -> Ticket {
         let mut ticket = Ticket::new();
         self.note(&mut ticket);
@@ -115,7 +116,7 @@ impl Receipt {
     /// without a near cache, of which some caller may still wait for a load that began up to Δ
     /// before the change, and those with [`Mode::None`](crate::Mode).
     ///
-    /// Done at once where nobody reads a log. Dropping the future has no effect. Costs one pushed
+    /// Done at once where there is no log to read, and with one look where nobody reads it. Dropping the future has no effect. Costs one pushed
     /// message, one poll of each cache, and one round trip for each time that it looks: after 1, 2,
     /// 4, … 50 ms.
     ///
@@ -137,7 +138,11 @@ impl Logged {
     async fn wait_all(&self, bus: &dyn Bus, timeout: Duration) -> Result<Acknowledged> {
         let until = self.runtime.now().after(timeout);
         let (mut pause, mut known) = (PAUSE.0, None);
-        let mut nudge_at = Mono(0);
+        // Where there was no log a look comes first: probably nobody reads.
+        let mut nudge_at = match self.position {
+            Some(_) => Mono(0),
+            None => self.runtime.now().after(PAUSE.0),
+        };
         loop {
             if self.runtime.now() >= nudge_at {
                 // If it gets lost, the next one or the usual polls take its place.
@@ -228,7 +233,7 @@ impl fmt::Debug for Receipt {
             .field("existed", &self.existed())
             .field(
                 "position",
-                &self.logged.as_ref().map(|logged| logged.position),
+                &self.logged.as_ref().and_then(|logged| logged.position),
             )
             .finish_non_exhaustive()
     }

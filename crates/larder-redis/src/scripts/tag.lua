@@ -65,15 +65,17 @@ end
 -- noted, so whatever named it before is void.
 local function remember(shard_key, tag, prefix)
   if cache_of(tag, prefix) then return end
+  open_shard(shard_key)
+  -- Of a dependency that is known, too: the shard may have lost its memory, and not that.
+  if is_dependency(tag, prefix) and not has_dependencies then
+    redis.call('HSET', shard_key, 'deps', '1')
+    has_dependencies = '1'
+  end
   local left = redis.call('PTTL', tag)
   if left ~= -2 then
     if left < TAG_LIFE / 2 then redis.call('PEXPIRE', tag, TAG_LIFE) end
   elseif is_dependency(tag, prefix) then
     bump(shard_key, tag)
-    if not has_dependencies then
-      redis.call('HSET', shard_key, 'deps', '1')
-      has_dependencies = '1'
-    end
   else
     redis.call('SET', tag, decimal(present_cut(shard_key)), 'PX', TAG_LIFE)
   end
