@@ -116,7 +116,8 @@ impl Receipt {
     /// without a near cache, of which some caller may still wait for a load that began up to Δ
     /// before the change, and those with [`Mode::None`](crate::Mode).
     ///
-    /// Done at once where there is no log to read, and with one look where nobody reads it. Dropping the future has no effect. Costs one pushed
+    /// Done at once where there is no log to follow (without a remote tier, in the plain layout), and
+    /// after one look where nobody follows it. Dropping the future has no effect. Costs one pushed
     /// message, one poll of each cache, and one round trip for each time that it looks: after 1, 2,
     /// 4, … 50 ms.
     ///

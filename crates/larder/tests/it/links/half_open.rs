@@ -59,21 +59,11 @@ async fn no_copy_behind_a_half_open_link_is_served_as_fresh_for_longer_than_a_se
     for (reader, hole) in &readers {
         reader.proxy.set(*hole, Fault::BlackHole);
     }
-    let silent = Instant::now();
     let changes = or_from_env("LARDER_LINK_CHANGES", 600);
-    let mut pace = interval(PACE);
-    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    for change in 0..changes {
-        pace.tick().await;
-        ledger.change(&writer, change * 7 % ROWS).await;
-        // In the second half nobody is left to ask.
-        if change == changes / 2 {
-            ledger.is_down.store(true, Ordering::SeqCst);
-        }
-    }
-    let silence = silent.elapsed();
+    let silent = Instant::now();
+    change(&ledger, &writer, changes).await;
+    println!("{changes} changes in {:.1?}", silent.elapsed());
 
-    ledger.is_down.store(false, Ordering::SeqCst);
     let healed = Instant::now();
     for (reader, hole) in &readers {
         // Where nothing came in either direction, nobody is told that the old connections are
@@ -84,7 +74,6 @@ async fn no_copy_behind_a_half_open_link_is_served_as_fresh_for_longer_than_a_se
             reader.proxy.heal();
         }
     }
-    println!("{changes} changes in {silence:.1?}");
     let missed = heard(&writer) - by_writer;
     for ((reader, _), before) in readers.iter().zip(before) {
         let from = healed + Duration::from_secs(2);
@@ -120,6 +109,20 @@ async fn has_proven_something(reader: Reader, hole: Traffic) {
     if name.contains("ServeStale") && hole == Traffic::ALL {
         assert!(tally.overdue > 0, "{name}: nothing stale was served");
     }
+}
+
+/// Changes rows one by one. In the second half the source is down as well.
+async fn change(ledger: &Ledger, writer: &Users, changes: u64) {
+    let mut pace = interval(PACE);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for change in 0..changes {
+        pace.tick().await;
+        ledger.change(writer, change * 7 % ROWS).await;
+        if change == changes / 2 {
+            ledger.is_down.store(true, Ordering::SeqCst);
+        }
+    }
+    ledger.is_down.store(false, Ordering::SeqCst);
 }
 
 /// Waits until the bus has told a cache of so many records, or that it cannot.

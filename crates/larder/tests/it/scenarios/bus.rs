@@ -1,6 +1,6 @@
 //! What nodes tell each other, and how often.
 
-use larder::{InsertOptions, Near, Source};
+use larder::{InsertOptions, Mode, Near, Source};
 use larder_testkit::servers::{RedisOptions, RedisServer};
 
 use super::{Place, fail, following, heard, holds, load, loses, read, scenes, take_out, until};
@@ -124,6 +124,54 @@ async fn b09_more_caches_than_the_server_takes_connections_wait_for_nobody() {
     holds(&nodes[1], 9, 90).await;
     let _ = nodes[0].insert(&9, 91).await.unwrap();
     loses(&nodes[1], 9, 90).await;
+}
+
+#[tokio::test]
+async fn b10_a_value_that_travels_is_there_without_a_look_and_its_removal_wins() {
+    for scene in scenes() {
+        let node = || following(scene.bare().coherence(Mode::Update));
+        let (a, b, looking) = (node().await, node().await, scene.looking().await);
+        for value in [10, 20] {
+            let _ = a.insert(&1, value).await.unwrap();
+            until(async || b.stats().bus.updates == value / 10).await;
+            let found = b.get(&1).await.unwrap().unwrap();
+            assert_eq!(
+                (*found, found.source()),
+                (value, Source::Near),
+                "{}",
+                scene.name
+            );
+        }
+        assert_eq!(b.stats().remote.hits, 0, "{}", scene.name);
+        let _ = a.invalidate(&1).await.unwrap();
+        loses(&b, 1, 20).await;
+        for node in [&a, &b, &looking] {
+            assert_eq!(read(node, 1).await, None, "{}", scene.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn b11_who_follows_nobody_keeps_its_copy_until_that_ends() {
+    for scene in scenes() {
+        let near = || Near::bytes("1MiB").ttl("700ms");
+        let alone = scene.bare().near(near()).coherence(Mode::None);
+        let alone = alone.build().await.unwrap();
+        let [a] = scene.nodes().await;
+        load(&a, 1, 10).await;
+        holds(&alone, 1, 10).await;
+        let before = heard(&a);
+        let _ = a.insert(&1, 20).await.unwrap();
+        until(async || heard(&a) > before).await;
+        assert_eq!(alone.stats().bus.received, 0, "{}", scene.name);
+        loses(&alone, 1, 10).await;
+        assert_eq!(read(&alone, 1).await, Some(20), "{}", scene.name);
+        // What it changes itself, it sees at once, and tells the others.
+        let _ = alone.insert(&1, 30).await.unwrap();
+        assert_eq!(read(&alone, 1).await, Some(30), "{}", scene.name);
+        loses(&a, 1, 20).await;
+        holds(&a, 1, 30).await;
+    }
 }
 
 #[tokio::test]
