@@ -46,12 +46,14 @@ struct Logged {
 pub struct Acknowledged {
     /// How many caches have applied it, the one that made it included.
     pub nodes: usize,
+    /// The names of the others among them.
+    pub heard: Vec<String>,
     /// The names of the nodes that were waited for and do not answer. Their near copies cannot be
     /// used until they have heard of everything.
     pub fenced: Vec<String>,
     /// The names of the nodes that have not applied it, although they are there.
     pub lagging: Vec<String>,
-    /// Whether nobody can use an older near copy any more.
+    /// Whether no cache that follows the log can use an older near copy any more.
     pub complete: bool,
 }
 
@@ -112,9 +114,13 @@ impl Receipt {
     /// value as fresh, and [`Acknowledged::complete`] says so.
     ///
     /// Usually done after a few milliseconds; after Δ and a tenth at the latest, unless a node is
-    /// there and does not get on. Caches that do not follow the log are not waited for: those
-    /// without a near cache, of which some caller may still wait for a load that began up to Δ
-    /// before the change, and those with [`Mode::None`](crate::Mode).
+    /// there and does not get on.
+    ///
+    /// Caches that do not follow the log are not waited for: those without a near cache, of which
+    /// some caller may still wait for a load that began up to Δ before the change; those with
+    /// [`Mode::None`](crate::Mode); and those of which the shard does not know, because they have
+    /// not joined the log yet or were cut off from it for more than a minute, which may use for Δ
+    /// what they have just read by themselves.
     ///
     /// Done at once where there is no log to follow (without a remote tier, in the plain layout), and
     /// after one look where nobody follows it. Dropping the future has no effect. Costs one pushed
@@ -183,7 +189,10 @@ impl Logged {
                 continue;
             }
             match readers.hearing(reader, self.position) {
-                Hearing::Applied => found.nodes += 1,
+                Hearing::Applied => {
+                    found.nodes += 1;
+                    found.heard.push(reader.name.to_string());
+                }
                 Hearing::Silent if is_old => found.fenced.push(reader.name.to_string()),
                 Hearing::Silent | Hearing::Behind => found.lagging.push(reader.name.to_string()),
             }
@@ -209,6 +218,7 @@ impl Acknowledged {
     fn alone() -> Acknowledged {
         Acknowledged {
             nodes: 1,
+            heard: Vec::new(),
             fenced: Vec::new(),
             lagging: Vec::new(),
             complete: true,

@@ -93,7 +93,7 @@ impl Readers {
         }
     }
 
-    /// Whether all who may use near copies now are on the list.
+    /// Whether all who may use near copies under a lease now are on the list.
     pub fn are_complete(&self) -> bool {
         let is_old = |since: Timestamp| self.now.since(since) > fenced_after();
         // Whoever polls begins a log. Where there is none, and none was lost, nobody has polled for
