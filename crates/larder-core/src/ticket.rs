@@ -27,6 +27,12 @@ pub const MAX_FLOORS: usize = 24;
 /// Longest text of a ticket, in bytes: it travels in a header of HTTP.
 pub const MAX_TEXT_BYTES: usize = 1024;
 
+/// The place of a change that has none: no log has this incarnation.
+const NOWHERE: Position = Position {
+    incarnation: 0,
+    seq: 0,
+};
+
 /// The seed of the hashes below; another one would be another format.
 const SEED: u64 = 0x6c61_7264_6572_0002;
 
@@ -84,8 +90,10 @@ impl Ticket {
     }
 
     /// The holder has made, or heard of, the change with this place in the log of `lane`, later
-    /// than all that the ticket says so far.
-    pub fn passed(&mut self, lane: u64, position: Position) {
+    /// than all that the ticket says so far. `None` for a change that no log told of: nobody can
+    /// show that it was heard of, and the remote tier is asked until a later change has a place.
+    pub fn passed(&mut self, lane: u64, position: Option<Position>) {
+        let position = position.unwrap_or(NOWHERE);
         // A log has one life after the other: what the ticket says of others is over, and whoever
         // follows this one has dropped all copies since.
         let is_over =

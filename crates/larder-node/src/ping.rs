@@ -128,7 +128,7 @@ async fn watch(
             .iter()
             .map(|reader| {
                 let silent = readers.now.since(reader.polled);
-                let state = match readers.hearing(reader, position) {
+                let state = match readers.hearing(reader, Some(position)) {
                     Hearing::Applied => State::Applied(reader.polled.since(written)),
                     Hearing::Silent => State::Fenced(silent),
                     Hearing::Behind => State::Behind(

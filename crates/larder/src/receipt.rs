@@ -25,20 +25,13 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_mi
 pub struct Receipt {
     existed: Vec<bool>,
     logged: Option<Logged>,
-    /// When it was acknowledged by a shard that has a log, but has none now.
-    unlogged: Option<Unlogged>,
-}
-
-#[derive(Clone)]
-struct Unlogged {
-    at: Mono,
-    runtime: Arc<dyn Runtime>,
 }
 
 /// The place of a change in the log, and what it takes to ask who has heard of it.
 #[derive(Clone)]
 struct Logged {
-    position: Position,
+    /// `None` if there was no log: nobody reads it, or it was lost, and who did may not know yet.
+    position: Option<Position>,
     lane: u64,
     node: Node,
     /// When the change was acknowledged here.
@@ -53,12 +46,14 @@ struct Logged {
 pub struct Acknowledged {
     /// How many caches have applied it, the one that made it included.
     pub nodes: usize,
+    /// The names of the others among them.
+    pub heard: Vec<String>,
     /// The names of the nodes that were waited for and do not answer. Their near copies cannot be
     /// used until they have heard of everything.
     pub fenced: Vec<String>,
     /// The names of the nodes that have not applied it, although they are there.
     pub lagging: Vec<String>,
-    /// Whether nobody can use an older near copy any more.
+    /// Whether no cache that follows the log can use an older near copy any more.
     pub complete: bool,
 }
 
@@ -67,7 +62,6 @@ impl Receipt {
         Receipt {
             existed,
             logged: None,
-            unlogged: None,
         }
     }
 
@@ -80,12 +74,7 @@ impl Receipt {
         store: &Arc<dyn Store>,
         runtime: &Arc<dyn Runtime>,
     ) -> Receipt {
-        let may_be_followed = position.is_none() && store.describe().bus.is_some();
-        self.unlogged = may_be_followed.then(|| Unlogged {
-            at: runtime.now(),
-            runtime: runtime.clone(),
-        });
-        self.logged = position.map(|position| Logged {
+        self.logged = Some(Logged {
             position,
             lane,
             node: node.clone(),
@@ -104,8 +93,8 @@ impl Receipt {
     /// A ticket that asks for this change: with it, a read through any node reflects the change.
     /// See [`Cache::get_with_ticket`](crate::Cache::get_with_ticket).
     ///
-    /// It asks for nothing if no near copy anywhere follows a log: without a remote tier, in the
-    /// plain layout, or while nobody reads the log.
+    /// Where no log tells of the change (in the plain layout, or while nobody reads the log), it asks
+    /// for the remote tier; without one, for nothing.
     pub fn ticket(&self) -> Ticket {
         let mut ticket = Ticket::new();
         self.note(&mut ticket);
@@ -125,13 +114,16 @@ impl Receipt {
     /// value as fresh, and [`Acknowledged::complete`] says so.
     ///
     /// Usually done after a few milliseconds; after Δ and a tenth at the latest, unless a node is
-    /// there and does not get on. Caches that do not follow the log are not waited for: those
-    /// without a near cache, of which some caller may still wait for a load that began up to Δ
-    /// before the change, and those with [`Mode::None`](crate::Mode).
+    /// there and does not get on.
     ///
-    /// Done at once without a remote tier and in the plain layout. Where the shard has no log, because
-    /// nobody reads it or because it has just been lost, done after Δ and a tenth: then no copy from
-    /// before can be used any more. Dropping the future has no effect. Costs one pushed
+    /// Caches that do not follow the log are not waited for: those without a near cache, of which
+    /// some caller may still wait for a load that began up to Δ before the change; those with
+    /// [`Mode::None`](crate::Mode); and those of which the shard does not know, because they have
+    /// not joined the log yet or were cut off from it for more than a minute, which may use for Δ
+    /// what they have just read by themselves.
+    ///
+    /// Done at once where there is no log to follow (without a remote tier, in the plain layout), and
+    /// after one look where nobody follows it. Dropping the future has no effect. Costs one pushed
     /// message, one poll of each cache, and one round trip for each time that it looks: after 1, 2,
     /// 4, … 50 ms.
     ///
@@ -142,24 +134,9 @@ impl Receipt {
     pub async fn wait_all(&self, timeout: Duration) -> Result<Acknowledged> {
         let logged = self.logged.as_ref();
         let bus = logged.and_then(|logged| Some((logged, logged.store.describe().bus?)));
-        match (bus, &self.unlogged) {
-            (Some((logged, bus)), _) => logged.wait_all(bus, timeout).await,
-            (None, Some(unlogged)) => Ok(unlogged.wait_all(timeout).await),
-            (None, None) => Ok(Acknowledged::alone()),
-        }
-    }
-}
-
-impl Unlogged {
-    /// Nobody read the log when the change was made, or the shard has just lost it (an eviction, a
-    /// flush): then copies may be used under leases of before, for as long as these last.
-    async fn wait_all(&self, timeout: Duration) -> Acknowledged {
-        let now = self.runtime.now();
-        let (until, patience) = (self.at.after(fenced_after()), now.after(timeout));
-        self.runtime.sleep(until.min(patience).since(now)).await;
-        Acknowledged {
-            complete: until <= patience || Mutant::WaitForAll.is_active(),
-            ..Acknowledged::alone()
+        match bus {
+            Some((logged, bus)) => logged.wait_all(bus, timeout).await,
+            None => Ok(Acknowledged::alone()),
         }
     }
 }
@@ -168,7 +145,11 @@ impl Logged {
     async fn wait_all(&self, bus: &dyn Bus, timeout: Duration) -> Result<Acknowledged> {
         let until = self.runtime.now().after(timeout);
         let (mut pause, mut known) = (PAUSE.0, None);
-        let mut nudge_at = Mono(0);
+        // Where there was no log a look comes first: probably nobody reads.
+        let mut nudge_at = match self.position {
+            Some(_) => Mono(0),
+            None => self.runtime.now().after(PAUSE.0),
+        };
         loop {
             if self.runtime.now() >= nudge_at {
                 // If it gets lost, the next one or the usual polls take its place.
@@ -208,7 +189,10 @@ impl Logged {
                 continue;
             }
             match readers.hearing(reader, self.position) {
-                Hearing::Applied => found.nodes += 1,
+                Hearing::Applied => {
+                    found.nodes += 1;
+                    found.heard.push(reader.name.to_string());
+                }
                 Hearing::Silent if is_old => found.fenced.push(reader.name.to_string()),
                 Hearing::Silent | Hearing::Behind => found.lagging.push(reader.name.to_string()),
             }
@@ -234,6 +218,7 @@ impl Acknowledged {
     fn alone() -> Acknowledged {
         Acknowledged {
             nodes: 1,
+            heard: Vec::new(),
             fenced: Vec::new(),
             lagging: Vec::new(),
             complete: true,
@@ -259,7 +244,7 @@ impl fmt::Debug for Receipt {
             .field("existed", &self.existed())
             .field(
                 "position",
-                &self.logged.as_ref().map(|logged| logged.position),
+                &self.logged.as_ref().and_then(|logged| logged.position),
             )
             .finish_non_exhaustive()
     }

@@ -44,8 +44,11 @@ pub struct Seen {
 pub struct Readers {
     /// The shard's clock.
     pub now: Timestamp,
-    /// Where the log stands; `None` if the shard has none.
+    /// Where the log stands; `None` if the shard has none now.
     pub log: Option<Position>,
+    /// Since when the shard would remember a log, if it had begun one: a shard that has lost its
+    /// memory has lost its log, too. `None` if nobody knows.
+    pub remembers_since: Option<Timestamp>,
     /// Since when the list is kept; `None` if there is none. Who polled before that, and not
     /// since, is not on it.
     pub since: Option<Timestamp>,
@@ -70,16 +73,16 @@ pub fn fenced_after() -> Duration {
 }
 
 impl Readers {
-    /// How a reader stands to the change that was given `position`.
-    pub fn hearing(&self, reader: &Seen, position: Position) -> Hearing {
-        let is_reached = reader.applied.is_some_and(|applied| {
-            if applied.incarnation == position.incarnation {
+    /// How a reader stands to the change that was given `position`, or that was made while the
+    /// shard had no log.
+    pub fn hearing(&self, reader: &Seen, position: Option<Position>) -> Hearing {
+        let is_reached = reader.applied.is_some_and(|applied| match position {
+            Some(position) if applied.incarnation == position.incarnation => {
                 applied.seq >= position.seq
-            } else {
-                // With each life of the log a reader drops all that it has, and the present life
-                // is not before that of the change. The one that the reader knows may be.
-                self.log.map(|log| log.incarnation) == Some(applied.incarnation)
             }
+            // With each life of the log a reader drops all that it has, and the present life is not
+            // before the change. The one that the reader knows may be.
+            _ => self.log.map(|log| log.incarnation) == Some(applied.incarnation),
         });
         if is_reached {
             Hearing::Applied
@@ -90,10 +93,13 @@ impl Readers {
         }
     }
 
-    /// Whether all who may use near copies now are on the list.
+    /// Whether all who may use near copies under a lease now are on the list.
     pub fn are_complete(&self) -> bool {
-        self.since
-            .is_some_and(|since| self.now.since(since) > fenced_after())
+        let is_old = |since: Timestamp| self.now.since(since) > fenced_after();
+        // Whoever polls begins a log. Where there is none, and none was lost, nobody has polled for
+        // as long as copies can be used after a poll.
+        let nobody_reads = self.log.is_none() && self.remembers_since.is_some_and(is_old);
+        nobody_reads || self.since.is_some_and(is_old)
     }
 }
 
@@ -111,6 +117,7 @@ mod tests {
         Readers {
             now: NOW,
             log,
+            remembers_since: None,
             since: Some(Timestamp(0)),
             seen: Vec::new(),
         }
@@ -128,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_reader_has_applied_a_change_or_is_silent_or_behind() {
-        let hearing = |log, applied, age| readers(log).hearing(&seen(applied, age), at(7, 5));
+        let hearing = |log, applied, age| readers(log).hearing(&seen(applied, age), Some(at(7, 5)));
         let log = Some(at(7, 9));
         for (applied, age, expected) in [
             (Some(at(7, 5)), 0, Hearing::Applied),
@@ -150,6 +157,17 @@ mod tests {
     }
 
     #[test]
+    fn a_change_without_a_place_was_heard_of_by_those_who_joined_after_it() {
+        let hearing = |log, applied, age| readers(log).hearing(&seen(applied, age), None);
+        // The log that was there before is lost; one was begun since.
+        let log = Some(at(8, 0));
+        assert_eq!(hearing(log, log, 0), Hearing::Applied);
+        assert_eq!(hearing(log, Some(at(7, 99)), 0), Hearing::Behind);
+        assert_eq!(hearing(None, Some(at(7, 99)), 0), Hearing::Behind);
+        assert_eq!(hearing(None, Some(at(7, 99)), 1_101), Hearing::Silent);
+    }
+
+    #[test]
     fn a_list_that_was_just_begun_lacks_readers() {
         let since = |since| Readers {
             since,
@@ -158,5 +176,19 @@ mod tests {
         assert!(!since(None).are_complete());
         assert!(!since(Some(Timestamp(NOW.0 - 1_100))).are_complete());
         assert!(since(Some(Timestamp(NOW.0 - 1_101))).are_complete());
+    }
+
+    #[test]
+    fn where_a_log_may_have_been_lost_just_now_somebody_may_still_read() {
+        let remembers = |log, since| Readers {
+            remembers_since: since,
+            since: None,
+            ..readers(log)
+        };
+        let old = Some(Timestamp(NOW.0 - 1_101));
+        assert!(remembers(None, old).are_complete());
+        assert!(!remembers(None, None).are_complete());
+        assert!(!remembers(None, Some(Timestamp(NOW.0 - 1_100))).are_complete());
+        assert!(!remembers(Some(at(7, 5)), old).are_complete());
     }
 }

@@ -13,7 +13,7 @@ fn at(incarnation: u64, seq: u64) -> Position {
 
 fn after(lane: u64, position: Position) -> Ticket {
     let mut ticket = Ticket::new();
-    ticket.passed(lane, position);
+    ticket.passed(lane, Some(position));
     ticket
 }
 
@@ -36,6 +36,18 @@ fn a_copy_will_do_only_where_the_change_was_applied() {
         assert_eq!(allows(&ticket, applied), expected, "{applied:?}");
     }
     assert!(allows(&Ticket::new(), None));
+}
+
+#[test]
+fn a_change_that_no_log_tells_of_asks_for_the_remote_tier() {
+    let mut ticket = after(LANE, at(7, 5));
+    ticket.passed(LANE, None);
+    for applied in [None, Some(at(7, 99)), Some(at(8, 0))] {
+        assert!(!allows(&ticket, applied), "{applied:?}");
+    }
+    assert!(ticket.is_reached(2, None), "another lane's business");
+    ticket.passed(LANE, Some(at(8, 1)));
+    assert!(allows(&ticket, Some(at(8, 1))));
 }
 
 #[test]
@@ -63,7 +75,7 @@ fn nothing_older_than_what_was_read_will_do() {
 #[test]
 fn a_later_life_takes_the_place_of_an_earlier_one_but_not_in_a_merge() {
     let mut ticket = after(LANE, at(7, 5));
-    ticket.passed(LANE, at(8, 1));
+    ticket.passed(LANE, Some(at(8, 1)));
     assert!(allows(&ticket, Some(at(8, 1))));
     let mut ticket = after(LANE, at(7, 5));
     ticket.merge(&after(LANE, at(8, 1)));
@@ -84,10 +96,10 @@ fn merging_takes_the_greater_of_both() {
 fn a_ticket_that_cannot_remember_a_place_asks_for_the_remote_tier() {
     let mut ticket = Ticket::new();
     for lane in 0..MAX_MARKS as u64 {
-        ticket.passed(lane + 10, at(lane + 1, 1));
+        ticket.passed(lane + 10, Some(at(lane + 1, 1)));
     }
     assert!(!ticket.is_strict() && allows(&ticket, None));
-    ticket.passed(LANE, at(7, 1));
+    ticket.passed(LANE, Some(at(7, 1)));
     assert!(ticket.is_strict() && !allows(&ticket, Some(at(7, 1))));
     let mut other = Ticket::new();
     other.merge(&ticket);
@@ -120,7 +132,7 @@ fn the_golden_text_is_written_and_read() {
 fn the_largest_ticket_fits_and_what_is_longer_is_not_looked_at() {
     let mut ticket = Ticket::new();
     for n in 0..100 {
-        ticket.passed(u64::MAX - n, at(u64::MAX, n));
+        ticket.passed(u64::MAX - n, Some(at(u64::MAX, n)));
         ticket.saw(u64::MAX - n, Version(u64::MAX));
     }
     let text = ticket.to_string();
@@ -158,7 +170,7 @@ proptest! {
     ) {
         let mut ticket = Ticket::new();
         for (lane, incarnation, seq) in marks {
-            ticket.passed(lane, at(incarnation, seq));
+            ticket.passed(lane, Some(at(incarnation, seq)));
         }
         for (key, version) in floors {
             ticket.saw(key, Version(version));
@@ -176,7 +188,7 @@ proptest! {
         let ticket = |steps: Vec<(u64, u64, u64)>| {
             let mut ticket = Ticket::new();
             for (lane, incarnation, seq) in steps {
-                ticket.passed(lane, at(incarnation, seq));
+                ticket.passed(lane, Some(at(incarnation, seq)));
                 ticket.saw(lane, Version(seq));
             }
             ticket

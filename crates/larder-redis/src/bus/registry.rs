@@ -22,11 +22,15 @@ pub(super) fn read(reader: &Reader) -> String {
 /// Reads the answer of `readers.lua`. What is none of our entries is left out.
 pub(super) fn readers(mut reply: Reply) -> Result<Readers> {
     let (incarnation, seq) = (reply.number()?, reply.number()?);
-    let since = reply.number()?;
+    let mut time = || -> Result<Option<Timestamp>> {
+        Ok(Some(Timestamp(reply.number()?)).filter(|time| time.0 != 0))
+    };
+    let (remembers_since, since) = (time()?, time()?);
     let mut readers = Readers {
         now: reply.time,
         log: position(incarnation, seq),
-        since: (since != 0).then_some(Timestamp(since)),
+        remembers_since,
+        since,
         seen: Vec::with_capacity(reply.left() / 2),
     };
     while reply.left() > 0 {

@@ -30,8 +30,9 @@ local function cache_of(key, prefix)
   end
 end
 
--- The number of whatever this key stands for. `look` says how to read it: what holds another type
--- ends a script that `call`s, and is unknown to one that `pcall`s.
+-- The number of whatever this key stands for. That of a dependency from before the shard lost its
+-- memory says nothing: that somebody watches the key was forgotten, too. `look` says how to read it:
+-- what holds another type ends a script that `call`s, and is unknown to one that `pcall`s.
 local function number_of(shard_key, key, prefix, look)
   local cache = cache_of(key, prefix)
   if cache then
@@ -40,8 +41,11 @@ local function number_of(shard_key, key, prefix, look)
   end
   local held = look('GET', key)
   local number = type(held) == 'string' and tonumber(held)
-  if number then return number end
-  return is_dependency(key, prefix) and LOST or present_cut(shard_key)
+  if is_dependency(key, prefix) then
+    present_cut(shard_key)
+    return number and number >= base and number or LOST
+  end
+  return number or present_cut(shard_key)
 end
 
 -- Invalidates a tag; gives its new number.
@@ -65,17 +69,21 @@ end
 -- noted, so whatever named it before is void.
 local function remember(shard_key, tag, prefix)
   if cache_of(tag, prefix) then return end
-  open_shard(shard_key)
-  -- For known ones too: the shard may have been lost without them.
-  if not has_dependencies and is_dependency(tag, prefix) then
-    redis.call('HSET', shard_key, 'deps', '1')
-    has_dependencies = '1'
+  local left, is_new = redis.call('PTTL', tag), false
+  if is_dependency(tag, prefix) then
+    present_cut(shard_key)
+    local held = redis.pcall('GET', tag)
+    local number = type(held) == 'string' and tonumber(held)
+    is_new = left == -2 or (number and number < base)
+    if not has_dependencies then
+      redis.call('HSET', shard_key, 'deps', '1')
+      has_dependencies = '1'
+    end
   end
-  local left = redis.call('PTTL', tag)
-  if left ~= -2 then
-    if left < TAG_LIFE / 2 then redis.call('PEXPIRE', tag, TAG_LIFE) end
-  elseif is_dependency(tag, prefix) then
+  if is_new then
     bump(shard_key, tag)
+  elseif left ~= -2 then
+    if left < TAG_LIFE / 2 then redis.call('PEXPIRE', tag, TAG_LIFE) end
   else
     redis.call('SET', tag, decimal(present_cut(shard_key)), 'PX', TAG_LIFE)
   end

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use larder::Acknowledged;
 use larder_core::runtime::Runtime;
 
 use super::history::Change;
@@ -60,8 +61,8 @@ impl World {
     }
 
     /// Changes a key, reads it with a ticket somewhere else, waits until everybody is said to have
-    /// heard of it, and holds all nodes with near caches to that. (A node without one may still
-    /// share a load that began before.)
+    /// heard of it, and holds them to that. (The node without a near cache may still share a load
+    /// that began before.)
     pub(super) async fn change_everywhere(
         &self,
         node: usize,
@@ -94,8 +95,8 @@ impl World {
         let began = self.runtime.now();
         let done = receipt.wait_all(PATIENCE).await;
         let is_complete = done.as_ref().is_ok_and(|done| done.complete);
-        if is_complete {
-            self.hold_everybody(change);
+        if let (true, Ok(done)) = (is_complete, &done) {
+            self.hold(done, change);
         }
         let now = self.runtime.now();
         self.journal.note(now, || {
@@ -106,8 +107,16 @@ impl World {
         true
     }
 
-    fn hold_everybody(&self, change: Change) {
+    /// Holds those to a change that the store knows of: all of them are said to have heard of it, or
+    /// to have no copy to use. (With nobody lagging; unless that rule was taken out.)
+    fn hold(&self, done: &Acknowledged, change: Change) {
         let observer = self.nodes.len() - 1;
-        self.history.heard(0..observer, change);
+        let is_held = |node: &usize| {
+            let name = World::name(*node);
+            [&done.heard, &done.fenced, &done.lagging]
+                .iter()
+                .any(|names| names.contains(&name))
+        };
+        self.history.heard((0..observer).filter(is_held), change);
     }
 }

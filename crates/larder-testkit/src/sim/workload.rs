@@ -135,7 +135,7 @@ impl World {
                 .lease(Duration::from_millis(300))
                 .max_value(rows::MAX_VALUE)
                 .codec(Rows)
-                .node(format!("node {node}"))
+                .node(World::name(node))
                 .coherence(mode);
             if !setup.alone {
                 builder = builder.remote(store.over(way.clone(), &own));
@@ -162,6 +162,11 @@ impl World {
             links,
             store,
         }
+    }
+
+    /// What a node is called.
+    pub(super) fn name(node: usize) -> String {
+        format!("node {node}")
     }
 
     /// Who is bound by a change made through `node` at once: the node itself, and whoever reads

@@ -27,7 +27,7 @@ where
     /// ticket that is forged or out of date has the same cost, and no other effect: near copies that
     /// the remote tier no longer has are forgotten, and loaded anew.
     ///
-    /// In the plain layout tickets ask for nothing: other nodes' near copies end by their ttl.
+    /// A change that no log tells of, as in the plain layout, is asked for at the remote tier.
     ///
     /// # Errors
     ///

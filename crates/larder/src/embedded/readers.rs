@@ -49,6 +49,8 @@ impl Registry {
         Readers {
             now,
             log,
+            // A log that was there once is there.
+            remembers_since: Some(Timestamp(0)),
             since: self.since,
             seen: self.read.iter().map(seen).collect(),
         }

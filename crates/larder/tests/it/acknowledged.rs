@@ -165,12 +165,10 @@ fn caches_without_a_near_cache_are_no_readers() {
         let one = network.bare(0).build().await.unwrap();
         let _two = network.bare(1).build().await.unwrap();
         let receipt = one.insert(&1, 10).await.unwrap();
-        // There is no log. It may have been lost a moment ago, with somebody still relying on it.
-        let done = receipt.wait_all(ms(1_000)).await.unwrap();
-        assert!(!done.complete, "{done:?}");
         let (done, took) = network.time(receipt.wait_all(LONG)).await;
-        assert!(done.unwrap().complete && took <= ms(100), "{took:?}");
-        assert!(receipt.ticket().is_empty(), "nobody reads the log");
+        let done = done.unwrap();
+        assert!(done.complete && done.nodes == 1, "{done:?}");
+        assert!(took < ms(5), "one look: {took:?}");
     });
 }
 
@@ -224,4 +222,37 @@ async fn on_a_real_server_everybody_has_heard_when_it_says_so() {
         near_hits >= 300,
         "too few near hits to prove anything: {near_hits}"
     );
+}
+
+/// A server that evicts the hash of the shard has no log until the next poll; readers of the lost one
+/// may still use their copies for a while.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_the_log_lost_is_waited_for_and_asked_for_all_the_same() {
+    let Some(server) = RedisServer::start_or_skip(RedisOptions::new()) else {
+        return;
+    };
+    let node = || {
+        Cache::builder("app:users")
+            .ttl("1h")
+            .near(Near::bytes("1MiB"))
+            .remote(Redis::open(&server.url()).unwrap())
+            .build()
+    };
+    let (one, two): (Users, Users) = (node().await.unwrap(), node().await.unwrap());
+    let mut unlogged = 0;
+    for value in 0..6 {
+        one.insert(&1, value).await.unwrap();
+        two.get(&1).await.unwrap();
+        server.cli(&["EVAL", "return redis.call('DEL', '\\0sshard')", "0"]);
+        let receipt = one.insert(&1, value + 100).await.unwrap();
+        unlogged += u32::from(format!("{receipt:?}").contains("position: None"));
+        let read = two.get_with_ticket(&1, &receipt.ticket()).await.unwrap();
+        assert_eq!(*read.unwrap(), value + 100, "with a ticket");
+        let receipt = one.insert(&1, value + 200).await.unwrap();
+        let done = receipt.wait_all(LONG).await.unwrap();
+        assert!(done.complete, "{done:?}");
+        assert_eq!(*two.get(&1).await.unwrap().unwrap(), value + 200);
+    }
+    // A poll may come in between, but not always.
+    assert!(unlogged > 0, "no change met a shard without a log");
 }

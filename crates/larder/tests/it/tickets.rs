@@ -161,10 +161,10 @@ fn a_forged_ticket_costs_round_trips_and_nothing_else() {
         let lane = larder::core::ticket::lane_of("app:users");
         forged.passed(
             lane,
-            Position {
+            Some(Position {
                 incarnation: u64::MAX,
                 seq: u64::MAX,
-            },
+            }),
         );
         forged.saw(
             larder::core::ticket::key_of(b"app:users:1"),
@@ -204,6 +204,27 @@ fn without_a_near_cache_a_ticket_still_keeps_older_loads_away() {
 }
 
 #[test]
+fn where_nobody_reads_a_log_a_ticket_still_keeps_older_loads_away() {
+    on_a_network(|mut network| async move {
+        let one = network.bare(0).build().await.unwrap();
+        let two = network.bare(1).build().await.unwrap();
+        let (slow, clock) = (two.clone(), network.runtime.clone());
+        network.runtime.spawn(Box::pin(async move {
+            let loader = |_| async move {
+                clock.sleep(ms(200)).await;
+                Ok::<_, Oops>(10)
+            };
+            slow.get_or_load(&1, loader).await.unwrap();
+        }));
+        network.pass(ms(50)).await;
+        let ticket = one.invalidate(&1).await.unwrap().ticket();
+        let loader = |_| async { Ok::<_, Oops>(20) };
+        let loaded = two.get_or_load_with_ticket(&1, &ticket, loader).await;
+        assert_eq!(*loaded.unwrap(), 20);
+    });
+}
+
+#[test]
 fn a_loading_cache_honours_tickets_too() {
     on_a_network(|mut network| async move {
         let one = network.node().await;
@@ -232,10 +253,10 @@ async fn without_a_remote_tier_every_ticket_is_content() {
     let lane = larder::core::ticket::lane_of("app:users");
     forged.passed(
         lane,
-        Position {
+        Some(Position {
             incarnation: 1,
             seq: 1,
-        },
+        }),
     );
     let read = cache.get_with_ticket(&1, &forged).await;
     assert_eq!(found(read), Some((10, Source::Near)));

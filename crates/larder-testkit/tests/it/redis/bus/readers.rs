@@ -95,6 +95,31 @@ async fn a_lost_list_is_begun_anew_and_not_taken_for_whole() {
     assert_eq!(again.seen.len(), 1);
 }
 
+/// Who read a log that was lost a moment ago may still use copies, and is on no list.
+#[tokio::test]
+async fn without_a_log_nobody_reads_only_if_none_was_lost_just_now() {
+    let Some(server) = RedisServer::start_or_skip(RedisOptions::new()) else {
+        return;
+    };
+    let store = start(patient(&server));
+    assert!(!readers(&store).await.are_complete(), "nothing is known");
+    super::put(&*store, "k", "v").await;
+    let fresh = readers(&store).await;
+    let age = fresh.now.since(fresh.remembers_since.unwrap());
+    assert_eq!(fresh.are_complete(), age > fenced_after());
+    let older = "redis.call('HINCRBY', shard, 'base', -5000000)";
+    lua(&server, older);
+    let old = readers(&store).await;
+    assert!(old.log.is_none() && old.are_complete(), "{old:?}");
+    poll(&store).await;
+    lua(&server, "redis.call('DEL', shard)");
+    super::put(&*store, "k", "v").await;
+    lua(&server, "redis.call('DEL', '\\0sreaders')");
+    let lost = readers(&store).await;
+    let age = lost.now.since(lost.remembers_since.unwrap());
+    assert_eq!(lost.are_complete(), age > fenced_after(), "{lost:?}");
+}
+
 /// Connections ask where the log stands too, and are no readers.
 #[tokio::test]
 async fn connecting_enters_nobody() {
