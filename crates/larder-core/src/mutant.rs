@@ -151,6 +151,14 @@ pub fn activate_masks(mutant: Mutant) -> Active {
     Active(())
 }
 
+/// Takes out all of these, and nothing with them.
+#[cfg(feature = "mutants")]
+#[must_use]
+pub fn activate_all<'a>(mutants: impl IntoIterator<Item = &'a Mutant>) -> Active {
+    switch::ACTIVE.set(switch::bits(mutants.into_iter().copied()));
+    Active(())
+}
+
 /// Puts the rules back when dropped.
 #[cfg(feature = "mutants")]
 pub struct Active(());

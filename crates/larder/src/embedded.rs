@@ -76,10 +76,16 @@ impl Embedded {
     /// An empty store. A background task releases the memory of expired records; it ends when
     /// the last clone is dropped.
     pub fn new(runtime: Arc<dyn Runtime>) -> Embedded {
+        Embedded::with_shards(runtime, SHARDS)
+    }
+
+    /// The same with so many shards, at least one, instead of 4096: a store of a few hundred keys
+    /// needs no more than 64, and is cheap to make then.
+    pub fn with_shards(runtime: Arc<dyn Runtime>, shards: usize) -> Embedded {
         let inner = Arc::new(Inner {
             started: (runtime.wall(), runtime.now()),
             hasher: KeyHasher::new(runtime.random()),
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            shards: (0..shards.max(1)).map(|_| Mutex::default()).collect(),
             expired: AtomicU64::new(0),
             log: Log::default(),
             tags: TagClock::default(),
@@ -115,7 +121,7 @@ impl Inner {
 
     fn shard_of(&self, hash: u64) -> usize {
         // The table inside a shard uses the low and the topmost bits.
-        (hash >> 32) as usize % SHARDS
+        (hash >> 32) as usize % self.shards.len()
     }
 
     fn lookup(&self, key: &[u8], now: Timestamp) -> Lookup {

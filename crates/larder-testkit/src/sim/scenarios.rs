@@ -156,6 +156,7 @@ impl Scenario {
                 keys: 1,
                 tasks: 0,
                 operations: 0,
+                looks: 0,
                 rest: Duration::ZERO,
                 slow_loads: 0,
                 faults,

@@ -3,6 +3,8 @@
 //!
 //! A bounded number of seeds of what `cargo xtask sim` runs with as many as one likes.
 
+use std::thread;
+
 use larder_core::admit::Refusal;
 use larder_core::mutant::Mutant;
 use larder_testkit::sim::{COURSES, Course, Failure, Fault, Journal, Report, Shared};
@@ -23,7 +25,8 @@ fn seeds(course: Course) -> u64 {
 }
 
 fn run(course: Course, seeds: u64, mutant: Option<Mutant>) -> (Report, Option<Failure>) {
-    course.run_all(0..seeds, mutant, &|| {})
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    course.run_all(0..seeds, threads, mutant, &|| {})
 }
 
 fn passed(name: &str, store: Shared) -> Report {
@@ -41,7 +44,12 @@ fn passed(name: &str, store: Shared) -> Report {
 /// Pushed records overtake each other even on a calm day.
 fn proves_something(name: &str, store: Shared) -> Report {
     let report = passed(name, store);
-    assert!(report.hit_percent() > 33.0, "{name}: too few near hits");
+    // Nearly every seed is one in which near caches could go wrong.
+    assert!(report.hit_percent() > 50.0, "{name}: too few near hits");
+    assert!(
+        report.counted * 10 > report.runs * 9,
+        "{name}: too few near hits in too many seeds"
+    );
     assert!(report.gaps > report.runs && report.flushes > 0, "{name}");
     assert!(
         report.heard > report.runs * 7,
