@@ -9,10 +9,12 @@
 //! * A change, once sent, is seen through in a task of its own, whatever becomes of its caller.
 
 pub(crate) mod areas;
+mod claim;
 mod flight;
 mod keep;
 mod load;
 mod read;
+pub(crate) mod refresh;
 pub(crate) mod relabel;
 mod tagging;
 mod tell;
@@ -49,6 +51,7 @@ use crate::receipt::Receipt;
 use crate::tags::{EntryTags, TagCells};
 use areas::KnownAreas;
 pub(crate) use flight::{Flights, Load};
+use refresh::Refreshes;
 pub(crate) use ticketed::Standing;
 pub(crate) use update::Updates;
 pub(crate) use write::Change;
@@ -71,6 +74,7 @@ pub(crate) struct Engine<V> {
     pub(crate) when_fenced: WhenFenced,
     pub(crate) max_value: usize,
     pub(crate) flights: Flights<V>,
+    pub(crate) refreshes: Refreshes,
     pub(crate) tags: TagCells,
     pub(crate) coherence: Coherence,
     pub(crate) areas: KnownAreas,
@@ -136,6 +140,8 @@ pub(crate) struct Kept {
     pub(crate) is_proven: bool,
     /// What its near copy depends on.
     pub(crate) tags: Option<Box<EntryTags>>,
+    /// How long its load took; zero for what was inserted.
+    pub(crate) cost: Duration,
 }
 
 impl Kept {
@@ -146,6 +152,7 @@ impl Kept {
             cut: Cut::default(),
             is_proven: false,
             tags: None,
+            cost: Duration::ZERO,
         }
     }
 }
@@ -297,7 +304,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
         kept: Kept,
         (before, start): (Mono, Mono),
     ) -> Arc<Entry<V>> {
-        let fresh_until = incoming.ttl.map_or(Mono::MAX, |ttl| start.after(ttl));
+        let fresh_end = incoming.ttl.map(|ttl| start.after(ttl));
+        let fresh_until = fresh_end.unwrap_or(Mono::MAX);
         let usable_until = match incoming.ttl {
             Some(_) => fresh_until.after(incoming.stale_for),
             None => Mono::MAX,
@@ -312,6 +320,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
             is_proven: kept.is_proven,
             created: start,
             life,
+            refresh_from: self.refresh_from(start, fresh_end, kept.cost),
+            load_cost: kept.cost,
             proven_until: before.after(LEASE),
             tags: kept.tags,
             weight: incoming.weight,

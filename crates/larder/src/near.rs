@@ -121,6 +121,24 @@ impl<V: Send + Sync + 'static> Near<V> {
         }
     }
 
+    /// What an entry that need not be in the map may be used for now: by the same rules as a copy in
+    /// it, but for changes of its own key.
+    pub(crate) fn usable(&self, entry: &Entry<V>, now: Mono) -> Option<Freshness> {
+        let is_vouched_for = self.view.is_leased(now) || now < entry.proven_until();
+        if !is_vouched_for || self.is_void(entry) {
+            return None;
+        }
+        match entry.freshness(now) {
+            Freshness::Expired => None,
+            freshness => Some(freshness),
+        }
+    }
+
+    /// An entry that was read after `snapshot` was taken holds in that epoch.
+    pub(crate) fn date(&self, entry: &Entry<V>, snapshot: NearSnapshot) {
+        entry.raise_epoch(snapshot.epoch);
+    }
+
     /// The version of the copy held for a key if that may not be used as fresh; zero otherwise.
     pub(crate) fn outlived(&self, key: NearKey<'_>, now: Mono) -> Version {
         let held = self.map.as_ref().and_then(|map| map.peek(&key.hash));

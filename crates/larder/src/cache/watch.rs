@@ -30,7 +30,8 @@ where
             ..NearStats::default()
         };
         let now = self.engine.runtime.now();
-        self.engine.counts.stats(near, now)
+        let refreshing = self.engine.refreshes.under_way();
+        self.engine.counts.stats(near, refreshing, now)
     }
 
     /// The settings in force.
@@ -40,6 +41,7 @@ where
             name: engine.name.as_str().to_owned(),
             ttl: engine.lives.ttl,
             stale_for: engine.lives.stale_for,
+            refresh: engine.refreshes.policy,
             jitter_percent: engine.lives.jitter_percent,
             near_capacity: engine.near.capacity(),
             near_ttl: engine.lives.near_ttl,

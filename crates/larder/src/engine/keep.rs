@@ -13,7 +13,7 @@ use larder_core::store::{Batch, Committed, Expect, Fill, Put, Store, Within, Wri
 use larder_core::tag::{Bond, Cut, depended_on};
 use larder_core::version::Version;
 
-use super::load::{HeldLease, Proof};
+use super::claim::{HeldLease, Proof};
 use super::{Before, Engine, EngineKey, Incoming, Kept};
 use crate::near::Entry;
 
@@ -67,6 +67,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     cut,
                     is_proven: true,
                     tags,
+                    cost,
                 };
                 Ok((kept, Ok(())))
             }
@@ -101,6 +102,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             cut,
             is_proven: true,
             tags: None,
+            cost,
         };
         let mut near = Ok(());
         if let Some(held) = held {

@@ -1,6 +1,7 @@
 //! Reading: the near cache, then the remote tier, with promotion through the guard.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::bytes::Bytes;
 use larder_core::error::Result;
@@ -121,6 +122,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
             }
             Sight::Found(record) => self.take_record(store, key, &record, before.at).await?,
         };
+        if let Fetched::Fresh(entry) | Fetched::Stale(entry) = &fetched {
+            self.near.date(entry, before.near);
+        }
         match &fetched {
             Fetched::Fresh(entry) => {
                 self.counts.remote_hits.add(1);
@@ -166,20 +170,29 @@ impl<V: Send + Sync + 'static> Engine<V> {
             .weigher
             .as_ref()
             .map_or(record.value.len(), |weigher| weigher(&value));
+        let created = Mono(
+            now.0
+                .saturating_sub(store_now.since(record.created).as_nanos() as u64),
+        );
+        let fresh_end = record.fresh_until;
+        let fresh_end = fresh_end.map(|end| now.after(end.since(store_now)));
+        let cost = Duration::from_millis(record.load_cost_ms.into());
         let meta = EntryMeta {
             version: self.ordered(store, record.version),
             cut: record.cut,
             is_proven: store.describe().tags.is_some(),
-            created: larder_core::Mono(
-                now.0
-                    .saturating_sub(store_now.since(record.created).as_nanos() as u64),
-            ),
+            created,
             life: NearLife::of(record, store_now, now, self.lives.near_ttl),
+            refresh_from: self.refresh_from(created, fresh_end, cost),
+            load_cost: cost,
             proven_until: self.near.view().proven_until(asked),
             tags,
             weight: Near::<V>::weight(key.near().bytes, size),
         };
         let entry = Arc::new(Entry::new(key.near().bytes, value, meta));
+        if record.marked_stale {
+            entry.mark_stale();
+        }
         Ok(if freshness == Freshness::Fresh {
             Fetched::Fresh(entry)
         } else {

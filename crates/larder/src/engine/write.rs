@@ -98,6 +98,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 cut,
                 is_proven: true,
                 tags,
+                cost: Duration::ZERO,
             };
             self.entry(key, incoming, kept, (now, now))
         };
@@ -196,6 +197,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     cut: outcome.cut,
                     is_proven: self.place().is_some(),
                     tags: None,
+                    cost: Duration::ZERO,
                 };
                 let entry = self.entry(key, incoming, kept, (before.at, now));
                 if let Err(refusal) = self.near.conclude(key.near(), before.near, &entry, now) {
