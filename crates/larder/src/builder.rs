@@ -17,7 +17,7 @@ use crate::codec::MessagePack;
 use crate::codec::Opaque;
 use crate::coherence::Coherence;
 use crate::depend::Place;
-use crate::engine::areas::KnownAreas;
+use crate::engine::areas::{KnownAreas, Reach};
 use crate::engine::{Engine, Flights, Lives, Weigher};
 use crate::link;
 use crate::loader::{Cx, LoadFn, boxed_loader};
@@ -306,7 +306,8 @@ impl<K, V, C> Builder<K, V, C> {
             max_value: usize::try_from(max_value).unwrap_or(usize::MAX),
             flights: Flights::default(),
             tags: TagCells::default(),
-            areas: KnownAreas::default(),
+            areas: KnownAreas::shared(),
+            reach: Reach::Cache,
             touched: Arc::default(),
             place,
             counts: Counts::default(),

@@ -19,6 +19,7 @@ mod lifecycle;
 mod lives;
 mod memory;
 mod metrics;
+mod near;
 mod outage;
 mod ping;
 mod refusals;

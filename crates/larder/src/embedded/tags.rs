@@ -216,14 +216,15 @@ impl TagStore for Embedded {
         Pending::ready(Ok(keys.iter().map(|key| numbers.number(key)).collect()))
     }
 
-    fn get_within<'a>(
+    fn get_among<'a>(
         &'a self,
         keys: &'a [Bytes],
-        cache: &'a Bytes,
-    ) -> Pending<'a, (Vec<Lookup>, Areas)> {
+        caches: &'a [Bytes],
+    ) -> Pending<'a, (Vec<Lookup>, Vec<Areas>)> {
         let now = self.inner.now();
         let look = |key: &Bytes| self.inner.lookup(key, now);
         let found = keys.iter().map(look).collect();
-        Pending::ready(Ok((found, self.inner.tags.areas(cache))))
+        let areas = |cache: &Bytes| self.inner.tags.areas(cache);
+        Pending::ready(Ok((found, caches.iter().map(areas).collect())))
     }
 }
