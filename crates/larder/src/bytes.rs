@@ -89,6 +89,11 @@ impl<R> Decision<R> {
 
 /// The write that stores `value` for `life`.
 pub fn put(value: Bytes, life: Life) -> Write {
+    put_tagged(value, life, Tags::default())
+}
+
+/// The same for a value that can be invalidated by these tags ([`ByteCache::tags`]).
+pub fn put_tagged(value: Bytes, life: Life, tags: Tags) -> Write {
     Write::Put(Put {
         kind: Kind::Value,
         life,
@@ -96,7 +101,7 @@ pub fn put(value: Bytes, life: Life) -> Write {
         load_cost_ms: 0,
         codec: CodecId::RAW,
         schema: 0,
-        tags: Tags::default(),
+        tags,
         bonds: Vec::new(),
         within: None,
         cut: Cut::default(),

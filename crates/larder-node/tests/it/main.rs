@@ -15,6 +15,7 @@ mod differential;
 mod doctor;
 mod golden;
 mod http;
+mod invalidations;
 mod lifecycle;
 mod lives;
 mod memory;
