@@ -26,6 +26,7 @@ mod incr;
 mod incrbyfloat;
 mod info;
 mod introspect;
+mod invalidate;
 mod keys;
 mod mget;
 mod mset;

@@ -8,6 +8,7 @@
 mod clients;
 mod export;
 mod histogram;
+mod near;
 mod op;
 mod process;
 mod rate;
@@ -20,6 +21,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use larder::Stats;
+use larder::bytes::ByteCache;
 use larder::embedded::{Embedded, EmbeddedStats};
 use larder_core::{ErrorKind, Timestamp};
 use tokio::time::Instant;
@@ -62,6 +65,8 @@ pub(crate) struct Metrics {
     clients: Clients,
     rate: Rate,
     store: OnceLock<Embedded>,
+    /// Asked what it holds near, and what it hears of others.
+    copies: OnceLock<ByteCache>,
 }
 
 impl Metrics {
@@ -77,6 +82,7 @@ impl Metrics {
             clients: Clients::default(),
             rate: Rate::default(),
             store: OnceLock::new(),
+            copies: OnceLock::new(),
         }
     }
 
@@ -84,6 +90,14 @@ impl Metrics {
     pub(crate) fn with_store(self, store: Option<Embedded>) -> Metrics {
         Metrics {
             store: store.map_or_else(OnceLock::new, OnceLock::from),
+            ..self
+        }
+    }
+
+    /// The cache that keeps near copies, if it does.
+    pub(crate) fn with_copies(self, cache: Option<ByteCache>) -> Metrics {
+        Metrics {
+            copies: cache.map_or_else(OnceLock::new, OnceLock::from),
             ..self
         }
     }
@@ -188,6 +202,16 @@ impl Metrics {
     /// Walks the store's shards: for people and scrapes, not for commands.
     pub(crate) fn store_stats(&self) -> EmbeddedStats {
         self.store.get().map(Embedded::stats).unwrap_or_default()
+    }
+
+    /// What the cache says of its near copies and of the log; `None` if it keeps none.
+    pub(crate) fn near_stats(&self) -> Option<Stats> {
+        self.copies.get().map(ByteCache::stats)
+    }
+
+    /// Whether values live in this process.
+    fn is_embedded(&self) -> bool {
+        self.tier == "embedded"
     }
 
     /// Commands per second over the last seconds.

@@ -34,8 +34,11 @@ impl Node {
         stopping: watch::Receiver<bool>,
     ) -> Result<Node, Error> {
         let opened = store::open(&settings, runtime.clone())?;
+        let metrics = Metrics::new(commands, opened.tier)
+            .with_store(opened.embedded)
+            .with_copies(opened.keeps_copies.then(|| opened.cache.clone()));
         Ok(Node {
-            metrics: Metrics::new(commands, opened.tier).with_store(opened.embedded),
+            metrics,
             cache: opened.cache,
             settings,
             run_id: run_id(&*runtime),

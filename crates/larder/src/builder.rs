@@ -19,7 +19,7 @@ use crate::codec::MessagePack;
 use crate::codec::Opaque;
 use crate::coherence::Coherence;
 use crate::depend::Place;
-use crate::engine::areas::KnownAreas;
+use crate::engine::areas::{KnownAreas, Reach};
 use crate::engine::refresh::{self, Refreshes};
 use crate::engine::{Engine, Flights, Lives, Weigher};
 use crate::link;
@@ -323,7 +323,8 @@ impl<K, V, C> Builder<K, V, C> {
             flights: Flights::default(),
             refreshes: Refreshes::new(refresh, ended),
             tags: TagCells::default(),
-            areas: KnownAreas::default(),
+            areas: KnownAreas::shared(),
+            reach: Reach::Cache,
             touched: Arc::default(),
             place,
             counts: Counts::default(),

@@ -25,6 +25,7 @@ use bytes::Bytes;
 use larder_core::key::KeyHasher;
 use larder_core::runtime::{Mono, Runtime, Timestamp};
 use larder_core::store::{Batch, Committed, Description, Lookup, Pending, Store};
+use larder_core::tag::Cut;
 use parking_lot::Mutex;
 
 use log::Log;
@@ -128,7 +129,13 @@ impl Inner {
         let hash = self.hasher.hash(key);
         let shard = self.shards[self.shard_of(hash)].lock();
         match shard.live(hash, key, now) {
-            Some(slot) => Lookup::Found(slot.record()),
+            Some(slot) => {
+                let mut record = slot.record();
+                if record.cut == Cut::default() {
+                    record.cut = self.tags.least_cut();
+                }
+                Lookup::Found(record)
+            }
             None => Lookup::Absent,
         }
     }

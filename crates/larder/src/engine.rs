@@ -13,10 +13,10 @@ mod claim;
 mod flight;
 mod keep;
 mod load;
-mod read;
+pub(crate) mod read;
 pub(crate) mod refresh;
 pub(crate) mod relabel;
-mod tagging;
+pub(crate) mod tagging;
 mod tell;
 mod ticketed;
 mod update;
@@ -35,7 +35,6 @@ use larder_core::key::{Key, KeyHasher, Name, WireKey, wire_key};
 use larder_core::lane::{LEASE, Position};
 use larder_core::record::{Expiry, Life};
 use larder_core::runtime::{Mono, Runtime};
-use larder_core::space::Space;
 use larder_core::store::Store;
 use larder_core::tag::{Cut, Tags};
 use larder_core::version::Version;
@@ -44,12 +43,12 @@ use tokio::sync::oneshot;
 use crate::coherence::Coherence;
 use crate::depend::{Depends, Place, Touched};
 use crate::loaded::{Loaded, Source};
-use crate::near::{Entry, EntryMeta, Near, NearKey, NearSnapshot};
-use crate::observe::Counts;
+use crate::near::{Cause, Entry, EntryMeta, Near, NearKey, NearSnapshot};
+use crate::observe::{Counts, NearStats, Stats};
 use crate::options::WhenFenced;
 use crate::receipt::Receipt;
 use crate::tags::{EntryTags, TagCells};
-use areas::KnownAreas;
+use areas::{KnownAreas, Reach};
 pub(crate) use flight::{Flights, Load};
 use refresh::Refreshes;
 pub(crate) use ticketed::Standing;
@@ -78,6 +77,7 @@ pub(crate) struct Engine<V> {
     pub(crate) tags: TagCells,
     pub(crate) coherence: Coherence,
     pub(crate) areas: KnownAreas,
+    pub(crate) reach: Reach,
     pub(crate) touched: Arc<Touched>,
     pub(crate) place: Option<Place>,
     pub(crate) counts: Counts,
@@ -208,11 +208,6 @@ impl<V: Send + Sync + 'static> Engine<V> {
             prefix: self.prefix.len(),
             hash,
         }
-    }
-
-    /// The keys of this cache in the remote tier.
-    pub(crate) fn space(&self) -> Space {
-        Space::prefix(Bytes::copy_from_slice(&self.prefix))
     }
 
     /// A version for a cache without a remote tier: its own counter is the shard.
@@ -357,6 +352,23 @@ impl<V: Send + Sync + 'static> Engine<V> {
             ),
             None => receipt,
         }
+    }
+
+    /// Counts since the engine was made, and the present size of the near cache.
+    pub(crate) fn stats(&self) -> Stats {
+        let (entries, bytes) = self.near.size();
+        let near = NearStats {
+            entries,
+            bytes,
+            capacity: self.near.capacity(),
+            left: Cause::ALL
+                .into_iter()
+                .map(|cause| (cause, self.near.left(cause)))
+                .collect(),
+            ..NearStats::default()
+        };
+        let refreshing = self.refreshes.under_way();
+        self.counts.stats(near, refreshing, self.runtime.now())
     }
 
     /// Counts an error of the remote tier and passes it on.

@@ -13,6 +13,7 @@ mod poller;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
+use ::bytes::Bytes;
 use larder_core::area::Area;
 use larder_core::bus::{BusRecord, ChangeKind, Reader};
 use larder_core::key::WireKey;
@@ -22,6 +23,7 @@ use larder_core::store::Store;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::engine::areas::Reach;
 use crate::engine::{Engine, EngineKey, Updates};
 use crate::events::Event;
 use crate::observe::count;
@@ -261,6 +263,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
 
     /// All of this cache, or a part of it that nobody keeps apart here.
     fn apply_clear(&self, prefix: &[u8]) {
+        if self.reach == Reach::Store {
+            return self.near.void(Area::Prefix(Bytes::copy_from_slice(prefix)));
+        }
         let is_ours = self.prefix.starts_with(prefix) || prefix.starts_with(&self.prefix);
         if is_ours && !Mutant::IgnoreClear.is_active() {
             self.flights.detach_all();

@@ -10,6 +10,8 @@ mod tests;
 #[cfg(feature = "toml")]
 mod toml;
 
+use std::collections::BTreeSet;
+
 #[cfg(feature = "toml")]
 use larder_core::error::{Error, ErrorKind, Result};
 
@@ -120,6 +122,13 @@ impl Rules {
     pub fn and(mut self, others: Rules) -> Rules {
         self.rules.extend(others.rules);
         self
+    }
+
+    /// The names of the caches of which the rules speak, in order, each once.
+    pub fn caches(&self) -> BTreeSet<&str> {
+        let rules = self.rules.iter();
+        let orders = rules.flat_map(|(_, rule)| rule.orders.iter());
+        orders.map(|order| order.cache.as_str()).collect()
     }
 
     /// Reads rules from TOML (feature `toml`).

@@ -130,6 +130,9 @@ pub(crate) const TYPES: [&str; 6] = [
     "memcached",
 ];
 
+/// What becomes of near copies while nobody vouches for them.
+pub(crate) const WHEN_FENCED: [&str; 2] = ["bypass", "serve-stale"];
+
 /// What the node can claim to be.
 pub(crate) const IDENTITIES: [&str; 3] = ["redis-7.4", "valkey-8.0", "native"];
 
@@ -141,6 +144,14 @@ pub(crate) const TABLE: &[Setting] = &[
         "Where values are kept: memory (this process) or redis; redis if only a URL is set"),
     setting("url", "url", "", Kind::Url,
         "The server, for example redis://cache:6379/0; REDIS_URL stands in for it"),
+    setting("near.size", "near-size", "64MiB", Kind::Size(0, 1_024 * 1_024 * MIB),
+        "With a server behind the node: how much of its values is kept near; 0 keeps none"),
+    setting("near.ttl", "near-ttl", "none", Kind::Duration(OPTIONAL_TTL),
+        "Use no near copy for longer than this, however long its value lives"),
+    setting("near.when_fenced", "near-when-fenced", "bypass", Kind::Choice(&WHEN_FENCED),
+        "While nobody vouches for near copies: bypass them, or serve-stale if the server is away"),
+    setting("node", "node", "", Kind::Word,
+        "What this node is called among those that follow the same log; default: a new name"),
     setting("ttl.default", "ttl-default", "none", Kind::Duration(OPTIONAL_TTL),
         "Life of keys written without one; none keeps them, as Redis does"),
     setting("pool.min_size", "pool-min-size", "0", Kind::Count(0, 1_000),

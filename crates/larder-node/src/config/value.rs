@@ -171,7 +171,8 @@ fn parse_addr(text: &str) -> Option<SocketAddr> {
 
 fn parse_size(text: &str, units: Units, min: u64, max: u64) -> Result<Value, String> {
     let is_bare = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if is_bare && units == Units::Required {
+    // Nothing is nothing, whatever the unit.
+    if is_bare && units == Units::Required && text != "0" {
         return Err(format!("has no unit; write \"{text}B\""));
     }
     match parse_bytes(&format!("{text}{}", if is_bare { "B" } else { "" })) {

@@ -107,6 +107,7 @@ impl Inner {
             let stamp = Stamp {
                 version,
                 cut,
+                keeps_cut: false,
                 now,
                 kept: (None, None),
             };

@@ -12,7 +12,7 @@ use larder_core::runtime::Mono;
 use larder_core::store::Store;
 use larder_core::version::Version;
 
-use super::areas::Sight;
+use super::areas::{Reach, Sight};
 use super::tagging::Tagged;
 use super::{Before, Engine, EngineKey};
 use crate::depend;
@@ -21,7 +21,7 @@ use crate::near::{Entry, EntryMeta, Near};
 use crate::observe::count;
 
 /// What the remote tier has for a key.
-pub(super) enum Fetched<V> {
+pub(crate) enum Fetched<V> {
     Fresh(Arc<Entry<V>>),
     Stale(Arc<Entry<V>>),
     /// Nothing, or the version of a record that must not be used.
@@ -59,7 +59,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
     }
 
     /// Reads one key from the remote tier and promotes a fresh value.
-    pub(super) async fn fetch(&self, store: &dyn Store, key: &EngineKey) -> Result<Fetched<V>> {
+    pub(crate) async fn fetch(&self, store: &dyn Store, key: &EngineKey) -> Result<Fetched<V>> {
         let before = self.before(key);
         let mut seen = self.look(store, &[key.stored()]).await?;
         let sight = seen.pop().unwrap_or(Sight::Absent);
@@ -88,7 +88,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         Ok(found.into_iter().map(|entry| entry.map(loaded)).collect())
     }
 
-    async fn fetch_many(
+    pub(crate) async fn fetch_many(
         &self,
         store: &dyn Store,
         keys: &[EngineKey],
@@ -153,7 +153,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         if self.is_covered(key, record.cut) {
             return void;
         }
-        if !self.codec.accepts(record.codec) || record.schema != self.schema {
+        if !self.takes(record) {
             self.damaged("other_codec_or_schema");
             return void;
         }
@@ -200,7 +200,13 @@ impl<V: Send + Sync + 'static> Engine<V> {
         })
     }
 
-    fn damaged(&self, what: &'static str) {
+    /// Whether the bytes of a record mean something to this engine.
+    fn takes(&self, record: &Record) -> bool {
+        self.reach == Reach::Store
+            || (self.codec.accepts(record.codec) && record.schema == self.schema)
+    }
+
+    pub(crate) fn damaged(&self, what: &'static str) {
         count(&self.counts.damaged);
         tracing::debug!(
             cache = self.name.as_str(),

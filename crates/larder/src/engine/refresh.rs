@@ -81,6 +81,11 @@ impl Refreshes {
         }
     }
 
+    /// For an engine that loads nothing.
+    pub(crate) fn none() -> Refreshes {
+        Refreshes::new(None, life().1)
+    }
+
     pub(crate) fn under_way(&self) -> usize {
         self.under_way.load(Ordering::Relaxed)
     }

@@ -14,7 +14,7 @@ use crate::receipt::Receipt;
 use crate::tags::{EntryTags, Held};
 
 /// What became of a record's tags.
-pub(super) enum Tagged {
+pub(crate) enum Tagged {
     /// It has none, or all of them hold.
     Valid(Option<Box<EntryTags>>),
     /// One was invalidated since the value was read: it must never be used again.
@@ -55,7 +55,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
     }
 
     /// Checks the tags of a record from the remote tier.
-    pub(super) async fn check_tags(&self, store: &dyn Store, record: &Record) -> Result<Tagged> {
+    pub(crate) async fn check_tags(&self, store: &dyn Store, record: &Record) -> Result<Tagged> {
         if record.tags.is_empty() {
             return Ok(Tagged::Valid(None));
         }
@@ -112,7 +112,15 @@ impl<V: Send + Sync + 'static> Engine<V> {
         self: &std::sync::Arc<Self>,
         key: &EngineKey,
     ) -> Result<Receipt> {
-        let Some(dependency) = dependency_key(&key.stored()) else {
+        self.invalidate_dependents_of(&key.stored()).await
+    }
+
+    /// The same by stored key.
+    pub(crate) async fn invalidate_dependents_of(
+        self: &std::sync::Arc<Self>,
+        stored: &[u8],
+    ) -> Result<Receipt> {
+        let Some(dependency) = dependency_key(stored) else {
             // Nothing ever depends on so long a key.
             return Ok(Receipt::default());
         };
@@ -125,7 +133,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         self.bump(Tags::new([dependency])?).await
     }
 
-    async fn bump(self: &std::sync::Arc<Self>, tags: Tags) -> Result<Receipt> {
+    pub(crate) async fn bump(self: &std::sync::Arc<Self>, tags: Tags) -> Result<Receipt> {
         if tags.is_empty() {
             return Ok(Receipt::default());
         }

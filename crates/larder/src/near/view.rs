@@ -27,6 +27,14 @@ impl View {
         }
     }
 
+    /// For the only cache of a store that nobody else can reach: whatever changes, it hears of.
+    pub(crate) fn sole() -> View {
+        View {
+            follows_bus: true,
+            ..View::unfenced()
+        }
+    }
+
     /// For a cache on a bus, before its first lease.
     pub(crate) fn fenced() -> View {
         View {
