@@ -186,7 +186,7 @@ impl Course {
                 // A read takes more messages there, so that fewer end as near copies.
                 let on_redis = self.store == Shared::Redis;
                 let setup = Setup {
-                    looks: setup.looks * if on_redis { 2 } else { 1 },
+                    looks: setup.looks * if on_redis { 3 } else { 1 },
                     store: self.store,
                     beyond: self.beyond,
                     ..setup
