@@ -47,6 +47,8 @@ const CALM: Setup = Setup {
         broken_push: 0,
     },
     chaos: false,
+    writers_die: 0,
+    outbox: false,
     beyond: Beyond {
         rewinds: false,
         repeats: false,
@@ -81,12 +83,20 @@ const CHAOTIC: Setup = Setup {
     ..STORMY
 };
 
+/// Some writers die between the source and the cache; an outbox makes up for it.
+const DEATHS: Setup = Setup {
+    writers_die: 300,
+    outbox: true,
+    ..CHAOTIC
+};
+
 /// All courses, from the quickest to the roughest.
-pub const COURSES: [Course; 4] = [
+pub const COURSES: [Course; 5] = [
     Course::new("races", Kind::Races),
     Course::new("calm", Kind::Workload(CALM)),
     Course::new("stormy", Kind::Workload(STORMY)),
     Course::new("chaotic", Kind::Workload(CHAOTIC)),
+    Course::new("deaths", Kind::Workload(DEATHS)),
 ];
 
 /// The first seed that broke a promise, and which.
@@ -132,6 +142,7 @@ impl Course {
         };
         let on_redis = self.store == Shared::Redis;
         match fault {
+            Fault::WriterDied => setup.writers_die > 0,
             Fault::OldDump | Fault::Promoted => setup.chaos && on_redis && self.beyond.rewinds,
             fault if fault.is_of_servers() => setup.chaos && on_redis,
             fault if fault.is_disaster() => setup.chaos,
@@ -172,7 +183,10 @@ impl Course {
     fn run_unguarded(self, seed: u64, journal: &Journal) -> Result<Report, String> {
         match self.kind {
             Kind::Workload(setup) => {
+                // A read takes more messages there, so that fewer end as near copies.
+                let on_redis = self.store == Shared::Redis;
                 let setup = Setup {
+                    looks: setup.looks * if on_redis { 3 } else { 1 },
                     store: self.store,
                     beyond: self.beyond,
                     ..setup

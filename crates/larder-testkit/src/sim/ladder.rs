@@ -7,13 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use larder::Invalidator;
-use larder::outbox::{Outbox, Tail};
+use larder::outbox::Outbox;
 use larder_core::mutant::{Mutant, activate_all};
 use larder_core::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use super::outbox::SimOutbox;
 use super::workload::Loading;
 use super::{Beyond, Cut, Faults, Journal, Random, Setup, Shared, World, rows, simulate};
 use crate::sim::remote::Remote;
@@ -155,6 +153,8 @@ const ROLLBACK: Weather = Weather {
 /// The columns: each has what the one before has, except that the last has another end.
 pub const WEATHERS: [Weather; 7] = [NONE, REORDER, LOSS, EVICT, DEATH, RESTART, ROLLBACK];
 
+/// Over the simulated Redis.
+const FEWER: u64 = 10;
 const NODES: usize = 3;
 const KEYS: u64 = 4;
 const TASKS: usize = 3;
@@ -180,6 +180,20 @@ impl Weather {
         self.cuts || self.evicts || self.goes_back != GoesBack::Never
     }
 
+    /// Whether nothing may stay stale here. That a server goes back to what it held breaks promises.
+    pub fn is_promised(self) -> bool {
+        self.goes_back != GoesBack::Earlier
+    }
+
+    /// How many seeds are to be run if others run so many: over the simulated Redis everything takes
+    /// some times as long.
+    pub fn share_of(self, seeds: u64) -> u64 {
+        match self.store() {
+            Shared::Embedded => seeds,
+            Shared::Redis => seeds.div_ceil(FEWER),
+        }
+    }
+
     fn setup(self) -> Setup {
         Setup {
             nodes: NODES,
@@ -191,6 +205,8 @@ impl Weather {
             slow_loads: 0,
             faults: self.faults,
             chaos: false,
+            writers_die: self.writers_die,
+            outbox: false,
             beyond: Beyond::default(),
             store: self.store(),
             inserts: false,
@@ -200,6 +216,11 @@ impl Weather {
 }
 
 impl Rung {
+    /// Whether nothing is taken out, and writers have an outbox.
+    pub fn is_whole(self) -> bool {
+        self.out.is_empty() && self.outbox
+    }
+
     /// How many of these seeds, from 0, end with a copy that is stale for good.
     pub fn stale_runs(self, weather: Weather, seeds: u64, threads: usize) -> u64 {
         let (next, stale) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -224,15 +245,18 @@ impl Rung {
     fn run(self, weather: Weather, seed: u64, journal: &Journal) -> bool {
         let journal = journal.clone();
         simulate(seed, move |runtime| async move {
-            let outbox = self.outbox.then(|| SimOutbox::new(&runtime));
-            let world = Arc::new(World::new(runtime, weather.setup(), journal).await);
-            let tails = outbox.as_ref().map(|outbox| world.follow(outbox));
+            let setup = Setup {
+                outbox: self.outbox,
+                ..weather.setup()
+            };
+            let world = Arc::new(World::new(runtime, setup, journal).await);
+            let tails = world.follow();
             let stop = Arc::<AtomicBool>::default();
             let mut disasters = weather.has_disasters().then(|| {
                 let (world, stop) = (world.clone(), stop.clone());
                 befall(world, weather, stop)
             });
-            let mut ended = start(&world, weather, outbox.as_ref());
+            let mut ended = start(&world, weather);
             // Nothing is ever sent: this waits until all have ended.
             let _ = ended.recv().await;
             stop.store(true, Ordering::Relaxed);
@@ -242,7 +266,10 @@ impl Rung {
             world.links.iter().for_each(super::Way::calm);
             world.runtime.sleep(SETTLED).await;
             assert!(
-                outbox.is_none_or(|outbox| outbox.waiting() == 0),
+                world
+                    .outbox
+                    .as_ref()
+                    .is_none_or(|outbox| outbox.waiting() == 0),
                 "a notice was not carried out"
             );
             drop(tails);
@@ -252,24 +279,19 @@ impl Rung {
 }
 
 /// Starts readers and writers on all nodes; the end of the channel is theirs.
-fn start(
-    world: &Arc<World>,
-    weather: Weather,
-    outbox: Option<&SimOutbox>,
-) -> mpsc::UnboundedReceiver<()> {
+fn start(world: &Arc<World>, weather: Weather) -> mpsc::UnboundedReceiver<()> {
     let (done, ended) = mpsc::unbounded_channel();
     for node in 0..NODES {
         let runtime = world.runtime.on_node(node);
         for _ in 0..TASKS {
             let (world, done, clock) = (world.clone(), done.clone(), runtime.clone());
-            let outbox = outbox.map(|outbox| outbox.on_node(node));
             let mut random = runtime.fork_random();
             runtime.spawn(Box::pin(async move {
                 for _ in 0..OPERATIONS {
                     let key = random.below(KEYS);
                     if random.per_mille(200) {
                         let dies = random.per_mille(weather.writers_die);
-                        world.write(node, key, outbox.as_ref(), dies).await;
+                        world.write(node, key, dies).await;
                     } else {
                         let pause = Duration::from_nanos(random.below(3_000_000));
                         world.read(node, key, pause, Loading::Plain).await;
@@ -323,23 +345,14 @@ async fn strike(world: &World, weather: Weather, random: &mut Random) {
 }
 
 impl World {
-    /// Lets every node follow the outbox.
-    pub(super) fn follow(&self, outbox: &SimOutbox) -> Vec<Tail> {
-        let tails = self.nodes.iter().enumerate().map(|(node, cache)| {
-            let invalidator = Invalidator::builder().cache(cache).build();
-            let invalidator = invalidator.expect("there is one cache");
-            let tail = Tail::builder(outbox.on_node(node), &invalidator);
-            let tail = tail.runtime(Arc::new(self.runtime.on_node(node)));
-            tail.start().expect("the usual settings are in range")
-        });
-        tails.collect()
-    }
-
     /// Changes the source and then, unless the writer dies in between, invalidates until that has
     /// succeeded.
-    async fn write(&self, node: usize, key: u64, outbox: Option<&SimOutbox>, dies: bool) {
+    async fn write(&self, node: usize, key: u64, dies: bool) {
         self.source.write(key);
-        let notice = outbox.map(|outbox| (outbox, outbox.record(key)));
+        let notice = self
+            .outbox
+            .as_ref()
+            .map(|outbox| (outbox, outbox.record(key)));
         if dies {
             return;
         }

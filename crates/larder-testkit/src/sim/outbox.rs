@@ -7,18 +7,23 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use larder::outbox::{Backlog, Claim, Notice, Outbox, What};
+use larder::Invalidator;
+use larder::outbox::{Backlog, Claim, Notice, Outbox, Tail, What};
 use larder_core::error::Result;
 use larder_core::key::wire_key;
 use larder_core::runtime::{BoxFuture, Mono, Runtime};
 
-use super::SimRuntime;
+use super::history::Change;
+use super::{Fault, Random, Setup, SimRuntime, World};
 
 /// The cache that all notices are about.
 pub(super) const CACHE: &str = "sim:rows";
 
 /// How long the source takes to answer.
 const ANSWER: Duration = Duration::from_micros(500);
+
+/// Within so long after the last fault every notice is carried out, and every copy as it says.
+const REPAIR: Duration = Duration::from_secs(2);
 
 /// The table, as one node sees it.
 #[derive(Clone)]
@@ -30,6 +35,8 @@ pub(super) struct SimOutbox {
 #[derive(Default)]
 struct Rows {
     recorded: u64,
+    /// The last change of each key by somebody who died.
+    of_the_dead: BTreeMap<u64, u64>,
     notices: BTreeMap<u64, Row>,
 }
 
@@ -136,5 +143,73 @@ impl Outbox for SimOutbox {
     fn backlog(&self) -> BoxFuture<'_, Result<Vec<Backlog>>> {
         // Nobody looks at how much waits.
         Box::pin(async { Ok(Vec::new()) })
+    }
+}
+
+impl World {
+    /// Lets every node follow the outbox, if there is one.
+    pub(super) fn follow(&self) -> Vec<Tail> {
+        let Some(outbox) = &self.outbox else {
+            return Vec::new();
+        };
+        let tails = self.nodes.iter().enumerate().map(|(node, cache)| {
+            let invalidator = Invalidator::builder().cache(cache).build();
+            let invalidator = invalidator.expect("there is one cache");
+            let tail = Tail::builder(outbox.on_node(node), &invalidator);
+            let tail = tail.runtime(Arc::new(self.runtime.on_node(node)));
+            tail.start().expect("the usual settings are in range")
+        });
+        tails.collect()
+    }
+
+    /// Changes the source, and dies before it has invalidated or in the middle of that.
+    pub(super) async fn change_and_die(&self, node: usize, key: u64, random: &mut Random) -> bool {
+        self.journal.operation();
+        let value = self.source.write(key);
+        if let Some(outbox) = &self.outbox {
+            outbox.record(key);
+            outbox.rows().of_the_dead.insert(key, value);
+        }
+        self.journal.fault(Fault::WriterDied);
+        let began = self.runtime.now();
+        if random.per_mille(500) {
+            let death = Duration::from_nanos(random.below(3_000_000));
+            let death = self.runtime.on_node(node).sleep(death);
+            tokio::select! {
+                biased;
+                _ = self.nodes[node].invalidate(&key) => {}
+                () = death => {}
+            }
+        }
+        self.say(began, ("change", node, key), || {
+            format!("{value}, and died")
+        });
+        true
+    }
+
+    /// Once nothing goes wrong any more: what the dead have recorded is soon carried out, and every
+    /// copy owes it.
+    pub(super) async fn hold_the_dead(&self, setup: Setup) {
+        let Some(outbox) = &self.outbox else {
+            return;
+        };
+        self.runtime.sleep(REPAIR).await;
+        let left = outbox.waiting();
+        assert!(left == 0, "{left} notices were not carried out in time");
+        let changes = outbox.rows().of_the_dead.clone();
+        for (key, value) in changes {
+            let change = Change {
+                key,
+                value,
+                removal: true,
+            };
+            self.history.heard(0..=setup.nodes, change);
+        }
+        for node in 0..setup.nodes {
+            for key in 0..setup.keys {
+                self.peek(node, key).await;
+                self.peek_derived(node, key).await;
+            }
+        }
     }
 }

@@ -161,6 +161,8 @@ impl Scenario {
                 slow_loads: 0,
                 faults,
                 chaos: false,
+                writers_die: 0,
+                outbox: false,
                 beyond: Beyond::default(),
                 store,
                 inserts: true,

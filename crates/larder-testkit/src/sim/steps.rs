@@ -84,6 +84,9 @@ impl World {
         random: &mut Random,
     ) -> bool {
         match change {
+            ..935 if setup.writers_die > 0 && random.per_mille(setup.writers_die) => {
+                self.change_and_die(node, key, random).await
+            }
             ..935 => self.invalidate(node, key).await,
             935..950 => {
                 self.change_everywhere(node, key, How::Invalidate, random)
@@ -111,9 +114,6 @@ impl World {
     /// Once nothing goes wrong any more: every key changes once more, and soon every copy is
     /// what the source says.
     pub(super) async fn converge(&self, setup: Setup) {
-        for link in &self.links {
-            link.calm();
-        }
         for key in 0..setup.keys {
             self.surely_invalidate(key).await;
             // A last copy everywhere, then a last change.

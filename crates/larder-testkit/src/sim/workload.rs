@@ -9,52 +9,12 @@ use larder_core::runtime::{BoxFuture, Mono, Runtime};
 use tokio::sync::mpsc;
 
 use super::history::{Change, Due};
-use super::outbox::CACHE;
+use super::outbox::{CACHE, SimOutbox};
 use super::rows::{self, Rows};
 use super::{
-    Faults, History, Journal, Random, Remote, Report, Shared, SimRuntime, Source, Violation, Way,
-    chaos, simulate,
+    History, Journal, Random, Remote, Report, Setup, SimRuntime, Source, Violation, Way, chaos,
+    simulate,
 };
-
-/// What a world consists of.
-#[derive(Clone, Copy, Debug)]
-pub struct Setup {
-    /// Engines. The last one has no near cache.
-    pub nodes: usize,
-    /// Keys of the workload.
-    pub keys: u64,
-    /// Tasks per node; the last one has one, which sees what the store says.
-    pub tasks: usize,
-    /// Operations per task.
-    pub operations: usize,
-    /// How often a task on a node with a near cache looks again at what it has just read, at most.
-    pub looks: u64,
-    /// The longest rest of a task between two operations.
-    pub rest: Duration,
-    /// Loaders that take up to two seconds instead of milliseconds, in cases of a thousand.
-    pub slow_loads: u64,
-    /// What goes wrong between nodes and store.
-    pub faults: Faults,
-    /// Whether links are cut, nodes paused, the store robbed or restarted, and logs trimmed.
-    pub chaos: bool,
-    /// What is not promised to go well.
-    pub beyond: Beyond,
-    /// What the nodes share.
-    pub store: Shared,
-    /// Whether some keys have one writer each, who also inserts; the values travel on the bus.
-    pub inserts: bool,
-    /// Whether the nodes have near caches only, and nothing between them.
-    pub alone: bool,
-}
-
-/// Disasters of servers that may break promises (docs/consistency.md, docs/wire-format.md).
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Beyond {
-    /// A server goes back to what it held some time ago: old dumps, lagging replicas.
-    pub rewinds: bool,
-    /// A server forgets its versions while its clock repeats itself.
-    pub repeats: bool,
-}
 
 /// A failure of a loader, injected.
 #[derive(Debug)]
@@ -113,6 +73,8 @@ pub struct World {
     pub links: Vec<Way>,
     /// The store itself.
     pub store: Remote,
+    /// Where writers record their changes, if they do.
+    pub(super) outbox: Option<SimOutbox>,
 }
 
 impl World {
@@ -151,7 +113,9 @@ impl World {
             links.push(way);
         }
         let (source, history) = (Source::default(), History::default());
+        let outbox = setup.outbox.then(|| SimOutbox::new(&runtime));
         World {
+            outbox,
             runtime,
             source,
             history,
@@ -432,6 +396,7 @@ impl World {
     pub fn run(seed: u64, setup: Setup, journal: Journal) -> Result<Report, Violation> {
         simulate(seed, move |runtime| async move {
             let world = Arc::new(World::new(runtime, setup, journal).await);
+            let tails = world.follow();
             let mut ended = world.start(setup);
             let chaos = setup.chaos.then(|| chaos::start(&world, setup.beyond));
             let mut errors = 0;
@@ -441,6 +406,11 @@ impl World {
             if let Some(chaos) = chaos {
                 chaos.stop().await;
             }
+            world.links.iter().for_each(Way::calm);
+            if setup.outbox {
+                world.hold_the_dead(setup).await;
+            }
+            drop(tails);
             world.converge(setup).await;
             world.report(errors)
         })

@@ -52,7 +52,7 @@ fn proves_something(name: &str, store: Shared) -> Report {
     );
     assert!(report.gaps > report.runs && report.flushes > 0, "{name}");
     assert!(
-        report.heard > report.runs * 7,
+        report.heard > report.runs * 3,
         "{name}: too few changes were waited for"
     );
     report
@@ -65,7 +65,7 @@ fn a_calm_day(store: Shared) {
         report.unheard, 0,
         "somebody did not hear of a change in time"
     );
-    assert!(report.updates > report.runs * 7, "too few values travelled");
+    assert!(report.updates > report.runs * 3, "too few values travelled");
 }
 
 fn a_storm(store: Shared) {
@@ -135,6 +135,14 @@ fn on_redis_chaos_never_reads_behind_what_was_promised() {
 }
 
 #[test]
+fn writers_that_die_before_they_have_invalidated_leave_nothing_stale() {
+    for store in Shared::ALL {
+        let report = passed("deaths", store);
+        assert!(report.fault(Fault::WriterDied) > report.runs * 2);
+    }
+}
+
+#[test]
 fn a_seed_decides_everything_that_happens() {
     for store in Shared::ALL {
         for course in COURSES {
@@ -159,28 +167,28 @@ const NOTICED: [(Mutant, &str); Mutant::ALL.len()] = [
     (Mutant::StripeCount, "races"),
     (Mutant::DetachFlight, "races"),
     (Mutant::OldFlight, "chaotic"),
-    (Mutant::Revoke, "races"),
-    (Mutant::AbsenceRefuses, "races"),
+    (Mutant::Revoke, "calm"),
+    (Mutant::AbsenceRefuses, "calm"),
     (Mutant::Conclude, "races"),
     (Mutant::IgnoreBus, "calm"),
-    (Mutant::IgnoreClear, "chaotic"),
+    (Mutant::IgnoreClear, "calm"),
     (Mutant::IgnoreGaps, "calm"),
     (Mutant::LeaseBeforeReplay, "chaotic"),
     (Mutant::TagCheck, "calm"),
-    (Mutant::VoidFlight, "chaotic"),
-    (Mutant::IgnoreLease, "chaotic"),
+    (Mutant::VoidFlight, "calm"),
+    (Mutant::IgnoreLease, "calm"),
     (Mutant::IgnoreIncarnation, "chaotic"),
     (Mutant::IgnoreTrim, "chaotic"),
-    (Mutant::TagFill, "chaotic"),
-    (Mutant::AreaFill, "chaotic"),
-    (Mutant::AreaCheck, "chaotic"),
-    (Mutant::AreaEpoch, "chaotic"),
-    (Mutant::Capture, "chaotic"),
-    (Mutant::BondFill, "chaotic"),
-    (Mutant::NoteChange, "chaotic"),
-    (Mutant::NearDependents, "chaotic"),
+    (Mutant::TagFill, "calm"),
+    (Mutant::AreaFill, "calm"),
+    (Mutant::AreaCheck, "calm"),
+    (Mutant::AreaEpoch, "calm"),
+    (Mutant::Capture, "calm"),
+    (Mutant::BondFill, "calm"),
+    (Mutant::NoteChange, "calm"),
+    (Mutant::NearDependents, "calm"),
     (Mutant::TicketCheck, "calm"),
-    (Mutant::WaitForAll, "calm"),
+    (Mutant::WaitForAll, "stormy"),
 ];
 
 #[test]

@@ -1,4 +1,5 @@
-//! The simulation from the command line: many seeds, one seed with its story, or the mutants.
+//! The simulation from the command line: many seeds, one seed with its story, the
+//! mutants, or the ladder.
 //!
 //! `cargo xtask sim` builds this in release mode and passes its arguments on. It ends with 1 when
 //! a promise was broken or a mutant survived, and with 2 when it was called in a wrong way.
@@ -8,6 +9,7 @@
     reason = "how long a batch takes is told in real time"
 )]
 
+mod ladder;
 mod lines;
 mod options;
 
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
             Err(message) => return wrong(message),
         },
         (_, Some(seed), _) => replay(seed, &options),
+        _ if options.ladder => ladder::run(options.seeds, options.threads),
         _ if options.mutants => try_mutants(&options),
         (_, _, Some(step)) => lines::run(&options, step),
         _ => try_seeds(&options),

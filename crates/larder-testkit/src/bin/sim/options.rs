@@ -7,11 +7,12 @@ pub(crate) const USAGE: &str = "\
 usage: cargo xtask sim [--seeds N] [--from S] [--setup NAME] [--store NAME] [--mutant NAME]
        cargo xtask sim --seed S [--setup NAME] [--store NAME] [--mutant NAME]
        cargo xtask sim --mutants [--seeds N] [--store NAME]
+       cargo xtask sim --ladder [--seeds N]
        cargo xtask sim --sum FILE
 
     --seeds N        how many seeds of each setup; 1000 unless told
     --from S         the first of them; 0 unless told
-    --setup NAME     races, calm, stormy or chaotic; all of them unless told
+    --setup NAME     races, calm, stormy, chaotic or deaths; all of them unless told
     --store NAME     embedded, or redis, the simulated one; both unless told
     --threads N      how many seeds run at the same time; as many as there are processors unless told
     --lines N        prints a line with all sums after every N seeds, instead of a table
@@ -21,6 +22,7 @@ usage: cargo xtask sim [--seeds N] [--from S] [--setup NAME] [--store NAME] [--m
     --seed S         one seed, with a line for everything that happens
     --mutant NAME    takes a rule out of the engine
     --mutants        takes out one rule after the other; each must be noticed
+    --ladder         builds the engine up from nothing, one group of rules after the other
 ";
 
 pub(crate) struct Options {
@@ -34,6 +36,7 @@ pub(crate) struct Options {
     pub(crate) sum: Option<String>,
     pub(crate) mutant: Option<Mutant>,
     pub(crate) mutants: bool,
+    pub(crate) ladder: bool,
     pub(crate) beyond: Beyond,
 }
 
@@ -50,11 +53,13 @@ impl Options {
             sum: None,
             mutant: None,
             mutants: false,
+            ladder: false,
             beyond: Beyond::default(),
         };
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--mutants" => options.mutants = true,
+                "--ladder" => options.ladder = true,
                 "--rewinds" => options.beyond.rewinds = true,
                 "--repeats" => options.beyond.repeats = true,
                 _ => {
