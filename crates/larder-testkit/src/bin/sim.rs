@@ -23,7 +23,7 @@ usage: cargo xtask sim [--seeds N] [--from S] [--setup NAME] [--store NAME] [--m
 
     --seeds N        how many seeds of each setup; 1000 unless told
     --from S         the first of them; 0 unless told
-    --setup NAME     races, calm, stormy or chaotic; all of them unless told
+    --setup NAME     races, calm, stormy, chaotic or refreshing; all of them unless told
     --store NAME     embedded, or redis, the simulated one; both unless told
     --rewinds        servers also return from old dumps and are replaced by lagging replicas
     --repeats        servers also forget their versions while their clock repeats itself

@@ -53,6 +53,7 @@ const CALM: Setup = Setup {
     store: Shared::Embedded,
     inserts: true,
     alone: false,
+    refresh: None,
 };
 
 const STORMY: Setup = Setup {
@@ -78,12 +79,19 @@ const CHAOTIC: Setup = Setup {
     ..STORMY
 };
 
+/// Values are old soon: most reads find something to refresh, and many of them something stale.
+const REFRESHING: Setup = Setup {
+    refresh: Some(Duration::from_millis(700)),
+    ..CHAOTIC
+};
+
 /// All courses, from the quickest to the roughest.
-pub const COURSES: [Course; 4] = [
+pub const COURSES: [Course; 5] = [
     Course::new("races", Kind::Races),
     Course::new("calm", Kind::Workload(CALM)),
     Course::new("stormy", Kind::Workload(STORMY)),
     Course::new("chaotic", Kind::Workload(CHAOTIC)),
+    Course::new("refreshing", Kind::Workload(REFRESHING)),
 ];
 
 /// The first seed that broke a promise, and which.

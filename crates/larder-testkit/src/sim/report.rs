@@ -39,6 +39,10 @@ pub struct Report {
     pub unheard: u64,
     /// Values that were not stored, in the order of [`Refusal::ALL`].
     pub refused: [u64; Refusal::ALL.len()],
+    /// Refreshes that brought a newer value.
+    pub refreshed: u64,
+    /// Stale values that were served while they were refreshed.
+    pub stale_served: u64,
     /// Requests of the nodes that were not answered in time.
     pub unanswered: u64,
 }
@@ -72,6 +76,8 @@ impl Report {
         self.gaps += stats.bus.gaps;
         self.flushes += stats.bus.flushes;
         self.updates += stats.bus.updates;
+        self.refreshed += stats.refreshes.loaded + stats.refreshes.adopted;
+        self.stale_served += stats.refreshes.stale_served;
         for (sum, refusal) in self.refused.iter_mut().zip(Refusal::ALL) {
             let counts = stats.refused.iter();
             *sum += counts
@@ -101,6 +107,8 @@ impl Report {
         self.updates += other.updates;
         self.heard += other.heard;
         self.unheard += other.unheard;
+        self.refreshed += other.refreshed;
+        self.stale_served += other.stale_served;
         self.unanswered += other.unanswered;
         let more = |sums: &mut [u64], others: &[u64]| {
             for (sum, other) in sums.iter_mut().zip(others) {
@@ -158,6 +166,8 @@ impl Report {
         rows.push(row("gaps", self.gaps));
         rows.push(row("flushes", self.flushes));
         rows.push(row("values kept that travelled", self.updates));
+        rows.push(row("values refreshed", self.refreshed));
+        rows.push(row("stale values served meanwhile", self.stale_served));
         rows.push(row("changes heard of by all nodes", self.heard));
         rows.push(row("not in the time given", self.unheard));
         let refused = Refusal::ALL.into_iter().zip(self.refused);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder::{Cache, Cx, LoadError, Loaded, Mode, Near, Ticket};
+use larder::{Cache, Cx, LoadError, Loaded, Mode, Near, Refresh, Ticket};
 use larder_core::error::Error;
 use larder_core::runtime::{BoxFuture, Mono, Runtime};
 use tokio::sync::mpsc;
@@ -44,6 +44,9 @@ pub struct Setup {
     pub inserts: bool,
     /// Whether the nodes have near caches only, and nothing between them.
     pub alone: bool,
+    /// Whether values have so short a fresh life, are refreshed from a third of it on, and served
+    /// while they are refreshed.
+    pub refresh: Option<Duration>,
 }
 
 /// Disasters of servers that may break promises (docs/consistency.md, docs/wire-format.md).
@@ -139,6 +142,10 @@ impl World {
                 .coherence(mode);
             if !setup.alone {
                 builder = builder.remote(store.over(way.clone(), &own));
+            }
+            if let Some(ttl) = setup.refresh {
+                let refresh = Refresh::after(ttl / 3).and_stale();
+                builder = builder.ttl(ttl).refresh(refresh.retry(ttl / 10));
             }
             builder = builder.runtime(Arc::new(own));
             if setup.alone || node + 1 < setup.nodes {

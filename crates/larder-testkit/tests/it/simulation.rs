@@ -126,6 +126,25 @@ fn on_redis_chaos_never_reads_behind_what_was_promised() {
     chaos(Shared::Redis);
 }
 
+fn refreshes(store: Shared) {
+    let report = passed("refreshing", store);
+    assert!(report.refreshed > report.runs * 7, "too few refreshes");
+    assert!(
+        report.stale_served > report.runs * 3,
+        "too few stale values"
+    );
+}
+
+#[test]
+fn with_refreshes_nothing_is_read_behind_what_was_promised() {
+    refreshes(Shared::Embedded);
+}
+
+#[test]
+fn on_redis_with_refreshes_nothing_is_read_behind_what_was_promised() {
+    refreshes(Shared::Redis);
+}
+
 #[test]
 fn a_seed_decides_everything_that_happens() {
     for store in Shared::ALL {
@@ -170,6 +189,7 @@ const NOTICED: [(Mutant, &str); Mutant::ALL.len()] = [
     (Mutant::NearDependents, "chaotic"),
     (Mutant::TicketCheck, "calm"),
     (Mutant::WaitForAll, "calm"),
+    (Mutant::OldOffer, "refreshing"),
 ];
 
 #[test]
