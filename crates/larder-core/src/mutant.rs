@@ -59,11 +59,13 @@ pub enum Mutant {
     TicketCheck,
     /// Waiting for all nodes counts those that have said nothing as done.
     WaitForAll,
+    /// A value that a refresh offers is taken although it was made void since.
+    OldOffer,
 }
 
 impl Mutant {
     /// Every mutant that the simulation hunts.
-    pub const ALL: [Mutant; 25] = [
+    pub const ALL: [Mutant; 26] = [
         Mutant::StripeCount,
         Mutant::DetachFlight,
         Mutant::OldFlight,
@@ -89,6 +91,7 @@ impl Mutant {
         Mutant::NearDependents,
         Mutant::TicketCheck,
         Mutant::WaitForAll,
+        Mutant::OldOffer,
     ];
 
     /// Whether the rule is taken out on this thread.

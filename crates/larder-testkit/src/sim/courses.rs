@@ -56,6 +56,8 @@ const CALM: Setup = Setup {
     store: Shared::Embedded,
     inserts: true,
     alone: false,
+    refresh: None,
+    refresh: None,
 };
 
 const STORMY: Setup = Setup {
@@ -90,13 +92,20 @@ const DEATHS: Setup = Setup {
     ..CHAOTIC
 };
 
+/// Values are old soon: most reads find something to refresh, and many of them something stale.
+const REFRESHING: Setup = Setup {
+    refresh: Some(Duration::from_millis(700)),
+    ..CHAOTIC
+};
+
 /// All courses, from the quickest to the roughest.
-pub const COURSES: [Course; 5] = [
+pub const COURSES: [Course; 6] = [
     Course::new("races", Kind::Races),
     Course::new("calm", Kind::Workload(CALM)),
     Course::new("stormy", Kind::Workload(STORMY)),
     Course::new("chaotic", Kind::Workload(CHAOTIC)),
     Course::new("deaths", Kind::Workload(DEATHS)),
+    Course::new("refreshing", Kind::Workload(REFRESHING)),
 ];
 
 /// The first seed that broke a promise, and which.

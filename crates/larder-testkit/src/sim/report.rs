@@ -44,6 +44,10 @@ pub struct Report {
     pub unheard: u64,
     /// Values that were not stored, in the order of [`Refusal::ALL`].
     pub refused: [u64; Refusal::ALL.len()],
+    /// Refreshes that brought a newer value.
+    pub refreshed: u64,
+    /// Stale values that were served while they were refreshed.
+    pub stale_served: u64,
     /// Requests of the nodes that were not answered in time.
     pub unanswered: u64,
 }
@@ -78,6 +82,8 @@ impl Report {
         self.gaps += stats.bus.gaps;
         self.flushes += stats.bus.flushes;
         self.updates += stats.bus.updates;
+        self.refreshed += stats.refreshes.loaded + stats.refreshes.adopted;
+        self.stale_served += stats.refreshes.stale_served;
         for (sum, refusal) in self.refused.iter_mut().zip(Refusal::ALL) {
             let counts = stats.refused.iter();
             *sum += counts
@@ -155,6 +161,11 @@ impl Report {
             (named("gaps"), &mut self.gaps),
             (named("flushes"), &mut self.flushes),
             (named("values kept that travelled"), &mut self.updates),
+            (named("values refreshed"), &mut self.refreshed),
+            (
+                named("stale values served meanwhile"),
+                &mut self.stale_served,
+            ),
             (named("changes heard of by all nodes"), &mut self.heard),
             (named("not in the time given"), &mut self.unheard),
         ]);

@@ -37,6 +37,9 @@ pub struct Setup {
     pub inserts: bool,
     /// Whether the nodes have near caches only, and nothing between them.
     pub alone: bool,
+    /// Whether values have so short a fresh life, are refreshed from a third of it on, and served
+    /// while they are refreshed.
+    pub refresh: Option<Duration>,
 }
 
 /// Disasters of servers that may break promises (docs/consistency.md, docs/wire-format.md).

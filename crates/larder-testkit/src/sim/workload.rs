@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder::{Cache, Cx, LoadError, Loaded, Mode, Near, Ticket};
+use larder::{Cache, Cx, LoadError, Loaded, Mode, Near, Refresh, Ticket};
 use larder_core::error::Error;
 use larder_core::runtime::{BoxFuture, Mono, Runtime};
 use tokio::sync::mpsc;
@@ -99,6 +99,10 @@ impl World {
                 .coherence(mode);
             if !setup.alone {
                 builder = builder.remote(store.over(way.clone(), &own));
+            }
+            if let Some(ttl) = setup.refresh {
+                let refresh = Refresh::after(ttl / 3).and_stale();
+                builder = builder.ttl(ttl).refresh(refresh.retry(ttl / 10));
             }
             builder = builder.runtime(Arc::new(own));
             if setup.alone || node + 1 < setup.nodes {

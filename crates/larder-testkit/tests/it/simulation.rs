@@ -134,6 +134,25 @@ fn on_redis_chaos_never_reads_behind_what_was_promised() {
     chaos(Shared::Redis);
 }
 
+fn refreshes(store: Shared) {
+    let report = passed("refreshing", store);
+    assert!(report.refreshed > report.runs * 7, "too few refreshes");
+    assert!(
+        report.stale_served > report.runs * 3,
+        "too few stale values"
+    );
+}
+
+#[test]
+fn with_refreshes_nothing_is_read_behind_what_was_promised() {
+    refreshes(Shared::Embedded);
+}
+
+#[test]
+fn on_redis_with_refreshes_nothing_is_read_behind_what_was_promised() {
+    refreshes(Shared::Redis);
+}
+
 #[test]
 fn writers_that_die_before_they_have_invalidated_leave_nothing_stale() {
     for store in Shared::ALL {
@@ -189,6 +208,7 @@ const NOTICED: [(Mutant, &str); Mutant::ALL.len()] = [
     (Mutant::NearDependents, "calm"),
     (Mutant::TicketCheck, "calm"),
     (Mutant::WaitForAll, "stormy"),
+    (Mutant::OldOffer, "refreshing"),
 ];
 
 #[test]

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use larder_core::freshness::Freshness;
+use larder_core::mutant::Mutant;
 use larder_core::record::Record;
 use larder_core::refresh::Early;
 use larder_core::runtime::Mono;
@@ -238,7 +239,11 @@ impl<V: Send + Sync + 'static> Engine<V> {
         if entry.is_marked_stale() {
             return None;
         }
-        self.near.usable(entry, self.runtime.now())
+        let now = self.runtime.now();
+        if Mutant::OldOffer.is_active() {
+            return Some(entry.freshness(now));
+        }
+        self.near.usable(entry, now)
     }
 
     /// What a flight offers to those who may go on with it. Loaders may not with a stale value:

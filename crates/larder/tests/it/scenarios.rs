@@ -10,6 +10,7 @@ mod loads;
 mod page;
 mod races;
 mod recovery;
+mod refresh;
 mod tags;
 mod tiers;
 

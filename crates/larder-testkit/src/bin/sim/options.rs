@@ -12,7 +12,8 @@ usage: cargo xtask sim [--seeds N] [--from S] [--setup NAME] [--store NAME] [--m
 
     --seeds N        how many seeds of each setup; 1000 unless told
     --from S         the first of them; 0 unless told
-    --setup NAME     races, calm, stormy, chaotic or deaths; all of them unless told
+    --setup NAME     races, calm, stormy, chaotic,
+                     deaths or refreshing; all of them unless told
     --store NAME     embedded, or redis, the simulated one; both unless told
     --threads N      how many seeds run at the same time; as many as there are processors unless told
     --lines N        prints a line with all sums after every N seeds, instead of a table

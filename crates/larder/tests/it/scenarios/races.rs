@@ -120,7 +120,7 @@ async fn k04_a_reply_that_a_change_overtakes_does_not_become_a_copy() {
     }
 }
 
-/// There are no eager refreshes yet: a load that refreshes a stale value is what comes nearest.
+/// Eager refreshes have a file of their own.
 #[tokio::test]
 async fn k05_a_removal_during_a_refresh_leaves_neither_the_old_nor_the_stale_value() {
     for scene in scenes() {
