@@ -21,7 +21,6 @@ mod update;
 mod write;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ::bytes::Bytes;
@@ -46,6 +45,7 @@ use crate::near::{Entry, EntryMeta, Near, NearKey, NearSnapshot};
 use crate::observe::Counts;
 use crate::options::WhenFenced;
 use crate::receipt::Receipt;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::tags::{EntryTags, TagCells};
 use areas::KnownAreas;
 pub(crate) use flight::{Flights, Load};

@@ -12,11 +12,11 @@ use larder_core::record::Record;
 use larder_core::store::{Batch, Committed, Damage, Keyspace, Lookup, Store, Write};
 use larder_core::tag::Cut;
 use larder_core::version::Version;
-use parking_lot::RwLock;
 
 use super::tell::area_meaning;
 use super::{Engine, EngineKey};
 use crate::receipt::Receipt;
+use crate::sync::RwLock;
 
 /// Keys looked at in one go while the memory of void records is released, and the pause after it.
 const PAGE: (usize, Duration) = (512, Duration::from_millis(5));

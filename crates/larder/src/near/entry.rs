@@ -1,13 +1,12 @@
 //! A value in the near cache, with what decides about its use.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use larder_core::freshness::{Freshness, NearLife};
 use larder_core::runtime::Mono;
 use larder_core::tag::Cut;
 use larder_core::version::Version;
 use smallvec::SmallVec;
 
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::tags::EntryTags;
 
 /// A value that was read or written, shared by the near cache and everyone who holds it.
