@@ -2,7 +2,6 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use larder_core::codec::{Codec, CodecId};
@@ -31,6 +30,7 @@ use crate::observe::Counts;
 use crate::options::{IntoBytes, IntoDuration, Near, Refresh, RefreshPolicy, WhenFenced};
 use crate::remote::{Layout, Opening, Remote};
 use crate::runtime::TokioRuntime;
+use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crate::tags::TagCells;
 
 /// The codec of a builder that was given none.

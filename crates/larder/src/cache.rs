@@ -8,7 +8,6 @@ mod watch;
 use std::borrow::{Borrow, ToOwned};
 use std::error::Error as StdError;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::key::Key;
@@ -20,6 +19,7 @@ use crate::loaded::Loaded;
 use crate::loader::{Cx, Failure, LoadError, LoadFn, Orders};
 use crate::options::InsertOptions;
 use crate::receipt::Receipt;
+use crate::sync::atomic::Ordering;
 
 pub use session::Session;
 

@@ -8,7 +8,6 @@
 mod touched;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::bytes::Bytes;
 use larder_core::admit::Refusal;
@@ -16,15 +15,16 @@ use larder_core::mutant::Mutant;
 use larder_core::store::Store;
 use larder_core::tag::{Bond, Cut, dependency_key};
 use larder_core::version::Version;
-use parking_lot::Mutex;
 
 use crate::engine::{Engine, EngineKey};
 use crate::near::Entry;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, task_local};
 use crate::tags::EntryTags;
 
 pub(crate) use touched::Touched;
 
-tokio::task_local! {
+task_local! {
     static READS: Option<Arc<Reads>>;
 }
 
@@ -55,7 +55,13 @@ struct Of {
 
 /// Held over every change and every walk of who waits for whom. Only loads inside of loads come
 /// here.
+#[cfg(not(feature = "shuttle"))]
 static WAITS: Mutex<()> = Mutex::new(());
+#[cfg(feature = "shuttle")]
+shuttle::lazy_static! {
+    // Another one for each run of a model.
+    static ref WAITS: Mutex<()> = Mutex::new(());
+}
 
 #[derive(Default)]
 struct List {

@@ -23,7 +23,6 @@ mod update;
 mod write;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ::bytes::Bytes;
@@ -47,6 +46,7 @@ use crate::near::{Cause, Entry, EntryMeta, Near, NearKey, NearSnapshot};
 use crate::observe::{Counts, NearStats, Stats};
 use crate::options::WhenFenced;
 use crate::receipt::Receipt;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::tags::{EntryTags, TagCells};
 use areas::{KnownAreas, Reach};
 pub(crate) use flight::{Flights, Load};

@@ -27,7 +27,10 @@ mod near;
 mod node;
 mod observe;
 mod runtime;
+mod sync;
 mod tags;
+#[cfg(all(test, feature = "shuttle"))]
+mod threads;
 
 pub use builder::{Builder, DefaultCodec};
 pub use cache::{Cache, Session};

@@ -57,7 +57,6 @@ const CALM: Setup = Setup {
     inserts: true,
     alone: false,
     refresh: None,
-    refresh: None,
 };
 
 const STORMY: Setup = Setup {

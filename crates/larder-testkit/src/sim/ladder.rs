@@ -211,6 +211,7 @@ impl Weather {
             store: self.store(),
             inserts: false,
             alone: false,
+            refresh: None,
         }
     }
 }

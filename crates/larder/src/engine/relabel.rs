@@ -188,8 +188,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
             Ok(Committed::Done(outcomes)) => outcomes[0].version,
             _ => version,
         };
-        self.flights.detach(key);
         self.near.remove(key.near(), version, now);
+        self.flights.detach(key);
         told.map(drop)
     }
 }

@@ -1,6 +1,5 @@
 //! A value in the near cache, with what decides about its use.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use larder_core::freshness::{Freshness, NearLife};
@@ -9,6 +8,7 @@ use larder_core::tag::Cut;
 use larder_core::version::Version;
 use smallvec::SmallVec;
 
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::tags::EntryTags;
 
 /// A value that was read or written, shared by the near cache and everyone who holds it.

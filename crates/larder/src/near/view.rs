@@ -1,10 +1,10 @@
 //! Under what conditions near copies may be used, as the bus link last said.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
 use larder_core::lane::LEASE;
 use larder_core::mutant::Mutant;
 use larder_core::runtime::Mono;
+
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Written by the link, read by every hit.
 pub(crate) struct View {

@@ -1,11 +1,11 @@
 //! The areas that were invalidated, as far as this process knows them.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 use larder_core::area::{Area, Areas};
 use larder_core::tag::Cut;
-use parking_lot::RwLock;
+use crate::sync::RwLock;
 
 use super::Lies;
 

@@ -4,7 +4,7 @@
 //! may be refreshed once more than it should be. Two keys that look the same (one pair in some tens
 //! of millions) hold each other up for a moment. Both are harmless.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use larder_core::runtime::Mono;
