@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use larder::Invalidator;
 use larder::bytes::ByteCache;
 use larder_core::{Error, Runtime};
 use tokio::sync::watch;
@@ -14,6 +15,8 @@ use crate::store;
 /// One running node: the cache, its settings, its counts, and the word to stop.
 pub(crate) struct Node {
     pub(crate) cache: ByteCache,
+    /// Carries out what the rules say of events.
+    pub(crate) invalidator: Invalidator,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
     /// 40 hexadecimal digits, new at each start; clients tell restarts by it.
@@ -34,11 +37,13 @@ impl Node {
         stopping: watch::Receiver<bool>,
     ) -> Result<Node, Error> {
         let opened = store::open(&settings, runtime.clone())?;
+        let invalidator = invalidator(&settings, &opened.cache)?;
         let metrics = Metrics::new(commands, opened.tier)
             .with_store(opened.embedded)
             .with_copies(opened.keeps_copies.then(|| opened.cache.clone()));
         Ok(Node {
             metrics,
+            invalidator,
             cache: opened.cache,
             settings,
             run_id: run_id(&*runtime),
@@ -50,6 +55,15 @@ impl Node {
     pub(crate) fn is_stopping(&self) -> bool {
         *self.stopping.borrow()
     }
+}
+
+/// Knows the caches of which rules speak, by name: who fills them is no business of a node.
+fn invalidator(settings: &Settings, cache: &ByteCache) -> Result<Invalidator, Error> {
+    let caches = settings.rules.caches().into_iter();
+    let builder = caches.fold(Invalidator::builder(), |builder, name| {
+        builder.named(cache, name)
+    });
+    builder.rules(settings.rules.clone()).build()
 }
 
 fn run_id(runtime: &dyn Runtime) -> String {

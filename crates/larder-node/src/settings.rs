@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use larder::WhenFenced;
+use larder::{Rules, WhenFenced};
 use secrecy::SecretString;
 
 /// Everything that can be set.
@@ -18,6 +18,8 @@ pub(crate) struct Settings {
     pub(crate) near: NearSettings,
     /// What this node is called among those that follow the same log.
     pub(crate) name: Option<String>,
+    /// What events invalidate.
+    pub(crate) rules: Rules,
     /// How long a stopping node lets clients finish.
     pub(crate) shutdown_grace: Duration,
     pub(crate) log: LogSettings,

@@ -32,6 +32,7 @@ pub(crate) fn build(draft: &Draft) -> Settings {
             },
         },
         name: values.word("node"),
+        rules: draft.rules.clone(),
         shutdown_grace: values.duration("shutdown.grace").unwrap_or_default(),
         log: LogSettings {
             level: values.choice("log.level"),

@@ -33,6 +33,7 @@ pub(crate) fn check(draft: &mut Draft) {
     errors.extend(ports(draft));
     errors.extend(output(draft));
     errors.extend(named(draft));
+    errors.extend(rules(draft));
     draft.errors.extend(errors);
     let kind = draft.get("type");
     if let (Value::Choice("memory"), Value::Url(_)) = (&kind.value, &draft.get("url").value) {
@@ -144,6 +145,17 @@ fn named(draft: &Draft) -> Vec<String> {
         ))
     };
     lacking.filter_map(message).collect()
+}
+
+fn rules(draft: &Draft) -> impl Iterator<Item = String> {
+    let empty = draft
+        .rules
+        .events()
+        .into_iter()
+        .filter(|(_, orders)| *orders == 0);
+    empty.map(|(event, _)| {
+        format!("on.{event} invalidates nothing – give it key, tag, prefix, pattern or clear")
+    })
 }
 
 /// A setting as its source wrote it.

@@ -13,6 +13,7 @@ mod check;
 mod clients;
 mod differential;
 mod doctor;
+mod events;
 mod golden;
 mod http;
 mod invalidations;
