@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use larder::Invalidator;
 use larder::bytes::ByteCache;
+use larder::outbox::Tail;
 use larder_core::{Error, Runtime};
 use tokio::sync::watch;
 
@@ -38,8 +39,10 @@ impl Node {
     ) -> Result<Node, Error> {
         let opened = store::open(&settings, runtime.clone())?;
         let invalidator = invalidator(&settings, &opened.cache)?;
+        let tail = tail(&settings, &invalidator, runtime.clone())?;
         let metrics = Metrics::new(commands, opened.tier)
             .with_store(opened.embedded)
+            .with_tail(tail)
             .with_copies(opened.keeps_copies.then(|| opened.cache.clone()));
         Ok(Node {
             metrics,
@@ -57,13 +60,38 @@ impl Node {
     }
 }
 
-/// Knows the caches of which rules speak, by name: who fills them is no business of a node.
+/// Knows the caches of which rules and the outbox speak, by name: who fills them is no business of
+/// a node.
 fn invalidator(settings: &Settings, cache: &ByteCache) -> Result<Invalidator, Error> {
-    let caches = settings.rules.caches().into_iter();
-    let builder = caches.fold(Invalidator::builder(), |builder, name| {
-        builder.named(cache, name)
-    });
+    let mut caches = settings.rules.caches();
+    let outbox = settings.outbox.iter().flat_map(|outbox| &outbox.caches);
+    caches.extend(outbox.map(String::as_str));
+    let builder = caches
+        .into_iter()
+        .fold(Invalidator::builder(), |builder, name| {
+            builder.named(cache, name)
+        });
     builder.rules(settings.rules.clone()).build()
+}
+
+/// Follows the outbox, if there is one. One that cannot be reached is tried again and again.
+#[cfg(feature = "sqlite")]
+fn tail(
+    settings: &Settings,
+    invalidator: &Invalidator,
+    runtime: Arc<dyn Runtime>,
+) -> Result<Option<Tail>, Error> {
+    let start = |outbox: &crate::settings::OutboxSettings| {
+        let place = larder_sql::sqlite::SqliteOutbox::at(&outbox.url)?;
+        Tail::builder(place, invalidator).runtime(runtime).start()
+    };
+    settings.outbox.as_ref().map(start).transpose()
+}
+
+/// The configuration refuses an outbox in such a build.
+#[cfg(not(feature = "sqlite"))]
+fn tail(_: &Settings, _: &Invalidator, _: Arc<dyn Runtime>) -> Result<Option<Tail>, Error> {
+    Ok(None)
 }
 
 fn run_id(runtime: &dyn Runtime) -> String {

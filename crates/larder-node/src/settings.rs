@@ -20,6 +20,8 @@ pub(crate) struct Settings {
     pub(crate) name: Option<String>,
     /// What events invalidate.
     pub(crate) rules: Rules,
+    /// Whose notices are carried out.
+    pub(crate) outbox: Option<OutboxSettings>,
     /// How long a stopping node lets clients finish.
     pub(crate) shutdown_grace: Duration,
     pub(crate) log: LogSettings,
@@ -45,6 +47,13 @@ pub(crate) struct NearSettings {
     /// The longest that one of them is used.
     pub(crate) ttl: Option<Duration>,
     pub(crate) when_fenced: WhenFenced,
+}
+
+/// An outbox to follow.
+pub(crate) struct OutboxSettings {
+    pub(crate) url: String,
+    /// The caches whose notices are taken, beside those of the rules.
+    pub(crate) caches: Vec<String>,
 }
 
 /// What is logged, and how.

@@ -23,6 +23,7 @@ mod memory;
 mod metrics;
 mod near;
 mod outage;
+mod outbox;
 mod ping;
 mod refusals;
 mod session;
