@@ -11,6 +11,7 @@ mod config;
 mod dbsize;
 mod del;
 mod echo;
+mod event;
 mod exists;
 mod expire;
 mod expiry;

@@ -10,6 +10,7 @@ mod export;
 mod histogram;
 mod near;
 mod op;
+mod outbox;
 mod process;
 mod rate;
 mod shard;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use larder::Stats;
 use larder::bytes::ByteCache;
 use larder::embedded::{Embedded, EmbeddedStats};
+use larder::outbox::{Tail, TailStats};
 use larder_core::{ErrorKind, Timestamp};
 use tokio::time::Instant;
 
@@ -67,6 +69,8 @@ pub(crate) struct Metrics {
     store: OnceLock<Embedded>,
     /// Asked what it holds near, and what it hears of others.
     copies: OnceLock<ByteCache>,
+    /// Follows an outbox for as long as it is kept here.
+    tail: OnceLock<Tail>,
 }
 
 impl Metrics {
@@ -83,6 +87,7 @@ impl Metrics {
             rate: Rate::default(),
             store: OnceLock::new(),
             copies: OnceLock::new(),
+            tail: OnceLock::new(),
         }
     }
 
@@ -98,6 +103,14 @@ impl Metrics {
     pub(crate) fn with_copies(self, cache: Option<ByteCache>) -> Metrics {
         Metrics {
             copies: cache.map_or_else(OnceLock::new, OnceLock::from),
+            ..self
+        }
+    }
+
+    /// What follows the outbox, if there is one.
+    pub(crate) fn with_tail(self, tail: Option<Tail>) -> Metrics {
+        Metrics {
+            tail: tail.map_or_else(OnceLock::new, OnceLock::from),
             ..self
         }
     }
@@ -207,6 +220,11 @@ impl Metrics {
     /// What the cache says of its near copies and of the log; `None` if it keeps none.
     pub(crate) fn near_stats(&self) -> Option<Stats> {
         self.copies.get().map(ByteCache::stats)
+    }
+
+    /// What is known of the outbox that is followed.
+    fn tail_stats(&self) -> Option<TailStats> {
+        self.tail.get().map(Tail::stats)
     }
 
     /// Whether values live in this process.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use larder::WhenFenced;
+use larder::{Rules, WhenFenced};
 use secrecy::SecretString;
 
 /// Everything that can be set.
@@ -18,6 +18,10 @@ pub(crate) struct Settings {
     pub(crate) near: NearSettings,
     /// What this node is called among those that follow the same log.
     pub(crate) name: Option<String>,
+    /// What events invalidate.
+    pub(crate) rules: Rules,
+    /// Whose notices are carried out.
+    pub(crate) outbox: Option<OutboxSettings>,
     /// How long a stopping node lets clients finish.
     pub(crate) shutdown_grace: Duration,
     pub(crate) log: LogSettings,
@@ -43,6 +47,13 @@ pub(crate) struct NearSettings {
     /// The longest that one of them is used.
     pub(crate) ttl: Option<Duration>,
     pub(crate) when_fenced: WhenFenced,
+}
+
+/// An outbox to follow.
+pub(crate) struct OutboxSettings {
+    pub(crate) url: String,
+    /// The caches whose notices are taken, beside those of the rules.
+    pub(crate) caches: Vec<String>,
 }
 
 /// What is logged, and how.

@@ -7,8 +7,8 @@ use larder::WhenFenced;
 use super::draft::{Draft, Named};
 use super::value::Value;
 use crate::settings::{
-    Identity, LogFormat, LogSettings, NamedTtl, NearSettings, RespSettings, Settings,
-    StoreSettings, TtlSettings,
+    Identity, LogFormat, LogSettings, NamedTtl, NearSettings, OutboxSettings, RespSettings,
+    Settings, StoreSettings, TtlSettings,
 };
 
 /// The settings of a draft without errors.
@@ -32,6 +32,14 @@ pub(crate) fn build(draft: &Draft) -> Settings {
             },
         },
         name: values.word("node"),
+        rules: draft.rules.clone(),
+        outbox: values.word("outbox.url").map(|url| OutboxSettings {
+            url,
+            caches: values
+                .word("outbox.caches")
+                .map(|names| names.split(',').map(str::to_owned).collect())
+                .unwrap_or_default(),
+        }),
         shutdown_grace: values.duration("shutdown.grace").unwrap_or_default(),
         log: LogSettings {
             level: values.choice("log.level"),

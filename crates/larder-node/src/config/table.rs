@@ -31,6 +31,10 @@ pub(crate) enum Kind {
     Count(u64, u64),
     /// A word without blanks.
     Word,
+    /// Names of caches, with commas between them.
+    Names,
+    /// Where an outbox is.
+    Outbox,
     /// An address of a server, with its password masked wherever it is shown.
     Url,
     /// Never shown.
@@ -160,6 +164,10 @@ pub(crate) const TABLE: &[Setting] = &[
         "Most connections to the server for slow commands"),
     setting("pool.timeout", "pool-timeout", "5s", Kind::Duration(TIMEOUT),
         "How long a slow command waits for a free connection"),
+    setting("outbox.url", "outbox-url", "", Kind::Outbox,
+        "Carry out what transactions of this database have recorded; see docs/outbox.md"),
+    setting("outbox.caches", "outbox-caches", "", Kind::Names,
+        "The caches whose notices are taken from it, beside those that the rules name"),
     setting("resp.addr", "resp", "127.0.0.1:6380", Kind::Addr,
         "Where Redis clients connect"),
     setting("resp.password", "password-file", "", Kind::Secret,

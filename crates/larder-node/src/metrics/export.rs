@@ -11,7 +11,7 @@ use larder_core::Timestamp;
 use super::histogram::{BOUNDS, Reading};
 use super::op::Op;
 use super::text::{Family, Labels, Text, Type};
-use super::{ERROR_KINDS, Metrics, near, process};
+use super::{ERROR_KINDS, Metrics, near, outbox, process};
 
 /// The value of the label `cache`: the node's keyspace as a whole.
 pub(super) const CACHE: (&str, &str) = ("cache", "default");
@@ -28,6 +28,9 @@ pub(super) fn export(metrics: &Metrics, now: Timestamp) -> String {
     keyspace(metrics, near.as_ref(), &mut text);
     if let Some(stats) = &near {
         near::export(stats, &mut text);
+    }
+    if let Some(stats) = metrics.tail_stats() {
+        outbox::export(&stats, &mut text);
     }
     latency(metrics, &mut text);
     clients(metrics, &mut text);

@@ -172,10 +172,7 @@ fn mistakes_are_told_with_what_is_expected_and_invalidate_nothing() {
         assert_eq!(wire.ask(request).replace("\\'", "'"), reply, "{request}");
     }
     let reply = wire.ask("CACHE.INVALIDATE NAMESPACE a:*");
-    assert!(
-        reply.contains("the cache name") && reply.contains("at position 2"),
-        "{reply}"
-    );
+    assert!(reply.starts_with("-ERR the cache name"), "{reply}");
     wire.ask("SELECT 2");
     let reply = wire.ask("CACHE.INVALIDATE NAMESPACE app");
     assert!(
