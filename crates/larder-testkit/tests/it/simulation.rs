@@ -7,7 +7,9 @@ use std::thread;
 
 use larder_core::admit::Refusal;
 use larder_core::mutant::Mutant;
-use larder_testkit::sim::{COURSES, Course, Failure, Fault, Journal, Report, Shared};
+use larder_testkit::sim::{
+    COURSES, Course, Failure, Fault, Journal, RUNGS, Report, Rung, Shared, WEATHERS,
+};
 
 const RACES: u64 = 1_000;
 const RUNS: u64 = 150;
@@ -15,6 +17,10 @@ const RUNS: u64 = 150;
 const FEWER: u64 = 3;
 /// Some rules are guarded by others, so that few seeds notice when they are gone.
 const HUNTS: u64 = 1_000;
+
+fn threads() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
 
 fn seeds(course: Course) -> u64 {
     let seeds = if course.name == "races" { RACES } else { RUNS };
@@ -25,8 +31,7 @@ fn seeds(course: Course) -> u64 {
 }
 
 fn run(course: Course, seeds: u64, mutant: Option<Mutant>) -> (Report, Option<Failure>) {
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    course.run_all(0..seeds, threads, mutant, &|| {})
+    course.run_all(0..seeds, threads(), mutant, &|| {})
 }
 
 fn passed(name: &str, store: Shared) -> Report {
@@ -179,6 +184,18 @@ fn a_seed_decides_everything_that_happens() {
             assert_eq!(first.0, second.0, "{name}, {store:?}");
         }
     }
+}
+
+#[test]
+fn with_all_its_rules_the_engine_leaves_nothing_stale_and_without_them_it_does() {
+    let stale = |rung: Rung| {
+        WEATHERS.map(|weather| rung.stale_runs(weather, weather.share_of(RUNS), threads()))
+    };
+    let whole = RUNGS.into_iter().find(|rung| rung.is_whole());
+    let whole = stale(whole.expect("a rung has all rules"));
+    assert_eq!(whole, [0; WEATHERS.len()]);
+    let naive = stale(RUNGS[0]);
+    assert!(naive.iter().all(|runs| *runs > 0), "{naive:?}");
 }
 
 /// Each rule, and where its loss is noticed soonest.
