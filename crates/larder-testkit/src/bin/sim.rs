@@ -13,8 +13,11 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use larder_core::mutant::{Mutant, activate};
-use larder_testkit::sim::{Beyond, COURSES, Course, Failure, Fault, Journal, Report, Shared};
+use larder_core::mutant::Mutant;
+use larder_testkit::sim::{
+    Beyond, COURSES, Course, Failure, Fault, Journal, Report, Rule, Shared, take_out,
+};
+use larder_testkit::simredis::mutants::{Noticed, ScriptMutant};
 
 const USAGE: &str = "\
 usage: cargo xtask sim [--seeds N] [--from S] [--setup NAME] [--store NAME] [--mutant NAME]
@@ -38,7 +41,7 @@ struct Options {
     seed: Option<u64>,
     course: Option<Course>,
     store: Option<Shared>,
-    mutant: Option<Mutant>,
+    mutant: Option<Rule>,
     mutants: bool,
     beyond: Beyond,
 }
@@ -104,18 +107,13 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
                 options.store = Some(store.ok_or(format!("there is no store {value}"))?);
             }
             "--mutant" => {
-                let is_named = |mutant: &Mutant| name(*mutant).eq_ignore_ascii_case(&value);
-                let mutant = Mutant::ALL.into_iter().find(is_named);
-                options.mutant = Some(mutant.ok_or(format!("there is no mutant {value}"))?);
+                let rule = Rule::named(&value);
+                options.mutant = Some(rule.ok_or(format!("there is no mutant {value}"))?);
             }
             _ => return Err(format!("unknown option {word}")),
         }
     }
     Ok(options)
-}
-
-fn name(mutant: Mutant) -> String {
-    format!("{mutant:?}")
 }
 
 /// What is to be run: every setup over every store, unless told.
@@ -135,7 +133,7 @@ fn title(course: Course) -> String {
 /// The command line that runs one seed again.
 fn again(course: Course, seed: u64, options: &Options) -> String {
     let mutant = options.mutant;
-    let mutant = mutant.map_or_else(String::new, |mutant| format!(" --mutant {mutant:?}"));
+    let mutant = mutant.map_or_else(String::new, |rule| format!(" --mutant {}", rule.name()));
     let Beyond { rewinds, repeats } = options.beyond;
     let beyond = [(rewinds, " --rewinds"), (repeats, " --repeats")];
     let beyond = beyond.map(|(is_on, word)| if is_on { word } else { "" });
@@ -151,7 +149,7 @@ fn again(course: Course, seed: u64, options: &Options) -> String {
 fn batch(
     course: Course,
     options: &Options,
-    mutant: Option<Mutant>,
+    mutant: Option<Rule>,
 ) -> (Report, Option<Failure>, f64) {
     let (seeds, is_watched) = (options.seeds, std::io::stderr().is_terminal());
     let (done, start) = (AtomicU64::new(0), Instant::now());
@@ -166,7 +164,7 @@ fn batch(
         }
     };
     let seeds = options.from..options.from.saturating_add(seeds);
-    let (report, failure) = course.run_all(seeds, mutant, &progress);
+    let (report, failure) = course.run_all_without(seeds, mutant, &progress);
     (report, failure, start.elapsed().as_secs_f64())
 }
 
@@ -227,35 +225,54 @@ fn try_mutants(options: &Options) -> bool {
     let mut survivors = Vec::new();
     println!("| rule taken out | setup | first failing seed | what was noticed |");
     println!("|---|---|---:|---|");
-    for mutant in Mutant::ALL {
-        let killed = courses(options).into_iter().find_map(|course| {
-            let (_, failure, _) = batch(course, options, Some(mutant));
+    for rule in rules(options) {
+        let killed = places(rule, options).into_iter().find_map(|course| {
+            let (_, failure, _) = batch(course, options, Some(rule));
             failure.map(|failure| (course, failure))
         });
+        let name = rule.name();
         match killed {
             Some((course, failure)) => println!(
-                "| {mutant:?} | {} | {} | {} |",
+                "| {name} | {} | {} | {} |",
                 title(course),
                 failure.seed,
                 failure.text
             ),
             None => {
-                println!("| {mutant:?} | | | nothing |");
-                survivors.push(mutant);
+                println!("| {name} | | | nothing |");
+                survivors.push(name);
             }
         }
     }
-    for mutant in &survivors {
-        println!(
-            "\n{mutant:?} survived {} seeds of each setup",
-            options.seeds
-        );
+    for name in &survivors {
+        println!("\n{name} survived {} seeds of each setup", options.seeds);
     }
     survivors.is_empty()
 }
 
+/// What is taken out in turn: of the scripts what the simulation is to notice, or what is named.
+fn rules(options: &Options) -> Vec<Rule> {
+    if let Some(rule) = options.mutant {
+        return vec![rule];
+    }
+    let engine = Mutant::ALL.into_iter().map(Rule::Engine);
+    let is_run = options.store != Some(Shared::Embedded);
+    let is_hunted = |mutant: &&ScriptMutant| is_run && matches!(mutant.noticed, Noticed::Setup(_));
+    let scripts = ScriptMutant::all().filter(is_hunted).map(Rule::Script);
+    engine.chain(scripts).collect()
+}
+
+/// Where its loss may be noticed.
+fn places(rule: Rule, options: &Options) -> Vec<Course> {
+    let mut courses = courses(options);
+    if let Rule::Script(_) = rule {
+        courses.retain(|course| course.store() == Shared::Redis);
+    }
+    courses
+}
+
 fn replay(seed: u64, options: &Options) -> bool {
-    let _active = activate(options.mutant);
+    let _out = take_out(options.mutant);
     let mut passed = true;
     for course in courses(options) {
         let journal = Journal::with_text();

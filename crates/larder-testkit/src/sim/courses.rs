@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use larder_core::mutant::{Mutant, activate, activate_masks};
+use larder_core::mutant::{Mutant, activate_masks};
 
-use super::{Beyond, Fault, Faults, Journal, Report, SCENARIOS, Setup, Shared, World};
+use super::{
+    Beyond, Fault, Faults, Journal, Report, Rule, SCENARIOS, Setup, Shared, World, take_out,
+};
 
 /// Something to run under a seed.
 #[derive(Clone, Copy, Debug)]
@@ -198,11 +200,21 @@ impl Course {
         mutant: Option<Mutant>,
         progress: &(dyn Fn() + Sync),
     ) -> (Report, Option<Failure>) {
+        self.run_all_without(seeds, mutant.map(Rule::Engine), progress)
+    }
+
+    /// The same with any rule taken out.
+    pub fn run_all_without(
+        self,
+        seeds: Range<u64>,
+        rule: Option<Rule>,
+        progress: &(dyn Fn() + Sync),
+    ) -> (Report, Option<Failure>) {
         let next = AtomicU64::new(seeds.start);
         let found: Mutex<(Report, Option<Failure>)> = Mutex::default();
         let work = || {
             // The switch belongs to the thread.
-            let mut active = Some(activate(mutant));
+            let mut active = Some(take_out(rule));
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
                 let lock = || found.lock().expect("adding up does not panic");
@@ -212,7 +224,7 @@ impl Course {
                     return;
                 }
                 let mut outcome = self.run(seed, &Journal::default());
-                if let Some(hidden) = mutant.filter(|mutant| !mutant.masks().is_empty())
+                if let Some(hidden) = rule.and_then(Rule::is_masked)
                     && outcome.is_err()
                 {
                     // One at a time: a guard that is dropped puts all rules back.
@@ -223,7 +235,7 @@ impl Course {
                         outcome = Ok(Report::default());
                     }
                     drop(masks);
-                    active = Some(activate(mutant));
+                    active = Some(take_out(rule));
                 }
                 let (report, failure) = &mut *lock();
                 match outcome {
