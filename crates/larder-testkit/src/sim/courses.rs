@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use larder_core::mutant::{Mutant, activate, activate_masks};
-
-use super::{Beyond, Fault, Faults, Journal, Report, SCENARIOS, Setup, Shared, World};
+use super::{
+    Beyond, Fault, Faults, Journal, Report, Rule, SCENARIOS, Setup, Shared, World, take_out,
+};
 
 /// Something to run under a seed.
 #[derive(Clone, Copy, Debug)]
@@ -216,21 +216,20 @@ impl Course {
         }
     }
 
-    /// Runs many seeds on so many threads, with `mutant` (if any) taken out of the engine, up to
-    /// the first seed that fails; with the rule in its place that seed must pass. `progress` is
-    /// told after each seed.
+    /// Runs many seeds on so many threads, with a rule (if any) taken out, up to the first seed that
+    /// fails; with the rule in its place that seed must pass. `progress` is told after each seed.
     pub fn run_all(
         self,
         seeds: Range<u64>,
         threads: usize,
-        mutant: Option<Mutant>,
+        rule: Option<Rule>,
         progress: &(dyn Fn() + Sync),
     ) -> (Report, Option<Failure>) {
         let next = AtomicU64::new(seeds.start);
         let found: Mutex<(Report, Option<Failure>)> = Mutex::default();
         let work = || {
             // The switch belongs to the thread.
-            let mut active = Some(activate(mutant));
+            let mut active = Some(take_out(rule));
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
                 let lock = || found.lock().expect("adding up does not panic");
@@ -240,16 +239,16 @@ impl Course {
                     return;
                 }
                 let mut outcome = self.run(seed, &Journal::default());
-                if let (Some(rule), Err(_)) = (mutant, &outcome) {
+                if let (Some(rule), Err(_)) = (rule, &outcome) {
                     // One at a time: a guard that is dropped puts all rules back.
                     drop(active.take());
-                    let masks = activate_masks(rule);
+                    let masks = rule.out_but_masks();
                     // What is noticed with the rule in its place says nothing about it.
                     if self.run(seed, &Journal::default()).is_err() {
                         outcome = Ok(Report::default());
                     }
                     drop(masks);
-                    active = Some(activate(mutant));
+                    active = Some(take_out(Some(rule)));
                 }
                 let (report, failure) = &mut *lock();
                 match outcome {

@@ -75,7 +75,7 @@ fn simulated(time: &Arc<VirtualTime>) -> Redis {
     redis.over(Arc::new(Direct(SimRedis::new(time.clone()))))
 }
 
-async fn simulated_enveloped() -> Option<Subject> {
+pub(crate) async fn simulated_enveloped() -> Option<Subject> {
     in_virtual_time(|time| Arc::new(simulated(&time).store(time)))
 }
 
@@ -86,7 +86,7 @@ async fn simulated_prefixed() -> Option<Subject> {
     })
 }
 
-async fn simulated_plain() -> Option<Subject> {
+pub(crate) async fn simulated_plain() -> Option<Subject> {
     in_virtual_time(|time| Arc::new(simulated(&time).plain_store(time, CodecId::RAW)))
 }
 

@@ -8,7 +8,7 @@ use std::thread;
 use larder_core::admit::Refusal;
 use larder_core::mutant::Mutant;
 use larder_testkit::sim::{
-    COURSES, Course, Failure, Fault, Journal, RUNGS, Report, Rung, Shared, WEATHERS,
+    COURSES, Course, Failure, Fault, Journal, RUNGS, Report, Rule, Rung, Shared, WEATHERS,
 };
 
 const RACES: u64 = 1_000;
@@ -31,7 +31,7 @@ fn seeds(course: Course) -> u64 {
 }
 
 fn run(course: Course, seeds: u64, mutant: Option<Mutant>) -> (Report, Option<Failure>) {
-    course.run_all(0..seeds, threads(), mutant, &|| {})
+    course.run_all(0..seeds, threads(), mutant.map(Rule::Engine), &|| {})
 }
 
 fn passed(name: &str, store: Shared) -> Report {

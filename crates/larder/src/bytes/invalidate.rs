@@ -32,7 +32,8 @@ impl Database {
     pub async fn invalidate_dependents(&self, key: &Bytes) -> Result<Receipt> {
         let stored = self.space.stored(key);
         self.check_tags()?;
-        self.engine.invalidate_dependents_of(&stored).await
+        let key = self.engine.stored_key(&stored);
+        self.engine.invalidate_dependents(&key).await
     }
 
     fn check_tags(&self) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Puts an engine together that reaches all keys of a store.
 
-use std::sync::Arc;
 use crate::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::bytes::Bytes;

@@ -8,8 +8,8 @@
 
 mod retries;
 
-use std::sync::Arc;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::freshness::Freshness;

@@ -52,6 +52,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
     /// Tells of a record of the log.
     pub(crate) fn tell_record(&self, record: &BusRecord) {
         for change in &record.changes {
+            // It has the value that it had: only what was made from it is void.
+            if change.kind == ChangeKind::Replaced && renews(record, &change.key) {
+                continue;
+            }
             let Some((cause, target)) = self.meaning(change) else {
                 continue;
             };
@@ -134,6 +138,13 @@ impl<V: Send + Sync + 'static> Engine<V> {
     pub(super) fn key_target(key: &EngineKey) -> Target {
         Target::Key(Bytes::copy_from_slice(key.near().bytes))
     }
+}
+
+/// Whether a record of the log invalidates what depends on a key.
+fn renews(record: &BusRecord, key: &[u8]) -> bool {
+    let is_bump = |change: &BusChange| change.kind == ChangeKind::TagBumped;
+    let mut bumps = record.changes.iter().filter(|change| is_bump(change));
+    bumps.any(|change| depended_on(&change.key) == Some(key))
 }
 
 /// What the invalidation of an area amounts to.

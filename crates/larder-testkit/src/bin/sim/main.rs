@@ -19,8 +19,9 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use larder_core::mutant::{Mutant, activate};
-use larder_testkit::sim::{Course, Failure, Fault, Journal, Report};
+use larder_core::mutant::Mutant;
+use larder_testkit::sim::{Course, Failure, Fault, Journal, Report, Rule, Shared, take_out};
+use larder_testkit::simredis::mutants::{Noticed, ScriptMutant};
 
 use options::{Options, USAGE};
 
@@ -57,7 +58,7 @@ pub(crate) fn batch(
     course: Course,
     options: &Options,
     seeds: Range<u64>,
-    mutant: Option<Mutant>,
+    mutant: Option<Rule>,
 ) -> (Report, Option<Failure>, f64) {
     let (count, is_watched) = (seeds.end - seeds.start, std::io::stderr().is_terminal());
     let (done, start) = (AtomicU64::new(0), Instant::now());
@@ -142,38 +143,58 @@ fn try_mutants(options: &Options) -> bool {
     let mut survivors = Vec::new();
     println!("| rule taken out | setup | first failing seed | what was noticed |");
     println!("|---|---|---:|---|");
-    for mutant in Mutant::ALL {
+    for rule in rules(options) {
+        let places = places(rule, options);
         let hunt = |part: &Range<u64>| {
-            options.courses().into_iter().find_map(|course| {
-                let (_, failure, _) = batch(course, options, part.clone(), Some(mutant));
-                failure.map(|failure| (course, failure))
+            places.iter().find_map(|course| {
+                let (_, failure, _) = batch(*course, options, part.clone(), Some(rule));
+                failure.map(|failure| (*course, failure))
             })
         };
         let killed = parts(seeds(options)).iter().find_map(hunt);
+        let name = rule.name();
         match killed {
             Some((course, failure)) => println!(
-                "| {mutant:?} | {} | {} | {} |",
+                "| {name} | {} | {} | {} |",
                 title(course),
                 failure.seed,
                 failure.text
             ),
             None => {
-                println!("| {mutant:?} | | | nothing |");
-                survivors.push(mutant);
+                println!("| {name} | | | nothing |");
+                survivors.push(name);
             }
         }
     }
-    for mutant in &survivors {
-        println!(
-            "\n{mutant:?} survived {} seeds of each setup",
-            options.seeds
-        );
+    for name in &survivors {
+        println!("\n{name} survived {} seeds of each setup", options.seeds);
     }
     survivors.is_empty()
 }
 
+/// What is taken out in turn: of the scripts what the simulation is to notice, or what is named.
+fn rules(options: &Options) -> Vec<Rule> {
+    if let Some(rule) = options.mutant {
+        return vec![rule];
+    }
+    let engine = Mutant::ALL.into_iter().map(Rule::Engine);
+    let is_run = options.store != Some(Shared::Embedded);
+    let is_hunted = |mutant: &&ScriptMutant| is_run && matches!(mutant.noticed, Noticed::Setup(_));
+    let scripts = ScriptMutant::all().filter(is_hunted).map(Rule::Script);
+    engine.chain(scripts).collect()
+}
+
+/// Where its loss may be noticed.
+fn places(rule: Rule, options: &Options) -> Vec<Course> {
+    let mut courses = options.courses();
+    if let Rule::Script(_) = rule {
+        courses.retain(|course| course.store() == Shared::Redis);
+    }
+    courses
+}
+
 fn replay(seed: u64, options: &Options) -> bool {
-    let _active = activate(options.mutant);
+    let _out = take_out(options.mutant);
     let mut passed = true;
     for course in options.courses() {
         let journal = Journal::with_text();

@@ -1,7 +1,6 @@
 //! What the command line asks for.
 
-use larder_core::mutant::Mutant;
-use larder_testkit::sim::{Beyond, COURSES, Course, Shared};
+use larder_testkit::sim::{Beyond, COURSES, Course, Rule, Shared};
 
 pub(crate) const USAGE: &str = "\
 usage: cargo xtask sim [--seeds N] [--from S] [--setup NAME] [--store NAME] [--mutant NAME]
@@ -21,7 +20,7 @@ usage: cargo xtask sim [--seeds N] [--from S] [--setup NAME] [--store NAME] [--m
     --rewinds        servers also return from old dumps and are replaced by lagging replicas
     --repeats        servers also forget their versions while their clock repeats itself
     --seed S         one seed, with a line for everything that happens
-    --mutant NAME    takes a rule out of the engine
+    --mutant NAME    takes a rule out of the engine, or of the scripts of the simulated server
     --mutants        takes out one rule after the other; each must be noticed
     --ladder         builds the engine up from nothing, one group of rules after the other
 ";
@@ -35,7 +34,7 @@ pub(crate) struct Options {
     pub(crate) threads: usize,
     pub(crate) lines: Option<u64>,
     pub(crate) sum: Option<String>,
-    pub(crate) mutant: Option<Mutant>,
+    pub(crate) mutant: Option<Rule>,
     pub(crate) mutants: bool,
     pub(crate) ladder: bool,
     pub(crate) beyond: Beyond,
@@ -93,9 +92,8 @@ impl Options {
                 self.store = Some(store.ok_or(format!("there is no store {value}"))?);
             }
             "--mutant" => {
-                let is_named = |mutant: &Mutant| format!("{mutant:?}").eq_ignore_ascii_case(&value);
-                let mutant = Mutant::ALL.into_iter().find(is_named);
-                self.mutant = Some(mutant.ok_or(format!("there is no mutant {value}"))?);
+                let rule = Rule::named(&value);
+                self.mutant = Some(rule.ok_or(format!("there is no mutant {value}"))?);
             }
             _ => return Err(format!("unknown option {word}")),
         }
@@ -114,7 +112,7 @@ impl Options {
     /// The command line that runs one seed again.
     pub(crate) fn again(&self, course: Course, seed: u64) -> String {
         let mutant = self.mutant;
-        let mutant = mutant.map_or_else(String::new, |mutant| format!(" --mutant {mutant:?}"));
+        let mutant = mutant.map_or_else(String::new, |rule| format!(" --mutant {}", rule.name()));
         let Beyond { rewinds, repeats } = self.beyond;
         let beyond = [(rewinds, " --rewinds"), (repeats, " --repeats")];
         let beyond = beyond.map(|(is_on, word)| if is_on { word } else { "" });

@@ -1,11 +1,11 @@
 //! The areas that were invalidated, as far as this process knows them.
 
-use std::collections::HashMap;
 use crate::sync::atomic::{AtomicBool, Ordering};
+use std::collections::HashMap;
 
+use crate::sync::RwLock;
 use larder_core::area::{Area, Areas};
 use larder_core::tag::Cut;
-use crate::sync::RwLock;
 
 use super::Lies;
 
