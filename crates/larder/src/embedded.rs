@@ -23,13 +23,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use larder_core::key::KeyHasher;
+use larder_core::record::Record;
 use larder_core::runtime::{Mono, Runtime, Timestamp};
 use larder_core::store::{Batch, Committed, Description, Lookup, Pending, Store};
 use larder_core::tag::Cut;
 use parking_lot::Mutex;
 
 use log::Log;
-use shard::Shard;
+use shard::{Shard, Slot};
 use tags::TagClock;
 
 /// Enough that each shard stays small (a scan step and a sweep step lock one at a time) and that
@@ -125,17 +126,20 @@ impl Inner {
         (hash >> 32) as usize % self.shards.len()
     }
 
+    /// What a slot holds. One that has kept no cut has that which says least.
+    fn record_of(&self, slot: &Slot) -> Record {
+        let mut record = slot.record();
+        if record.cut == Cut::default() {
+            record.cut = self.tags.least_cut();
+        }
+        record
+    }
+
     fn lookup(&self, key: &[u8], now: Timestamp) -> Lookup {
         let hash = self.hasher.hash(key);
         let shard = self.shards[self.shard_of(hash)].lock();
         match shard.live(hash, key, now) {
-            Some(slot) => {
-                let mut record = slot.record();
-                if record.cut == Cut::default() {
-                    record.cut = self.tags.least_cut();
-                }
-                Lookup::Found(record)
-            }
+            Some(slot) => Lookup::Found(self.record_of(slot)),
             None => Lookup::Absent,
         }
     }

@@ -123,7 +123,7 @@ impl Inner {
         let slot = shard.live(hash, &change.key, now);
         let slot = slot.filter(|slot| slot.version == change.version)?;
         *room -= cost;
-        Some(Box::new(slot.record()))
+        Some(Box::new(self.record_of(slot)))
     }
 
     fn cut_of(&self, write: &Write, now_us: u64) -> Cut {
