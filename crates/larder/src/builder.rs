@@ -294,14 +294,7 @@ impl<K, V, C> Builder<K, V, C> {
         else {
             return Err(wrong.error(&self.name));
         };
-        let on_bus = remote
-            .as_ref()
-            .is_some_and(|store| store.describe().bus.is_some());
-        let view = if on_bus && self.mode != Mode::None {
-            View::fenced()
-        } else {
-            View::unfenced()
-        };
+        let view = view(remote.as_deref(), self.mode);
         let place = Place::of(remote.as_deref());
         let near = Arc::new(NearCache::new(capacity, Reporter::new(self.listener), view));
         near.start_sweep(&runtime);
@@ -461,5 +454,15 @@ impl Wrong {
             ErrorKind::Config,
             format!("the cache {name:?} cannot be built: {}", self.0.join("; ")),
         )
+    }
+}
+
+/// Whether near copies need somebody to vouch for them.
+fn view(remote: Option<&dyn Store>, mode: Mode) -> View {
+    let on_bus = remote.is_some_and(|store| store.describe().bus.is_some());
+    if on_bus && mode != Mode::None {
+        View::fenced()
+    } else {
+        View::unfenced()
     }
 }
