@@ -209,6 +209,10 @@ fn a_large_value_is_served_and_not_kept() {
     wire.ask(&format!("SET large {large}"));
     let refused = "cache_fill_refused_total{cache=\"default\",reason=\"too_large\"}";
     assert_eq!(node.metric(refused), 0.0);
-    assert_eq!(wire.ask("GET large"), format!("{large}"));
-    assert_eq!(node.metric(refused), 1.0);
+    // Near copies that nobody vouches for just now are refused for that.
+    until(LIMIT, "the refusal of its copy", || {
+        assert_eq!(wire.ask("GET large"), large);
+        node.metric(refused) > 0.0
+    })
+    .unwrap();
 }
