@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use larder::core::Runtime;
-use larder::{Cx, InsertOptions, Refresh, Refusal, TokioRuntime};
+use larder::{Cx, InsertOptions, Receipt, Refresh, Refusal, TokioRuntime};
 use larder_testkit::servers::RedisServer;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -84,8 +84,11 @@ async fn read(kind: Kind, cache: &Users, cx: &Cx<u64>) {
 
 async fn change(kind: Kind, cache: &Users, key: u64) {
     match kind {
-        Kind::Key | Kind::Refresh => drop(cache.invalidate(&key).await.unwrap()),
-        Kind::Tag | Kind::RefreshedTag => drop(cache.invalidate_tag(tag(key)).await.unwrap()),
+        Kind::Key => drop(cache.invalidate(&key).await.unwrap()),
+        Kind::Tag => drop(cache.invalidate_tag(tag(key)).await.unwrap()),
+        // The value that is refreshed is a near copy, which its node may use until it hears of this.
+        Kind::Refresh => hear(cache.invalidate(&key).await.unwrap()).await,
+        Kind::RefreshedTag => hear(cache.invalidate_tag(tag(key)).await.unwrap()).await,
         Kind::Clear => drop(cache.clear().await.unwrap()),
         Kind::Expire => drop(cache.expire(&key).await.unwrap()),
         Kind::Insert => drop(cache.insert(&key, INSERTED).await.unwrap()),
@@ -98,6 +101,12 @@ async fn change(kind: Kind, cache: &Users, key: u64) {
         Kind::Dependency => drop(cache.invalidate(&inner(key)).await.unwrap()),
         Kind::Dependents => drop(cache.invalidate_dependents(&inner(key)).await.unwrap()),
     }
+}
+
+/// Waits until all nodes have heard of a change.
+async fn hear(receipt: Receipt) {
+    let heard = receipt.wait_all(PATIENT).await.unwrap();
+    assert!(heard.complete, "{heard:?}");
 }
 
 /// Two processes with near caches, and one without that sees what the server has.
