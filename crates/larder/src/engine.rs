@@ -102,6 +102,9 @@ pub(crate) struct Lives {
 pub(crate) struct Before {
     pub(crate) near: NearSnapshot,
     pub(crate) at: Mono,
+    /// For what is read, where nobody else gives versions. A change draws its own once the source, or
+    /// the store, has it: what was read before that is older, and not by when its reading ended.
+    pub(crate) version: Version,
 }
 
 /// One key of this cache.
@@ -218,10 +221,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
     /// The version of a value that `store` has given `version`. Stores without leases cannot
     /// order their values: there the order in which this process hears of them takes its place,
     /// and the near guard sees to it that nothing read before a change is heard of after it.
-    pub(crate) fn ordered(&self, store: &dyn Store, version: Version) -> Version {
+    pub(crate) fn ordered(store: &dyn Store, version: Version, local: Version) -> Version {
         match store.describe().leases {
             Some(_) => version,
-            None => self.local_version(),
+            None => local,
         }
     }
 
@@ -278,6 +281,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         Before {
             near: self.near.snapshot(key.hash),
             at: self.runtime.now(),
+            version: self.local_version(),
         }
     }
 

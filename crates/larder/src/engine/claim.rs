@@ -188,7 +188,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
             let answer = leases.lease(&stored, token, self.lives.lease, void).await;
             match answer.map_err(|error| self.failed(error))? {
                 Lease::Hit(record) => {
-                    let found = self.take_record(&**store, key, &record, before.at).await?;
+                    let asked = (before.at, before.version);
+                    let found = self.take_record(&**store, key, &record, asked).await?;
                     if let Fetched::Fresh(entry) = found {
                         self.admit(key, before, &entry);
                         return Ok(Claim::Fresh(entry));
@@ -240,7 +241,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let Some(record) = record else {
             return Ok(None);
         };
-        let asked = self.runtime.now();
+        let asked = (self.runtime.now(), self.local_version());
         Ok(
             match self.take_record(&**store, key, &record, asked).await? {
                 Fetched::Fresh(entry) | Fetched::Stale(entry) => Some((entry, Source::Remote)),

@@ -63,7 +63,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 let cells = incoming.depends.cells.clone();
                 let tags = self.local_tags(&incoming.tags, cut, cells)?;
                 let kept = Kept {
-                    version: self.local_version(),
+                    version: before.version,
                     cut,
                     is_proven: true,
                     tags,
@@ -76,7 +76,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             Proof::Absence if !incoming.is_independent() => Err(Refusal::TagsRefused),
             Proof::Absence => {
                 let put = self.put(incoming, cost, Cut::default());
-                let version = self.fill_absent(key, put).await?;
+                let version = self.fill_absent(key, put, before.version).await?;
                 Ok((Kept::unproven(version), Ok(())))
             }
             Proof::None => Err(Refusal::Unproven),
@@ -221,14 +221,21 @@ impl<V: Send + Sync + 'static> Engine<V> {
         Ok(())
     }
 
-    async fn fill_absent(&self, key: &EngineKey, put: Put) -> Result<Version, Refusal> {
+    async fn fill_absent(
+        &self,
+        key: &EngineKey,
+        put: Put,
+        local: Version,
+    ) -> Result<Version, Refusal> {
         let Some(store) = &self.remote else {
             return Err(Refusal::Unproven);
         };
         let stored = key.stored();
         let batch = Batch::one(stored.clone(), Write::Put(put)).check(stored, Expect::Absent);
         match store.commit(batch.by(self.coherence.node.number)).await {
-            Ok(Committed::Done(outcomes)) => Ok(self.ordered(&**store, outcomes[0].version)),
+            Ok(Committed::Done(outcomes)) => {
+                Ok(Self::ordered(&**store, outcomes[0].version, local))
+            }
             Ok(Committed::Refused(_)) => Err(Refusal::Superseded),
             Err(error) => {
                 self.failed(error);

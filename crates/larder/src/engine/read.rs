@@ -120,7 +120,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 self.damaged(damage.as_str());
                 Fetched::Absent(Version::ZERO)
             }
-            Sight::Found(record) => self.take_record(store, key, &record, before.at).await?,
+            Sight::Found(record) => {
+                let asked = (before.at, before.version);
+                self.take_record(store, key, &record, asked).await?
+            }
         };
         if let Fetched::Fresh(entry) | Fetched::Stale(entry) = &fetched {
             self.near.date(entry, before.near);
@@ -135,14 +138,15 @@ impl<V: Send + Sync + 'static> Engine<V> {
         Ok(fetched)
     }
 
-    /// Turns a record, which was asked for at `asked`, into an entry of this process. No round trip,
-    /// unless it has tags that are not known here.
+    /// Turns a record, which was asked for at `asked`, into an entry of this process. A version of
+    /// this process, drawn then, is taken where the store gives none that can be compared. No round
+    /// trip, unless it has tags that are not known here.
     pub(super) async fn take_record(
         &self,
         store: &dyn Store,
         key: &EngineKey,
         record: &Record,
-        asked: Mono,
+        (asked, local): (Mono, Version),
     ) -> Result<Fetched<V>> {
         let store_now = store.now();
         let freshness = classify(record, store_now);
@@ -178,7 +182,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let fresh_end = fresh_end.map(|end| now.after(end.since(store_now)));
         let cost = Duration::from_millis(record.load_cost_ms.into());
         let meta = EntryMeta {
-            version: self.ordered(store, record.version),
+            version: Self::ordered(store, record.version, local),
             cut: record.cut,
             is_proven: store.describe().tags.is_some(),
             created,

@@ -347,7 +347,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
             Lease::Taken { .. } => return Some(Ok(Again::Taken)),
             Lease::Hit(record) => record,
         };
-        match self.take_record(&**store, key, &record, before.at).await {
+        match self
+            .take_record(&**store, key, &record, (before.at, before.version))
+            .await
+        {
             Ok(Fetched::Fresh(entry)) => {
                 self.admit(key, before, &entry);
                 Some(Ok(Again::Newer(entry)))

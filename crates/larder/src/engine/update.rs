@@ -53,6 +53,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let key = self.wire_key(WireKey::from_slice(&change.key));
         // Usable only under a lease, which says that all later changes are known here.
         let asked = Mono(self.runtime.now().0.saturating_sub(LEASE.as_nanos() as u64));
+        let asked = (asked, self.local_version());
         // A codec that panics must not end the link.
         let taken = AssertUnwindSafe(self.take_record(store, &key, record, asked)).catch_unwind();
         match taken.now_or_never()? {

@@ -193,7 +193,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
     ) -> Version {
         let now = self.runtime.now();
         let version = match &self.remote {
-            Some(store) => self.ordered(&**store, outcome.version),
+            Some(store) => Self::ordered(&**store, outcome.version, self.local_version()),
             None => outcome.version,
         };
         self.show(key, &key.stored(), || match change {

@@ -76,6 +76,7 @@ impl Scene {
             cut: Cut::default(),
             is_proven: true,
             tags: None,
+            cost: std::time::Duration::ZERO,
         };
         let entry = engine.entry(&key, incoming, kept, (before.at, before.at));
         engine.admit(&key, before, &entry);

@@ -105,6 +105,8 @@ fn entry(value: u64) -> Arc<Entry<u64>> {
         created: NOW,
         life,
         proven_until: Mono(0),
+        refresh_from: Mono::MAX,
+        load_cost: std::time::Duration::ZERO,
         tags: None,
         weight: 100,
     };
