@@ -156,7 +156,8 @@ fn a_change() {
 fn goers() {
     let scene = Scene::new();
     let go: fn(&Arc<Scene>) = |scene| scene.go_away(2);
-    scene.all([go, Scene::ask]);
+    let once: fn(&Arc<Scene>) = |scene| scene.go_away(1);
+    scene.all([go, once, Scene::ask]);
     scene.ask();
 }
 
