@@ -152,6 +152,32 @@ impl<V: Send + Sync + 'static> Engine<V> {
         self.areas.cover(stored, &self.lies(stored), cut)
     }
 
+    /// Whether a record lies in such an area that came with the answer to a request for a lease, which
+    /// does not tell of areas. One round trip, unless they are known and the bus says that they are
+    /// current: what was known may have been forgotten with a new life of the log.
+    pub(super) async fn is_voided(
+        &self,
+        store: &dyn Store,
+        key: &EngineKey,
+        cut: Cut,
+    ) -> Result<bool> {
+        if store.describe().tags.is_none() {
+            return Ok(false);
+        }
+        let (cache, life) = (self.name.as_str(), self.areas.life());
+        let is_current = self.near.view().is_current(self.runtime.now());
+        if is_current && self.areas.are_complete(std::iter::once(cache)) {
+            let is_covered = self.is_covered(key, cut);
+            if self.areas.life() == life {
+                return Ok(is_covered);
+            }
+        }
+        let life = self.areas.life();
+        let areas = self.ask_areas(store, &self.area_key()).await?;
+        self.areas.learn(life, cache, &areas);
+        Ok(areas.void(key.near().bytes, cut))
+    }
+
     /// The areas of a cache, asked for now.
     pub(super) async fn ask_areas(&self, store: &dyn Store, cache: &Bytes) -> Result<Areas> {
         let Some(there) = store.describe().tags else {

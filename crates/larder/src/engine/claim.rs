@@ -189,7 +189,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             match answer.map_err(|error| self.failed(error))? {
                 Lease::Hit(record) => {
                     let asked = (before.at, before.version);
-                    let found = self.take_record(&**store, key, &record, asked).await?;
+                    let found = self.take_leased(&**store, key, &record, asked).await?;
                     if let Fetched::Fresh(entry) = found {
                         self.admit(key, before, &entry);
                         return Ok(Claim::Fresh(entry));
@@ -243,7 +243,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         };
         let asked = (self.runtime.now(), self.local_version());
         Ok(
-            match self.take_record(&**store, key, &record, asked).await? {
+            match self.take_leased(&**store, key, &record, asked).await? {
                 Fetched::Fresh(entry) | Fetched::Stale(entry) => Some((entry, Source::Remote)),
                 Fetched::Absent(_) => None,
             },

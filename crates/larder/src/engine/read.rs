@@ -204,6 +204,20 @@ impl<V: Send + Sync + 'static> Engine<V> {
         })
     }
 
+    /// The same for a record that came with the answer to a request for a lease.
+    pub(super) async fn take_leased(
+        &self,
+        store: &dyn Store,
+        key: &EngineKey,
+        record: &Record,
+        asked: (Mono, Version),
+    ) -> Result<Fetched<V>> {
+        if self.is_voided(store, key, record.cut).await? {
+            return Ok(Fetched::Absent(record.version));
+        }
+        self.take_record(store, key, record, asked).await
+    }
+
     /// Whether the bytes of a record mean something to this engine.
     fn takes(&self, record: &Record) -> bool {
         self.reach == Reach::Store

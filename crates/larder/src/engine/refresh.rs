@@ -348,7 +348,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             Lease::Hit(record) => record,
         };
         match self
-            .take_record(&**store, key, &record, (before.at, before.version))
+            .take_leased(&**store, key, &record, (before.at, before.version))
             .await
         {
             Ok(Fetched::Fresh(entry)) => {
