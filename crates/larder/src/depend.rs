@@ -12,13 +12,14 @@ use std::sync::Arc;
 use ::bytes::Bytes;
 use larder_core::admit::Refusal;
 use larder_core::mutant::Mutant;
+use larder_core::runtime::Mono;
 use larder_core::store::Store;
 use larder_core::tag::{Bond, Cut, dependency_key};
 use larder_core::version::Version;
 
 use crate::engine::{Engine, EngineKey};
 use crate::near::Entry;
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Mutex, task_local};
 use crate::tags::EntryTags;
 
@@ -40,6 +41,9 @@ pub(crate) struct Reads {
     touched: Mutex<Vec<(Arc<Touched>, Bytes)>>,
     /// Something that it has looked at was changed since.
     is_void: AtomicBool,
+    /// The least time by which something that it has read was behind the source at most, in
+    /// nanoseconds: as of when its value may be, beside its own beginning.
+    as_of: AtomicU64,
     waits_for: Mutex<Vec<Arc<Reads>>>,
 }
 
@@ -146,6 +150,17 @@ impl Reads {
                 .lock()
                 .push((place.clone(), dependency.clone()));
         }
+    }
+
+    /// Something was read that may be as old as this.
+    pub(crate) fn date(&self, as_of: Mono) {
+        // Kept the other way round, so that nothing read yet is zero.
+        self.as_of.fetch_max(u64::MAX - as_of.0, Ordering::SeqCst);
+    }
+
+    /// As of when everything that was read holds.
+    pub(crate) fn as_of(&self) -> Mono {
+        Mono(u64::MAX - self.as_of.load(Ordering::SeqCst))
     }
 
     fn void(&self) {

@@ -119,8 +119,8 @@ struct Flight<V> {
 
 /// What became of a caller.
 enum Boarding<V> {
-    /// It waits for a flight.
-    Aboard(Listener<V>, Option<Wait>),
+    /// It waits for a flight, whose reads and beginning these are.
+    Aboard(Listener<V>, Option<Wait>, (Arc<Reads>, Mono)),
     /// The flight waits for the load that the caller is part of.
     Cycle,
     /// It is part of a load of this very key.
@@ -217,8 +217,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
         key: &EngineKey,
         load: &mut Option<Load<V>>,
     ) -> Outcome<V> {
-        let (mut waiting, _wait) = match self.board(key, load) {
-            Boarding::Aboard(waiting, wait) => (waiting, wait),
+        let (mut waiting, _wait, (reads, began)) = match self.board(key, load) {
+            Boarding::Aboard(waiting, wait, flight) => (waiting, wait, flight),
             Boarding::Nothing => return Err(Failure::Abandoned),
             Boarding::Cycle => return self.fly_alone(key, load).await,
             Boarding::Reentrant => return Err(Failure::Reentrant),
@@ -238,6 +238,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
         });
         // An error says that nothing will be told any more.
         let _ = heard.await;
+        if let Some(outer) = depend::current() {
+            // What is made from it is no younger than it.
+            outer.date(began.min(reads.as_of()));
+        }
         outcome.unwrap_or(Err(Failure::Abandoned))
     }
 
@@ -264,11 +268,12 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let mut shard = self.flights.shard(key).lock();
         let flight = shard.get(key.near().bytes);
         // Under a lease of the bus, every change that a caller of now must see has detached the
-        // flights it had to. Without one (fenced, stopped for a while, no near tier) the flight's
-        // own age is all that is known.
+        // flights it had to. Without one (fenced, stopped for a while, no near tier) all that is known
+        // is the flight's own age, and that of what it has read.
         let may_join = |flight: &&Flight<V>| {
+            let as_of = flight.began.min(flight.reads.as_of());
             let is_current = self.near.view().is_leased(now)
-                || now < flight.began.after(LEASE)
+                || now < as_of.after(LEASE)
                 || Mutant::OldFlight.is_active();
             is_current && (!flight.reads.is_void() || Mutant::VoidFlight.is_active())
         };
@@ -278,7 +283,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 wait => wait.flatten(),
             };
             count(&self.counts.load_shared);
-            return Boarding::Aboard(flight.announcer.told.subscribe(), wait);
+            let aboard = (flight.reads.clone(), flight.began);
+            return Boarding::Aboard(flight.announcer.told.subscribe(), wait, aboard);
         }
         let Some(load) = load.take() else {
             return Boarding::Nothing;
@@ -290,13 +296,13 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let aboard = Flight {
             announcer: flight.clone(),
             began: now,
-            reads,
+            reads: reads.clone(),
         };
         shard.insert(key.near().bytes.into(), aboard);
         drop(shard);
         self.runtime
             .spawn(self.clone().pilot(key.clone(), load, (flight, None)));
-        Boarding::Aboard(waiting, wait)
+        Boarding::Aboard(waiting, wait, (reads, now))
     }
 
     /// Starts a flight that refreshes a value, unless the key has one.

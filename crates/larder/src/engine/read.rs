@@ -40,7 +40,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
         match self.near.get(key.near(), now) {
             Some((entry, Freshness::Fresh)) => {
                 self.counts.near_hits.add(1);
-                if depend::is_loading() {
+                if let Some(reads) = depend::current() {
+                    reads.date(self.near.view().as_of(entry.proven_until(), now));
                     self.read_in_load(&key, &entry, false);
                 }
                 Ok(Some(Loaded::new(entry, Source::Near, false, now)))

@@ -66,6 +66,14 @@ impl View {
         }
     }
 
+    /// As of when a copy that may be used now holds at least, if it may be used alone up to
+    /// `proven_until`.
+    pub(crate) fn as_of(&self, proven_until: Mono, now: Mono) -> Mono {
+        let leased = Mono(self.lease_until.load(Ordering::Acquire));
+        let lease = u64::try_from(LEASE.as_nanos()).unwrap_or(u64::MAX);
+        Mono(leased.max(proven_until).0.saturating_sub(lease)).min(now)
+    }
+
     /// Whether everything is known that others changed until a moment ago: not only that copies may
     /// be used, which a cache without a bus always says.
     pub(crate) fn is_current(&self, now: Mono) -> bool {
