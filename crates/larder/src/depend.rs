@@ -41,8 +41,8 @@ pub(crate) struct Reads {
     touched: Mutex<Vec<(Arc<Touched>, Bytes)>>,
     /// Something that it has looked at was changed since.
     is_void: AtomicBool,
-    /// The least time by which something that it has read was behind the source at most, in
-    /// nanoseconds: as of when its value may be, beside its own beginning.
+    /// As of when the oldest of what it has read is known to hold, counted down from the greatest
+    /// time: 0 while nothing was read.
     as_of: AtomicU64,
     waits_for: Mutex<Vec<Arc<Reads>>>,
 }
@@ -154,7 +154,6 @@ impl Reads {
 
     /// Something was read that may be as old as this.
     pub(crate) fn date(&self, as_of: Mono) {
-        // Kept the other way round, so that nothing read yet is zero.
         self.as_of.fetch_max(u64::MAX - as_of.0, Ordering::SeqCst);
     }
 

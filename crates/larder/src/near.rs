@@ -116,12 +116,21 @@ impl<V: Send + Sync + 'static> Near<V> {
         now: Mono,
     ) -> Option<(Arc<Entry<V>>, Freshness)> {
         let entry = self.map.as_ref()?.get(&key.hash)?;
-        if entry.key() != key.bytes || self.is_void(&entry) {
+        if entry.key() != key.bytes {
+            return None;
+        }
+        let freshness = self.state(&entry, now)?;
+        Some((entry, freshness))
+    }
+
+    /// What an entry is good for, unless it is void or at its end.
+    fn state(&self, entry: &Entry<V>, now: Mono) -> Option<Freshness> {
+        if self.is_void(entry) {
             return None;
         }
         match entry.freshness(now) {
             Freshness::Expired => None,
-            freshness => Some((entry, freshness)),
+            freshness => Some(freshness),
         }
     }
 
@@ -129,13 +138,7 @@ impl<V: Send + Sync + 'static> Near<V> {
     /// it, but for changes of its own key.
     pub(crate) fn usable(&self, entry: &Entry<V>, now: Mono) -> Option<Freshness> {
         let is_vouched_for = self.view.is_leased(now) || now < entry.proven_until();
-        if !is_vouched_for || self.is_void(entry) {
-            return None;
-        }
-        match entry.freshness(now) {
-            Freshness::Expired => None,
-            freshness => Some(freshness),
-        }
+        is_vouched_for.then(|| self.state(entry, now)).flatten()
     }
 
     /// An entry that was read after `snapshot` was taken holds in that epoch.

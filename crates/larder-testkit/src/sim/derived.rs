@@ -55,15 +55,8 @@ impl World {
     pub(super) async fn peek_derived(&self, node: usize, key: u64) -> bool {
         let begun = self.begin(self.reader(node), key);
         let what = ("get derived", node, key);
-        match self.nodes[node].get(&(DERIVED + key)).await {
-            Ok(Some(found)) => self.check(begun, what, &found),
-            Ok(None) => self.say(begun.0, what, || "nothing".to_owned()),
-            Err(error) => {
-                self.say(begun.0, what, || error.to_string());
-                return false;
-            }
-        }
-        true
+        let found = self.nodes[node].get(&(DERIVED + key)).await;
+        self.peeked(begun, what, found)
     }
 
     /// Changes the source of every key that begins with this one's digits, and invalidates the

@@ -270,13 +270,14 @@ impl World {
         true
     }
 
-    /// Reads without a loader and checks what comes. On the last node, which has no near cache,
-    /// that is a direct look at the store: it owes the changes of all nodes at once. (A shared
-    /// load does not: it may have begun before a change that its node was not told of yet.)
-    pub async fn peek(&self, node: usize, key: u64) -> bool {
-        let begun = self.begin(self.reader(node), key);
-        let what = ("get", node, key);
-        match self.nodes[node].get(&key).await {
+    /// Checks what a read without a loader gave.
+    pub(super) fn peeked(
+        &self,
+        begun: (Mono, Due),
+        what: (&str, usize, u64),
+        found: Result<Option<Loaded<u64>>, Error>,
+    ) -> bool {
+        match found {
             Ok(Some(found)) => self.check(begun, what, &found),
             Ok(None) => self.say(begun.0, what, || "nothing".to_owned()),
             Err(error) => {
@@ -285,6 +286,16 @@ impl World {
             }
         }
         true
+    }
+
+    /// Reads without a loader and checks what comes. On the last node, which has no near cache,
+    /// that is a direct look at the store: it owes the changes of all nodes at once. (A shared
+    /// load does not: it may have begun before a change that its node was not told of yet.)
+    pub async fn peek(&self, node: usize, key: u64) -> bool {
+        let begun = self.begin(self.reader(node), key);
+        let what = ("get", node, key);
+        let found = self.nodes[node].get(&key).await;
+        self.peeked(begun, what, found)
     }
 
     /// Changes the source, then does what `change` says, and keeps what was promised. After a

@@ -67,9 +67,8 @@ impl Engine<Bytes> {
             Err(error) => {
                 // It may or may not have taken place: nothing of these keys can be trusted.
                 for (stored, _) in &effects {
-                    self.changed(stored);
-                    let key = self.stored_key(stored);
-                    self.near.forget(key.near(), self.runtime.now());
+                    let (key, now) = (self.stored_key(stored), self.runtime.now());
+                    self.show(&key, stored, || self.near.forget(key.near(), now));
                 }
                 Err(self.failed(error))
             }
@@ -79,14 +78,13 @@ impl Engine<Bytes> {
     fn conclude_all(&self, effects: &Effects, outcomes: &Outcomes) {
         let now = self.runtime.now();
         for ((stored, effect), outcome) in effects.iter().zip(outcomes.iter()) {
-            self.changed(stored);
             self.counts.bus.sent.add(effect.cause());
             let (key, version) = (self.stored_key(stored), outcome.version);
-            match effect {
+            self.show(&key, stored, || match effect {
                 Effect::Replaced => self.near.replaced(key.near(), version, now),
                 Effect::Removed => self.near.remove(key.near(), version, now),
                 Effect::Expired => self.near.mark_stale(key.near(), version, now),
-            }
+            });
         }
     }
 

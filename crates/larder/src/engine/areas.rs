@@ -82,9 +82,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         };
         let lies: Vec<_> = keys.iter().map(|key| self.lies(key)).collect();
         let all = || lies.iter().flatten().map(|lies| lies.cache);
-        let is_current = self.near.view().is_current(self.runtime.now());
-        let life = self.areas.life();
-        if is_current && self.areas.are_complete(all()) {
+        if let Some(life) = self.knows_areas(all()) {
             let mut seen = self.look_alone(store, keys).await?;
             for (sight, (key, lies)) in seen.iter_mut().zip(keys.iter().zip(&lies)) {
                 sight.hold_against(|cut| self.areas.cover(key, lies, cut));
@@ -134,6 +132,14 @@ impl<V: Send + Sync + 'static> Engine<V> {
         Ok(seen.pop().unwrap_or(Sight::Absent))
     }
 
+    /// The life in which all areas of these caches are known, as of a moment ago; `None` if they must
+    /// be asked for.
+    fn knows_areas<'a>(&self, caches: impl Iterator<Item = &'a str>) -> Option<u64> {
+        let life = self.areas.life();
+        let is_current = self.near.view().is_current(self.runtime.now());
+        (is_current && self.areas.are_complete(caches)).then_some(life)
+    }
+
     async fn look_alone(&self, store: &dyn Store, keys: &[Bytes]) -> Result<Vec<Sight>> {
         let found = match keys {
             [key] => store.get(key).await.map(|found| vec![Sight::of(found)]),
@@ -164,9 +170,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
         if store.describe().tags.is_none() {
             return Ok(false);
         }
-        let (cache, life) = (self.name.as_str(), self.areas.life());
-        let is_current = self.near.view().is_current(self.runtime.now());
-        if is_current && self.areas.are_complete(std::iter::once(cache)) {
+        let cache = self.name.as_str();
+        if let Some(life) = self.knows_areas(std::iter::once(cache)) {
             let is_covered = self.is_covered(key, cut);
             if self.areas.life() == life {
                 return Ok(is_covered);

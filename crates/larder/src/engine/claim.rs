@@ -188,8 +188,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             let answer = leases.lease(&stored, token, self.lives.lease, void).await;
             match answer.map_err(|error| self.failed(error))? {
                 Lease::Hit(record) => {
-                    let asked = (before.at, before.version);
-                    let found = self.take_leased(&**store, key, &record, asked).await?;
+                    let found = self.take_leased(&**store, key, &record, before).await?;
                     if let Fetched::Fresh(entry) = found {
                         self.admit(key, before, &entry);
                         return Ok(Claim::Fresh(entry));
@@ -241,9 +240,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let Some(record) = record else {
             return Ok(None);
         };
-        let asked = (self.runtime.now(), self.local_version());
+        let before = self.before(key);
         Ok(
-            match self.take_leased(&**store, key, &record, asked).await? {
+            match self.take_leased(&**store, key, &record, before).await? {
                 Fetched::Fresh(entry) | Fetched::Stale(entry) => Some((entry, Source::Remote)),
                 Fetched::Absent(_) => None,
             },

@@ -241,6 +241,11 @@ impl<V: Send + Sync + 'static> Engine<V> {
         if let Some(outer) = depend::current() {
             // What is made from it is no younger than it.
             outer.date(began.min(reads.as_of()));
+            if let Some(Ok(landed)) = &outcome
+                && landed.source == Source::Near
+            {
+                outer.date(self.copy_as_of(&landed.entry, self.runtime.now()));
+            }
         }
         outcome.unwrap_or(Err(Failure::Abandoned))
     }

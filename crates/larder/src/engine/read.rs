@@ -41,7 +41,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             Some((entry, Freshness::Fresh)) => {
                 self.counts.near_hits.add(1);
                 if let Some(reads) = depend::current() {
-                    reads.date(self.near.view().as_of(entry.proven_until(), now));
+                    reads.date(self.copy_as_of(&entry, now));
                     self.read_in_load(&key, &entry, false);
                 }
                 Ok(Some(Loaded::new(entry, Source::Near, false, now)))
@@ -51,6 +51,11 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 Ok(None)
             }
         }
+    }
+
+    /// As of when a near copy that may be used now is known to hold.
+    pub(super) fn copy_as_of(&self, entry: &Entry<V>, now: Mono) -> Mono {
+        self.near.view().as_of(entry.proven_until(), now)
     }
 
     /// A fresh value of the remote tier, after the near cache had none.
@@ -121,10 +126,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 self.damaged(damage.as_str());
                 Fetched::Absent(Version::ZERO)
             }
-            Sight::Found(record) => {
-                let asked = (before.at, before.version);
-                self.take_record(store, key, &record, asked).await?
-            }
+            Sight::Found(record) => self.take_record(store, key, &record, before).await?,
         };
         if let Fetched::Fresh(entry) | Fetched::Stale(entry) = &fetched {
             self.near.date(entry, before.near);
@@ -139,15 +141,15 @@ impl<V: Send + Sync + 'static> Engine<V> {
         Ok(fetched)
     }
 
-    /// Turns a record, which was asked for at `asked`, into an entry of this process. A version of
-    /// this process, drawn then, is taken where the store gives none that can be compared. No round
-    /// trip, unless it has tags that are not known here.
+    /// Turns a record, which was asked for after `before`, into an entry of this process, with the
+    /// version drawn then where the store gives none that can be compared. No round trip, unless it
+    /// has tags that are not known here.
     pub(super) async fn take_record(
         &self,
         store: &dyn Store,
         key: &EngineKey,
         record: &Record,
-        (asked, local): (Mono, Version),
+        before: Before,
     ) -> Result<Fetched<V>> {
         let store_now = store.now();
         let freshness = classify(record, store_now);
@@ -183,14 +185,14 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let fresh_end = fresh_end.map(|end| now.after(end.since(store_now)));
         let cost = Duration::from_millis(record.load_cost_ms.into());
         let meta = EntryMeta {
-            version: Self::ordered(store, record.version, local),
+            version: Self::ordered(store, record.version, before.version),
             cut: record.cut,
             is_proven: store.describe().tags.is_some(),
             created,
             life: NearLife::of(record, store_now, now, self.lives.near_ttl),
             refresh_from: self.refresh_from(created, fresh_end, cost),
             load_cost: cost,
-            proven_until: self.near.view().proven_until(asked),
+            proven_until: self.near.view().proven_until(before.at),
             tags,
             weight: Near::<V>::weight(key.near().bytes, size),
         };
@@ -211,12 +213,12 @@ impl<V: Send + Sync + 'static> Engine<V> {
         store: &dyn Store,
         key: &EngineKey,
         record: &Record,
-        asked: (Mono, Version),
+        before: Before,
     ) -> Result<Fetched<V>> {
         if self.is_voided(store, key, record.cut).await? {
             return Ok(Fetched::Absent(record.version));
         }
-        self.take_record(store, key, record, asked).await
+        self.take_record(store, key, record, before).await
     }
 
     /// Whether the bytes of a record mean something to this engine.

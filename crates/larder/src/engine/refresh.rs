@@ -347,10 +347,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             Lease::Taken { .. } => return Some(Ok(Again::Taken)),
             Lease::Hit(record) => record,
         };
-        match self
-            .take_leased(&**store, key, &record, (before.at, before.version))
-            .await
-        {
+        match self.take_leased(&**store, key, &record, before).await {
             Ok(Fetched::Fresh(entry)) => {
                 self.admit(key, before, &entry);
                 Some(Ok(Again::Newer(entry)))
