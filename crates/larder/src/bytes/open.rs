@@ -162,6 +162,7 @@ impl ByteCache {
             max_value: usize::MAX,
             flights: Flights::default(),
             refreshes: Refreshes::none(),
+            turns: Default::default(),
             tags: TagCells::default(),
             areas: parts.areas,
             reach: Reach::Store,
