@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::thread;
 
 use larder_core::admit::{Refusal, Snapshot};
-use larder_core::area::Area;
+use larder_core::area::{Area, Covered};
 use larder_core::freshness::Freshness;
 use larder_core::mutant::Mutant;
 use larder_core::runtime::{Mono, Runtime};
@@ -166,11 +166,14 @@ impl<V: Send + Sync + 'static> Near<V> {
         if entry.epoch() >= epoch {
             return false;
         }
-        let is_void = self.voids.since(entry.epoch(), entry.key());
-        if !is_void {
-            self.raise_epoch(entry, epoch);
+        match self.voids.since(entry.epoch(), entry.key()) {
+            Covered::Void => return true,
+            // Before the epoch: who sees that sees this.
+            Covered::Stale => entry.mark_stale(),
+            Covered::Not => {}
         }
-        is_void
+        self.raise_epoch(entry, epoch);
+        false
     }
 
     /// The entry holds in `epoch`, which was read before it was held against what was made void:
@@ -183,7 +186,7 @@ impl<V: Send + Sync + 'static> Near<V> {
     /// Whether nothing of this key's stripe has changed since `snapshot` was taken.
     pub(crate) fn stands(&self, key: NearKey<'_>, snapshot: NearSnapshot) -> bool {
         self.guard.stripe(key.hash).snapshot() == snapshot.stripe
-            && !self.voids.since(snapshot.epoch, key.bytes)
+            && self.voids.since(snapshot.epoch, key.bytes) == Covered::Not
     }
 
     /// The proof to take before a value of this key is read from anywhere.
@@ -200,7 +203,7 @@ impl<V: Send + Sync + 'static> Near<V> {
     }
 
     /// Makes void every copy that the area covers, those that are being read included, whatever
-    /// their number. Their memory is released by the sweep.
+    /// their number; or stale, if that is what the area does. Their memory is released by the sweep.
     pub(crate) fn void(&self, area: Area) {
         self.voids.add(&self.view, area);
         self.sweep.notify_one();
@@ -288,8 +291,8 @@ impl<V: Send + Sync + 'static> Near<V> {
             (None, Some(held)) => self.state(held, now) != Some(Freshness::Fresh),
             (None, None) => true,
         };
-        let has_changed =
-            stripe.snapshot() != snapshot.stripe || self.voids.since(snapshot.epoch, key.bytes);
+        let has_changed = stripe.snapshot() != snapshot.stripe
+            || self.voids.since(snapshot.epoch, key.bytes) != Covered::Not;
         if (!is_as_seen || has_changed) && !Mutant::Exchange.is_active() {
             return Ok(false);
         }
@@ -388,7 +391,7 @@ impl<V: Send + Sync + 'static> Near<V> {
     /// and drops what is returned after it.
     fn store(&self, hash: u64, entry: &Arc<Entry<V>>, since: u64) -> Result<Evicted<V>, Refusal> {
         let epoch = self.view.epoch();
-        if since != epoch && self.voids.since(since, entry.key()) {
+        if since != epoch && self.voids.since(since, entry.key()) != Covered::Not {
             return Err(Refusal::Raced);
         }
         self.raise_epoch(entry, epoch);
@@ -400,7 +403,8 @@ impl<V: Send + Sync + 'static> Near<V> {
         }
         let replaced = map.peek(&hash).filter(|old| old.key() == entry.key());
         let is_newer = |old: &Arc<Entry<V>>| {
-            old.version() > entry.version() && !self.voids.since(old.epoch(), old.key())
+            let covered = self.voids.since(old.epoch(), old.key());
+            old.version() > entry.version() && covered != Covered::Void
         };
         if replaced.as_ref().is_some_and(is_newer) {
             return Err(Refusal::Superseded);

@@ -204,6 +204,7 @@ macro_rules! conformance_record_claims {
             areas:
                 an_area_voids_what_it_covers,
                 all_of_a_cache_is_void_at_once,
+                all_of_a_cache_expires_at_once,
                 areas_are_told_with_their_numbers,
                 areas_belong_to_one_cache,
                 too_many_areas_are_one,

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use larder_core::area::{Area, MAX_AREAS};
+use larder_core::area::{self, Area, Covered, MAX_AREAS};
 use larder_core::mutant::Mutant;
 
 use super::view::View;
@@ -44,14 +44,17 @@ impl Voids {
         view.set_epoch(epoch);
     }
 
-    /// Whether a key was made void after `epoch`.
-    pub(super) fn since(&self, epoch: u64, key: &[u8]) -> bool {
+    /// What has become of a key after `epoch`.
+    pub(super) fn since(&self, epoch: u64, key: &[u8]) -> Covered {
         if Mutant::AreaEpoch.is_active() {
-            return false;
+            return Covered::Not;
         }
         let recent = self.0.read();
-        let mut newer = recent.areas.iter().rev().take_while(|(at, _)| *at > epoch);
-        epoch < recent.floor || newer.any(|(_, area)| area.covers(key))
+        if epoch < recent.floor {
+            return Covered::Void;
+        }
+        let newer = recent.areas.iter().rev().take_while(|(at, _)| *at > epoch);
+        area::worst(newer.map(|(_, area)| area.covered(key)))
     }
 }
 
@@ -64,9 +67,13 @@ mod tests {
         let (voids, view) = (Voids::default(), View::unfenced());
         voids.add(&view, Area::prefix(b"a").unwrap());
         assert_eq!(view.epoch(), 1);
-        assert!(voids.since(0, b"ab") && !voids.since(1, b"ab") && !voids.since(0, b"b"));
+        assert!(
+            voids.since(0, b"ab") == Covered::Void
+                && voids.since(1, b"ab") == Covered::Not
+                && voids.since(0, b"b") == Covered::Not
+        );
         voids.add(&view, Area::ALL);
-        assert!(voids.since(1, b"b") && !voids.since(2, b"b"));
+        assert!(voids.since(1, b"b") == Covered::Void && voids.since(2, b"b") == Covered::Not);
     }
 
     #[test]
@@ -75,8 +82,11 @@ mod tests {
         for n in 0..=MAX_AREAS {
             voids.add(&view, Area::prefix(n.to_string().as_bytes()).unwrap());
         }
-        assert!(voids.since(0, b"x"), "the first may have covered it");
-        assert!(!voids.since(1, b"x") && voids.since(1, b"1"));
+        assert!(
+            voids.since(0, b"x") == Covered::Void,
+            "the first may have covered it"
+        );
+        assert!(voids.since(1, b"x") == Covered::Not && voids.since(1, b"1") == Covered::Void);
         assert!(voids.0.read().areas.len() <= MAX_AREAS);
     }
 }
