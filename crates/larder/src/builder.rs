@@ -19,6 +19,7 @@ use crate::coherence::Coherence;
 use crate::depend::Place;
 use crate::engine::areas::KnownAreas;
 use crate::engine::{Engine, Flights, Lives, Weigher};
+use crate::epoch::Epoch;
 use crate::link;
 use crate::loader::{Cx, LoadFn, boxed_loader};
 use crate::mode::Mode;
@@ -282,10 +283,11 @@ impl<K, V, C> Builder<K, V, C> {
         let on_bus = remote
             .as_ref()
             .is_some_and(|store| store.describe().bus.is_some());
+        let epoch = Epoch::default();
         let view = if on_bus && self.mode != Mode::None {
-            View::fenced()
+            View::fenced(epoch.clone())
         } else {
-            View::unfenced()
+            View::unfenced(epoch.clone())
         };
         let place = Place::of(remote.as_deref());
         let near = Arc::new(NearCache::new(capacity, Reporter::new(self.listener), view));
@@ -305,7 +307,7 @@ impl<K, V, C> Builder<K, V, C> {
             when_fenced: self.when_fenced,
             max_value: usize::try_from(max_value).unwrap_or(usize::MAX),
             flights: Flights::default(),
-            tags: TagCells::default(),
+            tags: TagCells::new(epoch),
             areas: KnownAreas::default(),
             touched: Arc::default(),
             place,

@@ -133,15 +133,15 @@ impl<V: Send + Sync + 'static> Near<V> {
     }
 
     /// Whether this entry was made void, by a tag or by something larger.
+    #[inline]
     fn is_void(&self, entry: &Entry<V>) -> bool {
-        if !entry.are_tags_valid() {
-            return true;
-        }
+        // Read before the entry is looked at, which may be void the next moment.
         let epoch = self.view.epoch();
-        if entry.epoch() >= epoch {
-            return false;
-        }
-        let is_void = self.voids.since(entry.epoch(), entry.key());
+        entry.epoch() < epoch && self.is_void_in(entry, epoch)
+    }
+
+    fn is_void_in(&self, entry: &Entry<V>, epoch: u64) -> bool {
+        let is_void = !entry.are_tags_valid() || self.voids.since(entry.epoch(), entry.key());
         if !is_void {
             entry.raise_epoch(epoch);
         }
@@ -315,6 +315,10 @@ impl<V: Send + Sync + 'static> Near<V> {
         let epoch = self.view.epoch();
         if since != epoch && self.voids.since(since, entry.key()) {
             return Err(Refusal::Raced);
+        }
+        // From here on it counts as known to hold in this epoch, tags included.
+        if !entry.are_tags_valid() {
+            return Err(Refusal::TagRaced);
         }
         entry.raise_epoch(epoch);
         let Some(map) = &self.map else {

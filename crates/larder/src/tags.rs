@@ -1,7 +1,8 @@
 //! The tags that near copies depend on, as this process knows them.
 //!
-//! A cell holds the number of one tag: its last invalidation. Entries hold the cells of their tags,
-//! so that a hit looks at a few atomics and nothing else. A cell is made before the tag's number is
+//! A cell holds the number of one tag: its last invalidation. Entries hold the cells of their tags.
+//! When a cell rises the [epoch](crate::epoch) of the near cache does: a hit looks at that alone, and
+//! at the cells of its entry once in each epoch. A cell is made before the tag's number is
 //! asked for, and takes the greatest number it is ever told: an invalidation that arrives while the
 //! answer is on its way is not lost. A cell belongs to one generation of the near cache; with a new
 //! generation all are forgotten, because invalidations may have been missed.
@@ -15,6 +16,8 @@ use larder_core::mutant::Mutant;
 use larder_core::tag::Cut;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
+
+use crate::epoch::Epoch;
 
 /// Cells kept at most, whether entries hold them or not. A lost cell is asked for again.
 const CELLS: usize = 1 << 16;
@@ -42,9 +45,10 @@ impl TagCell {
         self.number() != 0
     }
 
-    /// Takes a number, unless a greater one is known.
-    fn raise(&self, number: u64) {
-        self.number.fetch_max(number, Ordering::AcqRel);
+    /// Takes a number, unless a greater one is known. Then an epoch must begin.
+    #[must_use]
+    fn raise(&self, number: u64) -> bool {
+        self.number.fetch_max(number, Ordering::AcqRel) < number
     }
 }
 
@@ -76,8 +80,10 @@ impl EntryTags {
 }
 
 /// The cells of all tags that near copies, or loads under way, depend on.
-#[derive(Default)]
-pub(crate) struct TagCells(Mutex<Cells>);
+pub(crate) struct TagCells {
+    cells: Mutex<Cells>,
+    epoch: Epoch,
+}
 
 #[derive(Default)]
 struct Cells {
@@ -91,14 +97,18 @@ struct Cells {
 
 impl Cells {
     /// Makes room for so many more, by dropping all.
-    fn make_room(&mut self, more: usize) {
+    fn make_room(&mut self, more: usize, epoch: &Epoch) {
         if self.cells.len() + more <= CELLS {
             return;
         }
         // Those that entries hold go on in them, but are no longer raised: they must not vouch for
         // anything any more.
+        let mut rose = false;
         for (_, cell) in self.cells.drain() {
-            cell.raise(u64::MAX);
+            rose |= cell.raise(u64::MAX);
+        }
+        if rose {
+            epoch.begin();
         }
         self.floor = self.highest;
     }
@@ -106,14 +116,23 @@ impl Cells {
 
 /// The cells of some tags.
 pub(crate) struct Held {
+    epoch: Epoch,
     cells: SmallVec<[Arc<TagCell>; 2]>,
 }
 
 impl TagCells {
+    /// No cells yet, for a near cache with this epoch.
+    pub(crate) fn new(epoch: Epoch) -> TagCells {
+        TagCells {
+            cells: Mutex::default(),
+            epoch,
+        }
+    }
+
     /// The cells of `tags`, made if need be.
     pub(crate) fn hold(&self, tags: &[Bytes]) -> Held {
-        let mut cells = self.0.lock();
-        cells.make_room(tags.len());
+        let mut cells = self.cells.lock();
+        cells.make_room(tags.len(), &self.epoch);
         let cell = |tag: &Bytes| match cells.cells.get(tag) {
             Some(cell) => cell.clone(),
             None => {
@@ -125,48 +144,55 @@ impl TagCells {
             }
         };
         Held {
+            epoch: self.epoch.clone(),
             cells: tags.iter().map(cell).collect(),
         }
     }
 
     /// Whether nothing depends on anything.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.lock().cells.is_empty()
+        self.cells.lock().cells.is_empty()
     }
 
     /// A tag was invalidated.
     pub(crate) fn raise(&self, tag: &[u8], number: u64) {
-        if let Some(cell) = self.0.lock().cells.get(tag) {
-            cell.raise(number);
+        if let Some(cell) = self.cells.lock().cells.get(tag)
+            && cell.raise(number)
+        {
+            self.epoch.begin();
         }
     }
 
     /// Invalidates a tag of which no store knows.
     pub(crate) fn raise_or_insert(&self, tag: &Bytes, number: u64) {
-        let mut cells = self.0.lock();
-        cells.make_room(1);
+        let mut cells = self.cells.lock();
+        cells.make_room(1, &self.epoch);
         cells.highest = cells.highest.max(number);
         let cell = cells.cells.entry(tag.clone());
-        cell.or_insert_with(|| Arc::new(TagCell::new(tag.clone())))
-            .raise(number);
+        let cell = cell.or_insert_with(|| Arc::new(TagCell::new(tag.clone())));
+        if cell.raise(number) {
+            self.epoch.begin();
+        }
     }
 
     /// What a tag without a number counts as, where no store knows one.
     pub(crate) fn floor(&self) -> Cut {
-        Cut(self.0.lock().floor)
+        Cut(self.cells.lock().floor)
     }
 
     /// Makes void what depends on a tag now, whatever its number: an invalidation may or may not
     /// have taken place.
     pub(crate) fn void(&self, tag: &[u8]) {
-        if let Some(cell) = self.0.lock().cells.remove(tag) {
-            cell.raise(u64::MAX);
+        if let Some(cell) = self.cells.lock().cells.remove(tag)
+            && cell.raise(u64::MAX)
+        {
+            self.epoch.begin();
         }
     }
 
     /// Forgets everything, with all copies void: something may have been missed.
     pub(crate) fn forget(&self) {
-        self.0.lock().cells.clear();
+        self.cells.lock().cells.clear();
     }
 }
 
@@ -184,8 +210,12 @@ impl Held {
     /// lost nothing is known.
     pub(crate) fn learn(&self, numbers: &[Cut]) {
         let known = |(_, number): &(_, &Cut)| **number < Cut::LOST;
+        let mut rose = false;
         for (cell, number) in self.cells.iter().zip(numbers).filter(known) {
-            cell.raise(number.0.max(1));
+            rose |= cell.raise(number.0.max(1));
+        }
+        if rose {
+            self.epoch.begin();
         }
     }
 
@@ -206,7 +236,7 @@ mod tests {
 
     #[test]
     fn an_invalidation_that_overtakes_the_answer_is_not_lost() {
-        let cells = TagCells::default();
+        let cells = TagCells::new(Epoch::default());
         let held = cells.hold(&tags(&["a"]));
         assert!(!held.are_known());
         cells.raise(&tag_key("c", "a").unwrap(), 9);
@@ -217,7 +247,7 @@ mod tests {
 
     #[test]
     fn one_invalid_tag_is_enough() {
-        let cells = TagCells::default();
+        let cells = TagCells::new(Epoch::default());
         let both = tags(&["a", "b"]);
         let held = cells.hold(&both);
         held.learn(&[Cut(3), Cut(3)]);
@@ -229,7 +259,7 @@ mod tests {
 
     #[test]
     fn cells_that_are_forgotten_for_want_of_room_vouch_for_nothing() {
-        let cells = TagCells::default();
+        let cells = TagCells::new(Epoch::default());
         let held = cells.hold(&tags(&["first"]));
         held.learn(&[Cut(1)]);
         let entry = held.with(Cut(1));
@@ -237,18 +267,18 @@ mod tests {
             cells.hold(&tags(&[&n.to_string()]));
         }
         assert!(!entry.are_valid());
-        assert!(cells.0.lock().cells.len() <= CELLS);
+        assert!(cells.cells.lock().cells.len() <= CELLS);
     }
 
     #[test]
     fn without_a_store_a_forgotten_invalidation_still_counts() {
-        let cells = TagCells::default();
+        let cells = TagCells::new(Epoch::default());
         cells.raise_or_insert(&tag_key("c", "a").unwrap(), 9);
         assert_eq!(cells.floor(), Cut(0));
         for n in 0..CELLS {
             cells.raise_or_insert(&tag_key("c", &n.to_string()).unwrap(), 1);
         }
-        assert!(cells.0.lock().cells.len() <= CELLS);
+        assert!(cells.cells.lock().cells.len() <= CELLS);
         let held = cells.hold(&tags(&["a"]));
         assert!(!held.are_known());
         held.learn(&[cells.floor()]);

@@ -1,11 +1,11 @@
 //! What was made void at once: everything, or the keys of an area.
 //!
-//! Each time the *epoch* of the near cache rises by one. An entry remembers the epoch in which it was
-//! last known to hold; a hit in the same epoch needs no look in here. In a later one it is held
-//! against what was made void since, once. Nothing is removed from the map at this moment, however
-//! much it holds; the sweep does that later.
+//! Each time an [epoch](crate::epoch) begins. An entry that was last known to hold in an older one is
+//! held against what was made void since, once. Nothing is removed from the map at this moment,
+//! however much it holds; the sweep does that later.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use larder_core::area::{Area, MAX_AREAS};
 use larder_core::mutant::Mutant;
@@ -14,7 +14,12 @@ use parking_lot::RwLock;
 use super::view::View;
 
 #[derive(Default)]
-pub(super) struct Voids(RwLock<Recent>);
+pub(super) struct Voids {
+    recent: RwLock<Recent>,
+    /// The epoch of the newest in `recent`: who holds in that one need not take the lock. While
+    /// there is going to be a newer one, later than every epoch.
+    latest: AtomicU64,
+}
 
 #[derive(Default)]
 struct Recent {
@@ -26,8 +31,10 @@ struct Recent {
 impl Voids {
     /// Makes void what is in the map or being read for it, as far as the area covers it.
     pub(super) fn add(&self, view: &View, area: Area) {
-        let mut recent = self.0.write();
-        let epoch = view.epoch() + 1;
+        let mut recent = self.recent.write();
+        // First: whoever sees the epoch looks in here, and waits for the lock.
+        self.latest.store(u64::MAX, Ordering::Release);
+        let epoch = view.begin_epoch();
         if area == Area::ALL {
             recent.floor = epoch;
             recent.areas.clear();
@@ -37,8 +44,7 @@ impl Voids {
             }
             recent.areas.push_back((epoch, area));
         }
-        // Last: whoever sees the epoch finds in here why it rose.
-        view.set_epoch(epoch);
+        self.latest.store(epoch, Ordering::Release);
     }
 
     /// Whether a key was made void after `epoch`.
@@ -46,7 +52,10 @@ impl Voids {
         if Mutant::AreaEpoch.is_active() {
             return false;
         }
-        let recent = self.0.read();
+        if epoch >= self.latest.load(Ordering::Acquire) {
+            return false;
+        }
+        let recent = self.recent.read();
         let mut newer = recent.areas.iter().rev().take_while(|(at, _)| *at > epoch);
         epoch < recent.floor || newer.any(|(_, area)| area.covers(key))
     }
@@ -55,10 +64,11 @@ impl Voids {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::epoch::Epoch;
 
     #[test]
     fn only_what_is_covered_and_older_is_void() {
-        let (voids, view) = (Voids::default(), View::unfenced());
+        let (voids, view) = (Voids::default(), View::unfenced(Epoch::default()));
         voids.add(&view, Area::prefix(b"a").unwrap());
         assert_eq!(view.epoch(), 1);
         assert!(voids.since(0, b"ab") && !voids.since(1, b"ab") && !voids.since(0, b"b"));
@@ -68,12 +78,12 @@ mod tests {
 
     #[test]
     fn what_is_forgotten_counts_for_every_key() {
-        let (voids, view) = (Voids::default(), View::unfenced());
+        let (voids, view) = (Voids::default(), View::unfenced(Epoch::default()));
         for n in 0..=MAX_AREAS {
             voids.add(&view, Area::prefix(n.to_string().as_bytes()).unwrap());
         }
         assert!(voids.since(0, b"x"), "the first may have covered it");
         assert!(!voids.since(1, b"x") && voids.since(1, b"1"));
-        assert!(voids.0.read().areas.len() <= MAX_AREAS);
+        assert!(voids.recent.read().areas.len() <= MAX_AREAS);
     }
 }
