@@ -283,7 +283,7 @@ impl<K, V, C> Builder<K, V, C> {
         let on_bus = remote
             .as_ref()
             .is_some_and(|store| store.describe().bus.is_some());
-        let epoch = Epoch::default();
+        let epoch = Epoch::of(remote.is_some());
         let view = if on_bus && self.mode != Mode::None {
             View::fenced(epoch.clone())
         } else {

@@ -6,8 +6,8 @@
 //! Whoever voids something first makes it visible and then begins an epoch: who sees the epoch sees
 //! why it was begun.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 /// Shared between a near cache and what voids its copies. Read by every hit, and so in a cache line
 /// of its own.
@@ -18,7 +18,20 @@ pub(crate) struct Epoch(Arc<Alone>);
 #[repr(align(128))]
 struct Alone(AtomicU64);
 
+/// That of all near caches of this process without a remote tier: an entry of one of them may hold
+/// cells of another one, and must notice when they rise.
+static OF_PROCESS: LazyLock<Epoch> = LazyLock::new(Epoch::default);
+
 impl Epoch {
+    /// For a cache, with a remote tier or without one.
+    pub(crate) fn of(has_remote: bool) -> Epoch {
+        if has_remote {
+            Epoch::default()
+        } else {
+            OF_PROCESS.clone()
+        }
+    }
+
     pub(crate) fn get(&self) -> u64 {
         self.0.0.load(Ordering::Acquire)
     }
