@@ -6,8 +6,13 @@
 //! Whoever voids something first makes it visible and then begins an epoch: who sees the epoch sees
 //! why it was begun.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
+#[cfg(not(feature = "shuttle"))]
+use std::sync::LazyLock;
+
+use larder_core::mutant::Mutant;
+
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// Shared between a near cache and what voids its copies. Read by every hit, and so in a cache line
 /// of its own.
@@ -20,7 +25,13 @@ struct Alone(AtomicU64);
 
 /// That of all near caches of this process without a remote tier: an entry of one of them may hold
 /// cells of another one, and must notice when they rise.
+#[cfg(not(feature = "shuttle"))]
 static OF_PROCESS: LazyLock<Epoch> = LazyLock::new(Epoch::default);
+#[cfg(feature = "shuttle")]
+shuttle::lazy_static! {
+    // Another one for each run of a model.
+    static ref OF_PROCESS: Epoch = Epoch::default();
+}
 
 impl Epoch {
     /// For a cache, with a remote tier or without one.
@@ -34,6 +45,17 @@ impl Epoch {
 
     pub(crate) fn get(&self) -> u64 {
         self.0.0.load(Ordering::Acquire)
+    }
+
+    /// Makes something void, which tells whether anything changed, and then begins the next epoch.
+    pub(crate) fn begin_after(&self, voids: impl FnOnce() -> bool) {
+        if Mutant::EpochFirst.is_active() {
+            self.begin();
+        }
+        let has_changed = voids() && !Mutant::EpochFirst.is_active();
+        if has_changed && !Mutant::TagEpoch.is_active() {
+            self.begin();
+        }
     }
 
     /// Begins the next epoch, and gives it.

@@ -9,15 +9,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use ::bytes::Bytes;
 use larder_core::mutant::Mutant;
 use larder_core::tag::Cut;
-use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use crate::epoch::Epoch;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// Cells kept at most, whether entries hold them or not. A lost cell is asked for again.
 const CELLS: usize = 1 << 16;
@@ -45,7 +45,8 @@ impl TagCell {
         self.number() != 0
     }
 
-    /// Takes a number, unless a greater one is known. Then an epoch must begin.
+    /// Takes a number, unless a greater one is known; whether it did. Then an epoch must begin, before
+    /// anybody else may find the cell at this number: rises are made under the lock of all cells.
     #[must_use]
     fn raise(&self, number: u64) -> bool {
         self.number.fetch_max(number, Ordering::AcqRel) < number
@@ -103,22 +104,16 @@ impl Cells {
         }
         // Those that entries hold go on in them, but are no longer raised: they must not vouch for
         // anything any more.
-        let mut rose = false;
-        for (_, cell) in self.cells.drain() {
-            rose |= cell.raise(u64::MAX);
-        }
-        if rose {
-            epoch.begin();
-        }
+        epoch.begin_after(|| {
+            let cells = self.cells.drain();
+            cells.fold(false, |rose, (_, cell)| cell.raise(u64::MAX) | rose)
+        });
         self.floor = self.highest;
     }
 }
 
 /// The cells of some tags.
-pub(crate) struct Held {
-    epoch: Epoch,
-    cells: SmallVec<[Arc<TagCell>; 2]>,
-}
+pub(crate) struct Held(SmallVec<[Arc<TagCell>; 2]>);
 
 impl TagCells {
     /// No cells yet, for a near cache with this epoch.
@@ -143,10 +138,23 @@ impl TagCells {
                 cell
             }
         };
-        Held {
-            epoch: self.epoch.clone(),
-            cells: tags.iter().map(cell).collect(),
-        }
+        Held(tags.iter().map(cell).collect())
+    }
+
+    /// Takes the numbers that the store gave, in the order of the tags. Of a dependency that it has
+    /// lost nothing is known.
+    ///
+    /// Under the lock, as every rise: who finds a cell at its number already may then be sure that
+    /// its epoch has begun, too.
+    pub(crate) fn learn(&self, held: &Held, numbers: &[Cut]) {
+        let _lock = (!Mutant::LearnUnlocked.is_active()).then(|| self.cells.lock());
+        let known = |(_, number): &(_, &Cut)| **number < Cut::LOST;
+        let known = held.0.iter().zip(numbers).filter(known);
+        self.epoch.begin_after(|| {
+            known.fold(false, |rose, (cell, number)| {
+                cell.raise(number.0.max(1)) | rose
+            })
+        });
     }
 
     /// Whether nothing depends on anything.
@@ -156,10 +164,9 @@ impl TagCells {
 
     /// A tag was invalidated.
     pub(crate) fn raise(&self, tag: &[u8], number: u64) {
-        if let Some(cell) = self.cells.lock().cells.get(tag)
-            && cell.raise(number)
-        {
-            self.epoch.begin();
+        let cells = self.cells.lock();
+        if let Some(cell) = cells.cells.get(tag) {
+            self.epoch.begin_after(|| cell.raise(number));
         }
     }
 
@@ -170,9 +177,7 @@ impl TagCells {
         cells.highest = cells.highest.max(number);
         let cell = cells.cells.entry(tag.clone());
         let cell = cell.or_insert_with(|| Arc::new(TagCell::new(tag.clone())));
-        if cell.raise(number) {
-            self.epoch.begin();
-        }
+        self.epoch.begin_after(|| cell.raise(number));
     }
 
     /// What a tag without a number counts as, where no store knows one.
@@ -183,10 +188,9 @@ impl TagCells {
     /// Makes void what depends on a tag now, whatever its number: an invalidation may or may not
     /// have taken place.
     pub(crate) fn void(&self, tag: &[u8]) {
-        if let Some(cell) = self.cells.lock().cells.remove(tag)
-            && cell.raise(u64::MAX)
-        {
-            self.epoch.begin();
+        let mut cells = self.cells.lock();
+        if let Some(cell) = cells.cells.remove(tag) {
+            self.epoch.begin_after(|| cell.raise(u64::MAX));
         }
     }
 
@@ -199,29 +203,16 @@ impl TagCells {
 impl Held {
     /// The stored keys of the tags.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &Bytes> {
-        self.cells.iter().map(|cell| &cell.tag)
+        self.0.iter().map(|cell| &cell.tag)
     }
 
     pub(crate) fn are_known(&self) -> bool {
-        self.cells.iter().all(|cell| cell.is_known())
-    }
-
-    /// Takes the numbers that the store gave, in the order of the tags. Of a dependency that it has
-    /// lost nothing is known.
-    pub(crate) fn learn(&self, numbers: &[Cut]) {
-        let known = |(_, number): &(_, &Cut)| **number < Cut::LOST;
-        let mut rose = false;
-        for (cell, number) in self.cells.iter().zip(numbers).filter(known) {
-            rose |= cell.raise(number.0.max(1));
-        }
-        if rose {
-            self.epoch.begin();
-        }
+        self.0.iter().all(|cell| cell.is_known())
     }
 
     /// What an entry with this cut depends on.
     pub(crate) fn with(self, cut: Cut) -> EntryTags {
-        EntryTags(self.cells.into_iter().map(|cell| (cell, cut)).collect())
+        EntryTags(self.0.into_iter().map(|cell| (cell, cut)).collect())
     }
 }
 
@@ -240,7 +231,7 @@ mod tests {
         let held = cells.hold(&tags(&["a"]));
         assert!(!held.are_known());
         cells.raise(&tag_key("c", "a").unwrap(), 9);
-        held.learn(&[Cut(5)]);
+        cells.learn(&held, &[Cut(5)]);
         assert!(!held.with(Cut(5)).are_valid());
         assert!(cells.hold(&tags(&["a"])).with(Cut(9)).are_valid());
     }
@@ -250,7 +241,7 @@ mod tests {
         let cells = TagCells::new(Epoch::default());
         let both = tags(&["a", "b"]);
         let held = cells.hold(&both);
-        held.learn(&[Cut(3), Cut(3)]);
+        cells.learn(&held, &[Cut(3), Cut(3)]);
         let entry = held.with(Cut(3));
         assert!(entry.are_valid());
         cells.raise(&tag_key("c", "b").unwrap(), 4);
@@ -261,7 +252,7 @@ mod tests {
     fn cells_that_are_forgotten_for_want_of_room_vouch_for_nothing() {
         let cells = TagCells::new(Epoch::default());
         let held = cells.hold(&tags(&["first"]));
-        held.learn(&[Cut(1)]);
+        cells.learn(&held, &[Cut(1)]);
         let entry = held.with(Cut(1));
         for n in 0..CELLS {
             cells.hold(&tags(&[&n.to_string()]));
@@ -281,7 +272,7 @@ mod tests {
         assert!(cells.cells.lock().cells.len() <= CELLS);
         let held = cells.hold(&tags(&["a"]));
         assert!(!held.are_known());
-        held.learn(&[cells.floor()]);
+        cells.learn(&held, &[cells.floor()]);
         assert!(!held.with(Cut(8)).are_valid());
         assert!(cells.hold(&tags(&["a"])).with(Cut(9)).are_valid());
     }

@@ -54,6 +54,8 @@ fn tagged_entry(
         is_proven: true,
         created: NOW,
         life,
+        refresh_from: Mono::MAX,
+        load_cost: Duration::ZERO,
         proven_until: Mono(0),
         tags,
         weight,
@@ -187,6 +189,8 @@ fn what_does_not_fit_is_evicted_and_reported_and_a_resize_evicts_too() {
             is_proven: true,
             created: NOW,
             life,
+            refresh_from: Mono::MAX,
+            load_cost: Duration::ZERO,
             proven_until: Mono(0),
             tags: None,
             weight: 1 << 10,
@@ -246,7 +250,7 @@ fn a_tag_that_rises_voids_copies_that_held_in_this_very_epoch_and_those_under_wa
     let tag = tag_key("c", "a").unwrap();
     let tagged = |number: u32| {
         let held = cells.hold(std::slice::from_ref(&tag));
-        held.learn(&[Cut(5)]);
+        cells.learn(&held, &[Cut(5)]);
         let tags = Some(Box::new(held.with(Cut(5))));
         tagged_entry(number, number.into(), 100, tags)
     };

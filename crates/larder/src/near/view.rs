@@ -1,12 +1,11 @@
 //! Under what conditions near copies may be used, as the bus link last said.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
 use larder_core::lane::LEASE;
 use larder_core::mutant::Mutant;
 use larder_core::runtime::Mono;
 
 use crate::epoch::Epoch;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Written by the link, read by every hit: apart from what else a hit reads.
 #[repr(align(128))]
@@ -27,6 +26,14 @@ impl View {
             lease_until: AtomicU64::new(Mono::MAX.0),
             generation: AtomicU32::new(0),
             follows_bus: false,
+        }
+    }
+
+    /// For the only cache of a store that nobody else can reach: whatever changes, it hears of.
+    pub(crate) fn sole(epoch: Epoch) -> View {
+        View {
+            follows_bus: true,
+            ..View::unfenced(epoch)
         }
     }
 
@@ -63,6 +70,14 @@ impl View {
         }
     }
 
+    /// As of when a copy that may be used now holds at least, if it may be used alone up to
+    /// `proven_until`.
+    pub(crate) fn as_of(&self, proven_until: Mono, now: Mono) -> Mono {
+        let leased = Mono(self.lease_until.load(Ordering::Acquire));
+        let lease = u64::try_from(LEASE.as_nanos()).unwrap_or(u64::MAX);
+        Mono(leased.max(proven_until).0.saturating_sub(lease)).min(now)
+    }
+
     /// Whether everything is known that others changed until a moment ago: not only that copies may
     /// be used, which a cache without a bus always says.
     pub(crate) fn is_current(&self, now: Mono) -> bool {
@@ -72,6 +87,11 @@ impl View {
     /// Takes the generation of the lane; whether it is another one than before.
     pub(crate) fn enter(&self, generation: u32) -> bool {
         self.generation.swap(generation, Ordering::AcqRel) != generation
+    }
+
+    /// For what else makes copies void.
+    pub(crate) fn shared_epoch(&self) -> Epoch {
+        self.epoch.clone()
     }
 
     pub(super) fn begin_epoch(&self) -> u64 {

@@ -5,13 +5,13 @@
 //! however much it holds; the sweep does that later.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use larder_core::area::{Area, MAX_AREAS};
 use larder_core::mutant::Mutant;
-use parking_lot::RwLock;
 
 use super::view::View;
+use crate::sync::RwLock;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Default)]
 pub(super) struct Voids {
@@ -31,10 +31,11 @@ struct Recent {
 impl Voids {
     /// Makes void what is in the map or being read for it, as far as the area covers it.
     pub(super) fn add(&self, view: &View, area: Area) {
+        let early = Mutant::EpochFirst.is_active().then(|| view.begin_epoch());
         let mut recent = self.recent.write();
         // First: whoever sees the epoch looks in here, and waits for the lock.
         self.latest.store(u64::MAX, Ordering::Release);
-        let epoch = view.begin_epoch();
+        let epoch = early.unwrap_or_else(|| view.begin_epoch());
         if area == Area::ALL {
             recent.floor = epoch;
             recent.areas.clear();
