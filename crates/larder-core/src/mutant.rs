@@ -65,6 +65,8 @@ pub enum Mutant {
     OldOffer,
     /// A change whose outcome is unknown leaves the near copy where it is.
     Forget,
+    /// A computed value takes the place of whatever its key has by then.
+    Exchange,
     /// The near cache lets go of a stripe between the decision about a value and its storing.
     AdmitUnlocked,
     /// An entry is taken for held against what was made void up to now, not up to before the look.
@@ -120,7 +122,7 @@ impl Mutant {
     ];
 
     /// Every mutant that a scenario of its own shows: no promise of the simulation tells of it.
-    pub const SCENARIOS: [Mutant; 1] = [Mutant::Forget];
+    pub const SCENARIOS: [Mutant; 2] = [Mutant::Forget, Mutant::Exchange];
 
     /// Every mutant that is hunted by trying orders of threads. Tasks of the simulation are never
     /// interrupted between two of their waits, so that these change nothing there.

@@ -317,6 +317,7 @@ impl<K, V, C> Builder<K, V, C> {
             max_value: usize::try_from(max_value).unwrap_or(usize::MAX),
             flights: Flights::default(),
             refreshes: Refreshes::new(refresh, ended),
+            turns: Default::default(),
             tags,
             areas: KnownAreas::shared(),
             reach: Reach::Cache,

@@ -1,5 +1,6 @@
 //! The cache as users hold it. Every method is a few lines over the engine.
 
+mod compute;
 mod invalidate;
 mod refresh;
 mod session;

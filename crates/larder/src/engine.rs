@@ -10,6 +10,7 @@
 
 pub(crate) mod areas;
 mod claim;
+pub(crate) mod compute;
 mod flight;
 mod keep;
 mod load;
@@ -49,6 +50,7 @@ use crate::receipt::Receipt;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::tags::{EntryTags, TagCells};
 use areas::{KnownAreas, Reach};
+use compute::Turns;
 pub(crate) use flight::{Flights, Load};
 use refresh::Refreshes;
 pub(crate) use ticketed::Standing;
@@ -74,6 +76,7 @@ pub(crate) struct Engine<V> {
     pub(crate) max_value: usize,
     pub(crate) flights: Flights<V>,
     pub(crate) refreshes: Refreshes,
+    pub(crate) turns: Turns,
     pub(crate) tags: TagCells,
     pub(crate) coherence: Coherence,
     pub(crate) areas: KnownAreas,

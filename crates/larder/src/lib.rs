@@ -36,6 +36,7 @@ mod threads;
 pub use builder::{Builder, DefaultCodec};
 pub use cache::{Cache, Session};
 pub use depend::{tracked, untracked};
+pub use engine::compute::Computed;
 pub use events::{Changed, Event, EventCause, Events, Target};
 pub use invalidator::{Delivery, Invalidator, InvalidatorBuilder};
 pub use loaded::{Loaded, Source};

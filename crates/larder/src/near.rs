@@ -269,6 +269,50 @@ impl<V: Send + Sync + 'static> Near<V> {
         stored.map(drop)
     }
 
+    /// Puts a value, or nothing, in the place of `seen` (of nothing fresh, if that is `None`), which was
+    /// found after `snapshot` was taken. `false`: it is no longer what the key has, and nothing was
+    /// done. Only for caches in which nothing but this near cache assigns versions.
+    pub(crate) fn exchange(
+        &self,
+        key: NearKey<'_>,
+        (snapshot, seen): (NearSnapshot, Option<&Arc<Entry<V>>>),
+        entry: Option<&Arc<Entry<V>>>,
+        now: Mono,
+    ) -> Result<bool, Refusal> {
+        let mut stripe = self.guard.stripe(key.hash);
+        let held = self.map.as_ref().and_then(|map| map.peek(&key.hash));
+        let held = held.filter(|held| held.key() == key.bytes);
+        let is_as_seen = match (seen, &held) {
+            (Some(seen), Some(held)) => Arc::ptr_eq(seen, held),
+            (Some(_), None) => false,
+            (None, Some(held)) => self.state(held, now) != Some(Freshness::Fresh),
+            (None, None) => true,
+        };
+        let has_changed =
+            stripe.snapshot() != snapshot.stripe || self.voids.since(snapshot.epoch, key.bytes);
+        if (!is_as_seen || has_changed) && !Mutant::Exchange.is_active() {
+            return Ok(false);
+        }
+        let stored = match entry {
+            Some(entry) => match self.store(key.hash, entry, snapshot.epoch) {
+                Ok(evicted) => Some(evicted),
+                // What it is made of was made void this moment.
+                Err(Refusal::Raced | Refusal::TagRaced) => return Ok(false),
+                Err(refusal) => return Err(refusal),
+            },
+            None => None,
+        };
+        stripe.change(key.hash, None, now);
+        let removed = match entry {
+            Some(_) => None,
+            None => self.take(key, |_| true),
+        };
+        drop(stripe);
+        drop(stored);
+        self.report(removed, Cause::Explicit);
+        Ok(true)
+    }
+
     /// Forgets every copy older than `version`, and refuses those that are still being read. A
     /// copy of that very version is the value that replaced them.
     pub(crate) fn replaced(&self, key: NearKey<'_>, version: Version, now: Mono) {

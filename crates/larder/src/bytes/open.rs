@@ -164,6 +164,7 @@ impl ByteCache {
             max_value: usize::MAX,
             flights: Flights::default(),
             refreshes: Refreshes::none(),
+            turns: Default::default(),
             tags,
             areas: parts.areas,
             reach: Reach::Store,

@@ -23,7 +23,7 @@ pub(crate) enum Change<V> {
 }
 
 impl<V> Change<V> {
-    fn cause(&self) -> EventCause {
+    pub(super) fn cause(&self) -> EventCause {
         match self {
             Change::Insert(_) => EventCause::Inserted,
             Change::Invalidate => EventCause::Invalidated,
@@ -143,7 +143,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
     }
 
-    fn write_of(&self, change: &Change<V>) -> Write {
+    pub(super) fn write_of(&self, change: &Change<V>) -> Write {
         match change {
             Change::Insert(incoming) => {
                 Write::Put(self.put(incoming, Duration::ZERO, Cut::default()))

@@ -267,3 +267,24 @@ fn a_tag_that_rises_voids_copies_that_held_in_this_very_epoch_and_those_under_wa
     cells.raise_or_insert(&tag_key("c", "b").unwrap(), 7);
     assert_eq!(value(&near), None);
 }
+
+#[test]
+fn what_is_made_of_a_value_whose_tag_rose_meanwhile_does_not_take_its_place() {
+    let view = View::unfenced(Epoch::default());
+    let cells = TagCells::new(view.shared_epoch());
+    let near = Near::<u32>::new(1 << 20, Reporter::new(None), view);
+    let tag = tag_key("c", "a").unwrap();
+    let held = cells.hold(std::slice::from_ref(&tag));
+    cells.learn(&held, &[Cut(5)]);
+    let tags = held.with(Cut(5));
+    let old = tagged_entry(1, 1, 100, Some(Box::new(tags.clone())));
+    let before = near.snapshot(KEY.hash);
+    assert_eq!(near.admit(KEY.hash, before, &old, NOW), Ok(()));
+    let before = near.snapshot(KEY.hash);
+    let (seen, _) = near.get(KEY, NOW).unwrap();
+    let made = tagged_entry(2, 2, 100, Some(Box::new(tags)));
+    cells.raise(&tag, 6);
+    let seen = (before, Some(&seen));
+    assert_eq!(near.exchange(KEY, seen, Some(&made), NOW), Ok(false));
+    assert_eq!(value(&near), None);
+}

@@ -234,6 +234,40 @@ fn prefixes() {
     Scene::play(|near, _| near.void(Area::prefix(b"k").expect("it is short")));
 }
 
+/// Two who make the value one more, twice each, while somebody fills.
+fn exchanges() {
+    let scene = Scene::new();
+    let more = |scene: &Scene| {
+        loop {
+            let snapshot = scene.near.snapshot(KEY.hash);
+            let Some((seen, _)) = scene.near.get(KEY, NOW) else {
+                continue;
+            };
+            let next = entry(seen.value() + 1);
+            let seen = (snapshot, Some(&seen));
+            match scene.near.exchange(KEY, seen, Some(&next), NOW) {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(refusal) => panic!("{refusal:?}"),
+            }
+        }
+    };
+    let start = |work: Box<dyn Fn(&Scene) + Send>| {
+        let scene = scene.clone();
+        thread::spawn(move || work(&scene))
+    };
+    let threads: [Box<dyn Fn(&Scene) + Send>; 3] = [
+        Box::new(move |scene| (0..2).for_each(|_| more(scene))),
+        Box::new(move |scene| (0..2).for_each(|_| more(scene))),
+        Box::new(|scene| scene.fill(&scene.replica)),
+    ];
+    for thread in threads.map(start) {
+        thread.join().expect("the thread ends");
+    }
+    let (last, _) = scene.near.get(KEY, NOW).expect("it is never removed");
+    assert_eq!(*last.value(), 5);
+}
+
 #[test]
 fn what_was_read_before_a_removal_is_never_found_after_it() {
     holds(removals);
@@ -292,4 +326,10 @@ fn what_was_read_before_a_tag_rose_is_never_found_after_it() {
 fn what_the_remote_tier_tells_of_a_tag_is_in_force_once_its_change_is_told() {
     holds(tags_that_are_asked_for);
     needs(Mutant::LearnUnlocked, tags_that_are_asked_for);
+}
+
+#[test]
+fn of_two_who_exchange_at_once_none_is_lost() {
+    holds(exchanges);
+    needs(Mutant::Exchange, exchanges);
 }

@@ -8,6 +8,7 @@ mod acknowledged;
 mod api;
 mod areas;
 mod bus;
+mod compute;
 mod costs;
 mod dependencies;
 mod events;

@@ -1,6 +1,7 @@
 //! Loads that end after another process has changed what they have read: for every kind of change,
 //! the old value never comes back.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -252,6 +253,9 @@ async fn a_load_overtaken_by_another_process_never_brings_the_old_value_back() {
     assert_eq!(processes.refused() + refreshing.refused(), rounds);
 }
 
+/// Loads of a kind that are under way at once: their changes must all be made while they sleep.
+const AT_ONCE: u64 = 100;
+
 /// Loads that take two seconds, many at once. With `LARDER_LATE_LOADS=1000` that many of each kind.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn loads_of_two_seconds_never_bring_the_old_value_back() {
@@ -262,7 +266,7 @@ async fn loads_of_two_seconds_never_bring_the_old_value_back() {
     for kind in KINDS {
         // A clear is one for all loads of a cache: so more caches.
         let caches = if kind == Kind::Clear {
-            loads.div_ceil(10)
+            loads.div_ceil(AT_ONCE)
         } else {
             1
         };
@@ -271,7 +275,10 @@ async fn loads_of_two_seconds_never_bring_the_old_value_back() {
                 Processes::new(&server, &format!("app:{kind:?}{cache}"), kind.is_refresh()).await;
             let runtime = runtime.clone();
             kinds.spawn(async move {
-                wave(&processes, kind, loads / caches, &runtime).await;
+                for begin in (0..loads / caches).step_by(AT_ONCE as usize) {
+                    let end = (begin + AT_ONCE).min(loads / caches);
+                    wave(&processes, kind, begin..end, &runtime).await;
+                }
                 (kind, processes.refused())
             });
         }
@@ -286,15 +293,15 @@ async fn loads_of_two_seconds_never_bring_the_old_value_back() {
 }
 
 /// So many loads at once, each of which sleeps while its key is changed.
-async fn wave(processes: &Processes, kind: Kind, loads: u64, runtime: &Arc<dyn Runtime>) {
+async fn wave(processes: &Processes, kind: Kind, keys: Range<u64>, runtime: &Arc<dyn Runtime>) {
     let mut calls = Vec::new();
     let mut begun = Vec::new();
-    let inner = (0..loads).map(|key| (inner(key), NEW));
+    let inner = keys.clone().map(|key| (inner(key), NEW));
     let _ = processes.changing.insert_many(inner).await.unwrap();
     if kind.is_refresh() {
-        processes.hold_old(&(0..loads).collect::<Vec<_>>()).await;
+        processes.hold_old(&keys.clone().collect::<Vec<_>>()).await;
     }
-    for key in 0..loads {
+    for key in keys.clone() {
         let (begin, has_begun) = oneshot::channel();
         let runtime = runtime.clone();
         let cache = processes.loading.clone();
@@ -313,7 +320,7 @@ async fn wave(processes: &Processes, kind: Kind, loads: u64, runtime: &Arc<dyn R
     if kind == Kind::Clear {
         change(kind, &processes.changing, 0).await;
     } else {
-        for key in 0..loads {
+        for key in keys.clone() {
             change(kind, &processes.changing, key).await;
         }
     }
@@ -321,7 +328,7 @@ async fn wave(processes: &Processes, kind: Kind, loads: u64, runtime: &Arc<dyn R
         assert_eq!(*in_time(call).await.unwrap().unwrap(), OLD);
     }
     processes.refreshed().await;
-    for key in 0..loads {
+    for key in keys {
         processes.find_nothing_old(kind, key).await;
     }
 }

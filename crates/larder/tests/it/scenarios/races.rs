@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use larder::{ErrorKind, Source};
+use larder::{Computed, ErrorKind, Source};
 use larder_testkit::proxy::{Fault, Proxy, Traffic};
 
 use super::{Users, fail, following, heard, holds, load, read, reads, scenes, take_out, until};
@@ -267,4 +267,30 @@ async fn k10_a_set_that_fails_leaves_no_copy_as_if_it_had_not() {
     until(async || node.insert(&2, 4).await.is_ok()).await;
     let found = node.get(&2).await.unwrap().unwrap();
     assert_eq!((*found, found.source() == Source::Loaded), (4, false));
+}
+
+#[tokio::test]
+async fn k11_computations_at_once_are_one_after_the_other() {
+    const EACH: u64 = 40;
+    for scene in scenes() {
+        let (nodes, looking) = scene.both::<3>().await;
+        let mut tasks = tokio::task::JoinSet::new();
+        for node in &nodes {
+            for _ in 0..EACH {
+                let node = node.clone();
+                let more = |count: Option<&u64>| Computed::Insert(count.unwrap_or(&0) + 1);
+                tasks.spawn(async move { *node.compute(&1, more).await.unwrap().unwrap() });
+            }
+        }
+        let mut seen = Vec::new();
+        while let Some(count) = in_time(tasks.join_next()).await {
+            seen.push(count.unwrap());
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, (1..=3 * EACH).collect::<Vec<_>>(), "{}", scene.name);
+        assert_eq!(read(&looking, 1).await, Some(3 * EACH));
+        for node in &nodes {
+            holds(node, 1, 3 * EACH).await;
+        }
+    }
 }
