@@ -1,29 +1,31 @@
-//! How long after an invalidation another cache has dropped its near copy, beside what the same
+//! How long after an invalidation another *process* has dropped its near copy, beside what the same
 //! server needs for one bare published message.
 //!
-//! Two caches with connections of their own share one real server, spawned for the run. The second
-//! one tells by its listener when its copy goes. The bare message is measured in the same rounds,
-//! turn by turn, so that both meet the same machine. A duration "after the return" is negative when
-//! the others knew before the caller was told.
+//! The second process is this program again (`bus_latency/reader.rs`), and both share one real
+//! server, spawned for the run. An instant is `CLOCK_MONOTONIC`, which all processes of a machine
+//! share; the reader takes it in the listener that is told when a copy goes, and in the task that
+//! receives the bare message. Invalidations and bare messages take turns, so that both meet the same
+//! machine. A duration "from the return" is negative when the other process knew before the caller
+//! was told.
+//!
+//! Three loads: none; a paced one, which leaves the processors time; and writers and readers without
+//! rest, which do not: then it is mostly the kernel's scheduler that is measured.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+mod load;
+pub(crate) mod reader;
 
-use futures_util::StreamExt;
 use larder::redis::Redis;
-use larder::{Cache, Cause, Near, Source};
+use larder::{Cache, Near};
 use larder_testkit::servers::{RedisOptions, RedisServer};
 use redis::aio::MultiplexedConnection;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use rustix::time::{ClockId, clock_gettime};
 
-use crate::measure::now;
+use load::Load;
+use reader::Reader;
 
 const ROUNDS: u64 = 3_000;
-/// Tasks that write without rest under background load.
-const WRITERS: u64 = 4;
-/// Nothing takes this long unless something is broken.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The channel of bare messages.
+const CHANNEL: &str = "bench";
 
 type Rows = Cache<u64, u64>;
 
@@ -31,83 +33,68 @@ pub(crate) fn run() {
     let Some(server) = RedisServer::start_or_skip(RedisOptions::new()) else {
         return;
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime can be built");
-    runtime.block_on(measure(&server.url()));
+    let url = server.url();
+    // In a task, as callers are: another thread would have to be woken for each step.
+    let measured = runtime().block_on(async { tokio::spawn(measure(url)).await });
+    measured.expect("nothing goes wrong");
 }
 
-async fn measure(url: &str) {
-    let mut world = World::connect(url).await;
+fn runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(2).enable_all().build();
+    runtime.expect("a runtime can be built")
+}
+
+async fn measure(url: String) {
+    let url = &*url;
     println!("{ROUNDS} rounds each; microseconds");
     println!("| what | load | p50 | p99 | largest |");
     println!("|---|---|---:|---:|---:|");
-    // Once for the connections and the server to warm up.
-    world.rounds(ROUNDS / 10).await;
-    world.rounds(ROUNDS).await.print("idle");
-    let load = Load::start(url).await;
-    world.rounds(ROUNDS).await.print("writers");
-    let writes = load.stop();
-    println!("{WRITERS} writers made {writes} inserts meanwhile");
+    for load in [Load::NONE, Load::PACED, Load::RESTLESS] {
+        let mut world = World::connect(url, &load).await;
+        let running = load.start(url).await;
+        // For the connections and the server to warm up.
+        world.rounds(ROUNDS / 10).await;
+        let times = world.rounds(ROUNDS).await;
+        let writes = running.stop();
+        times.print(load.name);
+        let reads = world.reader.end().await;
+        println!(
+            "<!-- {}: {writes} writes and {reads} near hits meanwhile -->",
+            load.name
+        );
+    }
 }
 
-async fn cache(url: &str, heard: Option<UnboundedSender<Instant>>) -> Rows {
-    let builder = Cache::builder("bench:rows")
-        .ttl("1h")
-        .near(Near::bytes("64MiB"))
-        .remote(Redis::open(url).expect("the address is sound"));
-    let builder = match heard {
-        Some(heard) => builder.listener(move |_, _, cause| {
-            if cause == Cause::Explicit {
-                // Nobody waits once the run is over.
-                let _ = heard.send(now());
-            }
-        }),
-        None => builder,
-    };
-    builder.build().await.expect("the settings are valid")
+async fn cache(url: &str) -> Rows {
+    let remote = Redis::open(url).expect("the address is sound");
+    let builder = Cache::builder("bench:rows").ttl("1h").remote(remote);
+    let cache = builder.near(Near::bytes("64MiB")).build().await;
+    cache.expect("the settings are valid")
 }
 
-/// Two caches, and two bare connections beside them.
+/// `CLOCK_MONOTONIC`, in nanoseconds.
+fn instant() -> i64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec * 1_000_000_000 + now.tv_nsec
+}
+
+/// A cache here and one in another process, and two bare connections beside them.
 struct World {
     writer: Rows,
-    reader: Rows,
-    dropped: UnboundedReceiver<Instant>,
     publisher: MultiplexedConnection,
-    received: UnboundedReceiver<Instant>,
+    reader: Reader,
     round: u64,
 }
 
 impl World {
-    async fn connect(url: &str) -> World {
-        let (heard, dropped) = unbounded_channel();
+    async fn connect(url: &str, load: &Load) -> World {
         let client = redis::Client::open(url).expect("the address is sound");
         let publisher = client.get_multiplexed_async_connection().await;
-        let mut subscriber = client
-            .get_async_pubsub()
-            .await
-            .expect("the server is there");
-        subscriber
-            .subscribe("bench")
-            .await
-            .expect("the server is there");
-        let (arrived, received) = unbounded_channel();
-        tokio::spawn(async move {
-            let mut messages = subscriber.into_on_message();
-            while messages.next().await.is_some() {
-                if arrived.send(now()).is_err() {
-                    return;
-                }
-            }
-        });
         World {
-            writer: cache(url, None).await,
-            reader: cache(url, Some(heard)).await,
-            dropped,
+            writer: cache(url).await,
             publisher: publisher.expect("the server is there"),
-            received,
+            reader: Reader::start(url, load.hits_per_ms).await,
             round: 0,
         }
     }
@@ -126,48 +113,35 @@ impl World {
         let key = self.round;
         let written = self.writer.insert(&key, key).await;
         written.expect("the server takes it");
-        while !self.reader_holds(key).await {}
-        while self.dropped.try_recv().is_ok() {}
-        let begun = now();
+        self.reader.hold(key).await;
+        let begun = instant();
         let removed = self.writer.invalidate(&key).await;
-        let returned = now();
-        let _ = removed.expect("the server takes it");
-        let applied = next(&mut self.dropped).await;
+        let returned = instant();
+        removed.expect("the server takes it");
+        let applied = self.reader.dropped(key).await;
         times.bus_from_call.push(micros(begun, applied));
         times.bus_from_return.push(micros(returned, applied));
     }
 
-    async fn reader_holds(&self, key: u64) -> bool {
-        let found = self.reader.get(&key).await.expect("the server answers");
-        found.is_some_and(|found| found.source() == Source::Near)
-    }
-
     async fn publish(&mut self, times: &mut Times) {
         // As long as the record of one change.
-        let message = [7u8; 48];
-        let begun = now();
+        let mut message = [7u8; 48];
+        message[..8].copy_from_slice(&self.round.to_be_bytes());
+        let begun = instant();
         let mut publish = redis::cmd("PUBLISH");
-        publish.arg("bench").arg(&message);
+        publish.arg(CHANNEL).arg(&message);
         let sent: Result<i64, _> = publish.query_async(&mut self.publisher).await;
-        let returned = now();
+        let returned = instant();
         sent.expect("the server takes it");
-        let arrived = next(&mut self.received).await;
+        let arrived = self.reader.heard(self.round).await;
         times.raw_from_call.push(micros(begun, arrived));
         times.raw_from_return.push(micros(returned, arrived));
     }
 }
 
-async fn next(instants: &mut UnboundedReceiver<Instant>) -> Instant {
-    let next = tokio::time::timeout(PATIENCE, instants.recv()).await;
-    let next = next.expect("it is heard of within ten seconds");
-    next.expect("the sender lives as long as the run")
-}
-
 /// From `from` to `to`, negative if `to` was first.
-fn micros(from: Instant, to: Instant) -> f64 {
-    let forward = to.saturating_duration_since(from).as_secs_f64();
-    let backward = from.saturating_duration_since(to).as_secs_f64();
-    (forward - backward) * 1e6
+fn micros(from: i64, to: i64) -> f64 {
+    (to - from) as f64 / 1e3
 }
 
 #[derive(Default)]
@@ -181,52 +155,16 @@ struct Times {
 impl Times {
     fn print(self, load: &str) {
         let rows = [
-            ("invalidate, from its return", self.bus_from_return),
-            ("bare PUBLISH, from its return", self.raw_from_return),
             ("invalidate, from its call", self.bus_from_call),
             ("bare PUBLISH, from its call", self.raw_from_call),
+            ("invalidate, from its return", self.bus_from_return),
+            ("bare PUBLISH, from its return", self.raw_from_return),
         ];
         for (what, mut times) in rows {
             times.sort_by(f64::total_cmp);
             let at = |part: usize| times[(times.len() * part / 100).min(times.len() - 1)];
-            println!(
-                "| {what} | {load} | {:.0} | {:.0} | {:.0} |",
-                at(50),
-                at(99),
-                at(100)
-            );
+            let (half, most, all) = (at(50), at(99), at(100));
+            println!("| {what} | {load} | {half:.0} | {most:.0} | {all:.0} |");
         }
-    }
-}
-
-/// Writers of other keys, without rest.
-struct Load {
-    stop: Arc<AtomicBool>,
-    writes: Arc<AtomicU64>,
-}
-
-impl Load {
-    async fn start(url: &str) -> Load {
-        let (stop, writes) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
-        let writer = cache(url, None).await;
-        for task in 0..WRITERS {
-            let (writer, stop, writes) = (writer.clone(), stop.clone(), writes.clone());
-            tokio::spawn(async move {
-                // Keys that no round uses.
-                let first = (task + 1) << 32;
-                let mut count = 0;
-                while !stop.load(Ordering::Relaxed) {
-                    let inserted = writer.insert(&(first + count % 1_000), count).await;
-                    count += u64::from(inserted.is_ok());
-                    writes.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-        }
-        Load { stop, writes }
-    }
-
-    fn stop(self) -> u64 {
-        self.stop.store(true, Ordering::Relaxed);
-        self.writes.load(Ordering::Relaxed)
     }
 }

@@ -1,16 +1,19 @@
 //! Benchmarks, each candidate beside its competitors in one run.
 //!
 //! `cargo run --release -p larder-bench -- near-hit` measures a near hit through the full public
-//! API against the map underneath it and against another cache; `near-memory` measures what an
-//! entry costs; `bus-latency` measures how soon another process hears of an invalidation, beside a
-//! bare message of the same server. Machines drift, so the candidates take turns within each round, and what counts
-//! is the median of the ratios, not the nanoseconds.
+//! API against the map underneath it and against another cache (`near-hit text` with texts as keys);
+//! `near-memory` measures what an entry costs; `tag` what it costs to invalidate a tag of a million
+//! entries; `bus-latency` how soon another process hears of an invalidation, beside a bare message
+//! of the same server. Machines drift, so the candidates take turns within each round, and what
+//! counts is the median of the ratios, not the nanoseconds. The figures are in `docs/performance.md`.
 
 mod bus_latency;
 mod counting;
 mod measure;
 mod near_hit;
 mod near_memory;
+mod row;
+mod tag;
 mod zipf;
 
 use std::env;
@@ -20,12 +23,18 @@ use std::process::ExitCode;
 static ALLOCATOR: counting::Counting = counting::Counting;
 
 fn main() -> ExitCode {
-    match env::args().nth(1).as_deref() {
-        Some("bus-latency") => bus_latency::run(),
-        Some("near-hit") => near_hit::run(),
-        Some("near-memory") => near_memory::run(),
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["bus-latency"] => bus_latency::run(),
+        ["near-hit"] => near_hit::run("number"),
+        ["near-hit", "text"] => near_hit::run("text"),
+        ["near-memory"] => near_memory::run(),
+        ["tag"] => tag::run(),
+        // The second process of `bus-latency`.
+        ["bus-reader", url, hits_per_ms] => bus_latency::reader::run(url, hits_per_ms),
         _ => {
-            eprintln!("usage: larder-bench bus-latency | near-hit | near-memory");
+            eprintln!("usage: larder-bench bus-latency | near-hit [text] | near-memory | tag");
             return ExitCode::from(2);
         }
     }

@@ -1,13 +1,16 @@
 //! Rounds in which the candidates take turns, and what they come to.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::counting;
 
-/// Something to measure: its name, and one run of `operations` operations.
+/// Something to measure: its name, and one run of a number of operations, which gives the processor
+/// time that the threads of it took on average.
 pub(crate) struct Candidate<'a> {
     pub(crate) name: &'static str,
-    pub(crate) run: Box<dyn FnMut() + 'a>,
+    pub(crate) run: Box<dyn FnMut() -> Duration + 'a>,
 }
 
 /// Runs all candidates `rounds` times, each round starting with another one, and prints medians;
@@ -24,9 +27,7 @@ pub(crate) fn compare(operations: u64, rounds: usize, mut candidates: Vec<Candid
         for turn in 0..candidates.len() {
             let at = (turn + round) % candidates.len();
             let before = counting::allocations();
-            let start = now();
-            (candidates[at].run)();
-            taken[at] = start.elapsed().as_nanos() as f64 / operations as f64;
+            taken[at] = (candidates[at].run)().as_nanos() as f64 / operations as f64;
             allocations[at] = counting::allocations() - before;
         }
         for (at, time) in taken.iter().enumerate() {
@@ -35,7 +36,7 @@ pub(crate) fn compare(operations: u64, rounds: usize, mut candidates: Vec<Candid
         }
     }
     println!("| candidate | ns per operation | ratio | allocations per operation |");
-    println!("|---|---|---|---|");
+    println!("|---|---:|---:|---:|");
     for (at, candidate) in candidates.iter().enumerate() {
         println!(
             "| {} | {:.1} | {:.2} | {:.3} |",
@@ -52,7 +53,14 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-fn median(values: &mut [f64]) -> f64 {
+/// The processor time of this thread so far: what else runs on the machine is not in it, but for
+/// what it does to the caches.
+pub(crate) fn processor_time() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
+
+pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }

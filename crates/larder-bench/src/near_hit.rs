@@ -1,95 +1,273 @@
-//! A near hit through the full public API: key to bytes, hash, lookup, ttl, counters.
+//! A near hit through the full public API, beside the map that is underneath it and another cache.
+//!
+//! All keys are held, so that every read hits. The first candidate is the measure: quick_cache as a
+//! careful user has it, with the hasher that it comes with and the value behind an `Arc`. What is
+//! held to it is a cache with a remote tier whose bus it follows, so that each hit looks at a lease
+//! which a poller renews meanwhile; with a ttl, two tags for each entry, and counters. Every
+//! candidate hands over the value, of which the reader looks at the first field.
+//!
+//! Two ways of reading. *In turn*, a read begins when the value of the one before is there, as with
+//! callers who do something with it: the time is that of a hit. *Side by side*, nothing waits for a
+//! value, and the processor works on the next reads while memory answers: the more of them fit into
+//! its window, the less each seems to cost, which favours whoever has the fewest instructions.
 
 use std::hint::black_box;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Duration;
 
-use larder::{Cache, Near};
+use larder::embedded::Embedded;
+use larder::{Cache, InsertOptions, Loaded, Near, TokioRuntime};
 
-use crate::measure::{Candidate, compare};
+use tokio::runtime::Runtime;
+
+use crate::measure::{Candidate, compare, processor_time};
+use crate::row::{Plain, Row};
 use crate::zipf;
 
-const KEYS: usize = 100_000;
-const OPERATIONS: usize = 500_000;
-const ROUNDS: usize = 11;
-/// Room for all keys: nothing is evicted, every read hits.
-const ROOM: u64 = 64 << 20;
+const KEYS: usize = 1_000_000;
+const READS: usize = 500_000;
+const ROUNDS: usize = 9;
+/// Room for all keys: nothing is evicted.
+const ROOM: u64 = 2 << 30;
 
-pub(crate) fn run() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+/// Times that all keys are read until all are held.
+const PASSES: usize = 10;
+
+type Map<K> = quick_cache::sync::Cache<
+    K,
+    Arc<Row>,
+    quick_cache::UnitWeighter,
+    foldhash::quality::RandomState,
+>;
+
+pub(crate) fn run(keys: &str) {
+    // Polls go on while other threads read.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_time()
         .build()
         .expect("a runtime can be built");
-    let trace = zipf::trace(KEYS, OPERATIONS);
-    let keys = zipf::distinct(&trace);
-    let raw = quick_cache::sync::Cache::<u64, Arc<[u8]>>::new(2 * KEYS);
-    let moka = moka::sync::Cache::<u64, Arc<[u8]>>::new(2 * KEYS as u64);
-    let cache = runtime.block_on(cache());
-    runtime.block_on(async {
-        for key in &keys {
-            let value: Arc<[u8]> = vec![7; 200].into();
-            raw.insert(*key, value.clone());
-            moka.insert(*key, value.clone());
-            cache
-                .insert(key, value)
-                .await
-                .expect("a near insert cannot fail");
-        }
-    });
-    println!(
-        "near hit, u64 -> Arc<[u8]> of 200 B, {} keys, Zipf 0.99, 1 thread",
-        keys.len()
-    );
-    compare(
-        OPERATIONS as u64,
-        ROUNDS,
-        vec![
-            Candidate {
-                name: "quick_cache",
-                run: Box::new(|| {
-                    for key in &trace {
-                        black_box(raw.get(key).expect("all keys are there"));
-                    }
-                }),
+    let begin = |how: How| {
+        println!(
+            "\nnear hit, {keys} -> row of 200 B, {KEYS} keys, Zipf 0.99, {}, threads: {}; processor \
+             time of a thread",
+            if how.in_turn {
+                "in turn"
+            } else {
+                "side by side"
             },
-            Candidate {
-                name: "larder, get",
-                run: Box::new(|| {
-                    for key in &trace {
-                        black_box(ready(cache.get(key)).expect("no error").expect("a hit"));
-                    }
-                }),
-            },
-            Candidate {
-                name: "larder, get_or_load",
-                run: Box::new(|| {
-                    for key in &trace {
-                        let hit = cache.get_or_load(key, |_| async { Err::<Arc<[u8]>, _>(()) });
-                        black_box(ready(hit).expect("a hit"));
-                    }
-                }),
-            },
-            Candidate {
-                name: "moka::sync",
-                run: Box::new(|| {
-                    for key in &trace {
-                        black_box(moka.get(key).expect("all keys are there"));
-                    }
-                }),
-            },
-        ],
-    );
+            how.threads
+        );
+    };
+    let ways = [(1, true), (2, true), (1, false)];
+    let ways = ways.map(|(threads, in_turn)| How { threads, in_turn });
+    if keys == "text" {
+        let world = Texts::fill(&runtime);
+        begin(ways[0]);
+        compare(READS as u64, ROUNDS, world.candidates(ways[0]));
+        return;
+    }
+    let world = Numbers::fill(&runtime);
+    for how in ways {
+        begin(how);
+        compare(READS as u64, ROUNDS, world.candidates(how));
+    }
 }
 
-async fn cache() -> Cache<u64, Arc<[u8]>> {
+/// How keys are read.
+#[derive(Clone, Copy)]
+struct How {
+    threads: usize,
+    in_turn: bool,
+}
+
+/// All candidates with numbers as keys, filled.
+struct Numbers {
+    trace: Vec<u64>,
+    map: Map<u64>,
+    moka: moka::sync::Cache<u64, Arc<Row>>,
+    full: Cache<u64, Row>,
+    untagged: Cache<u64, Row>,
+    alone: Cache<u64, Row>,
+}
+
+impl Numbers {
+    fn fill(runtime: &Runtime) -> Numbers {
+        let map = empty();
+        let moka = moka::sync::Cache::new(2 * KEYS as u64);
+        for key in zipf::keys(KEYS) {
+            map.insert(key, Arc::new(Row::new(key)));
+            moka.insert(key, Arc::new(Row::new(key)));
+        }
+        Numbers {
+            trace: zipf::trace(KEYS, READS),
+            map,
+            moka,
+            full: runtime.block_on(filled(Tier::Embedded, 2, |key| key)),
+            untagged: runtime.block_on(filled(Tier::Embedded, 0, |key| key)),
+            alone: runtime.block_on(filled(Tier::None, 0, |key| key)),
+        }
+    }
+
+    fn candidates(&self, how: How) -> Vec<Candidate<'_>> {
+        let trace = &self.trace;
+        vec![
+            of("quick_cache", how, trace, |key| raw(self.map.get(key))),
+            of("get: ttl, two tags, lease", how, trace, |key| {
+                hit(ready(self.full.get(key)))
+            }),
+            of("get_or_load: ttl, two tags, lease", how, trace, |key| {
+                let loader = |_| async { Err::<Row, _>(()) };
+                let hit = ready(self.full.get_or_load(key, loader));
+                hit.expect("a hit").id
+            }),
+            of("get: ttl, lease", how, trace, |key| {
+                hit(ready(self.untagged.get(key)))
+            }),
+            of("get: ttl", how, trace, |key| {
+                hit(ready(self.alone.get(key)))
+            }),
+            of("moka::sync", how, trace, |key| raw(self.moka.get(key))),
+        ]
+    }
+}
+
+/// The same with texts as keys.
+struct Texts {
+    trace: Vec<String>,
+    map: Map<String>,
+    full: Cache<String, Row>,
+}
+
+impl Texts {
+    fn fill(runtime: &Runtime) -> Texts {
+        let map = empty();
+        for key in zipf::keys(KEYS) {
+            map.insert(text(key), Arc::new(Row::new(key)));
+        }
+        let trace = zipf::trace(KEYS, READS);
+        Texts {
+            trace: trace.into_iter().map(text).collect(),
+            map,
+            full: runtime.block_on(filled(Tier::Embedded, 2, text)),
+        }
+    }
+
+    fn candidates(&self, how: How) -> Vec<Candidate<'_>> {
+        let trace = &self.trace;
+        vec![
+            of("quick_cache", how, trace, |key| raw(self.map.get(key))),
+            of("get: ttl, two tags, lease", how, trace, |key| {
+                hit(ready(self.full.get(key.as_str())))
+            }),
+        ]
+    }
+}
+
+/// A candidate that reads the whole trace on each of so many threads, which begin at different
+/// places of it.
+fn of<'a, K: Sync>(
+    name: &'static str,
+    how: How,
+    trace: &'a [K],
+    read: impl Fn(&K) -> u64 + Sync + 'a,
+) -> Candidate<'a> {
+    let run = move || {
+        let whole = |from: usize| {
+            let begun = processor_time();
+            let mut at = from;
+            for _ in 0..trace.len() {
+                let id = black_box(read(&trace[at]));
+                // No id has so high bits, but only who has the id knows.
+                let ahead = if how.in_turn { (id >> 63) as usize } else { 0 };
+                at += 1 + ahead;
+                at = if at < trace.len() { at } else { 0 };
+            }
+            processor_time() - begun
+        };
+        let sum: Duration = thread::scope(|scope| {
+            let beside = |other| {
+                let whole = &whole;
+                scope.spawn(move || whole(other * trace.len() / how.threads))
+            };
+            let beside: Vec<_> = (1..how.threads).map(beside).collect();
+            let others = beside.into_iter().map(|other| other.join());
+            whole(0) + others.map(|other| other.expect("no read fails")).sum()
+        });
+        sum / how.threads as u32
+    };
+    Candidate {
+        name,
+        run: Box::new(run),
+    }
+}
+
+fn raw(found: Option<Arc<Row>>) -> u64 {
+    found.expect("all keys are there").id
+}
+
+fn hit(found: larder::core::Result<Option<Loaded<Row>>>) -> u64 {
+    let hit = found.expect("no error").expect("all keys are there");
+    hit.id
+}
+
+fn empty<K: Eq + std::hash::Hash>() -> Map<K> {
+    let hasher = foldhash::quality::RandomState::default();
+    let (items, weight) = (2 * KEYS, 2 * KEYS as u64);
+    let quiet = quick_cache::sync::DefaultLifecycle::default();
+    Map::with(items, weight, quick_cache::UnitWeighter, hasher, quiet)
+}
+
+fn text(key: u64) -> String {
+    format!("user-{key}")
+}
+
+enum Tier {
+    None,
+    Embedded,
+}
+
+async fn filled<K>(tier: Tier, tags: u64, to_key: impl Fn(u64) -> K) -> Cache<K, Row>
+where
+    K: larder::Key + std::borrow::ToOwned<Owned = K> + Send + Sync + 'static,
+{
     let builder = Cache::builder("bench:rows")
         .ttl("1h")
-        .near(Near::bytes(ROOM));
-    let builder = builder
-        .codec(larder::codec::Opaque)
-        .weigher(|value: &Arc<[u8]>| value.len());
-    builder.build().await.expect("the settings are valid")
+        .near(Near::bytes(ROOM))
+        .codec(Plain);
+    let builder = match tier {
+        Tier::None => builder,
+        Tier::Embedded => builder.remote(Embedded::new(Arc::new(TokioRuntime::current()))),
+    };
+    let cache = builder.build().await.expect("the settings are valid");
+    for key in zipf::keys(KEYS) {
+        let mut options = InsertOptions::new();
+        // As many values as a tenant and a kind have: a thousand tenants, ten kinds.
+        for (tag, values) in [("tenant", 1_000), ("kind", 10)]
+            .into_iter()
+            .take(tags as usize)
+        {
+            options = options.tag(format!("{tag}:{}", key % values));
+        }
+        let stored = cache
+            .insert_with(&to_key(key), Row::new(key), options)
+            .await;
+        stored.expect("the embedded store takes everything");
+    }
+    // The link is told of a million changes, and may have lost the thread and dropped all copies.
+    for _ in 0..PASSES {
+        if cache.stats().near.entries == KEYS as u64 {
+            return cache;
+        }
+        for key in zipf::keys(KEYS) {
+            let held = cache.get(&to_key(key)).await.expect("no error");
+            assert!(held.is_some(), "it is stored");
+        }
+    }
+    panic!("the near cache does not come to hold all keys");
 }
 
 /// The output of a future that is ready at its first poll, as a near hit is.

@@ -48,17 +48,25 @@ pub type WireKey = SmallVec<[u8; 64]>;
 /// Writes `key` behind `prefix` (which ends with `:` or is empty).
 pub fn wire_key<K: Key + ?Sized>(prefix: &[u8], key: &K) -> Result<WireKey> {
     let mut out = WireKey::from_slice(prefix);
-    KeyWriter::new(&mut out).part(key);
-    if out.len() > MAX_KEY_BYTES {
-        return Err(Error::new(
-            ErrorKind::TooLarge,
-            format!(
-                "the key has {} bytes; the limit is {MAX_KEY_BYTES}",
-                out.len()
-            ),
-        ));
-    }
+    write_key(&mut out, key);
+    check_length(out.len())?;
     Ok(out)
+}
+
+/// Appends `key`, as it stands behind the name of its cache.
+#[inline]
+pub fn write_key<K: Key + ?Sized>(out: &mut WireKey, key: &K) {
+    KeyWriter::new(out).part(key);
+}
+
+/// Refuses wire keys that are longer than [`MAX_KEY_BYTES`].
+#[inline]
+pub fn check_length(bytes: usize) -> Result<()> {
+    if bytes > MAX_KEY_BYTES {
+        let message = format!("the key has {bytes} bytes; the limit is {MAX_KEY_BYTES}");
+        return Err(Error::new(ErrorKind::TooLarge, message));
+    }
+    Ok(())
 }
 
 /// A key that is used byte for byte, as RESP clients give it: no escaping, no structure.
@@ -90,7 +98,8 @@ impl KeyHasher {
         KeyHasher { seed }
     }
 
-    /// The hash of a wire key.
+    /// The hash of a key's bytes.
+    #[inline]
     pub fn hash(&self, wire: &[u8]) -> u64 {
         xxh3_64_with_seed(wire, self.seed)
     }

@@ -31,6 +31,8 @@ pub enum Mutant {
     LeaseBeforeReplay,
     /// A near hit does not look at its tags.
     TagCheck,
+    /// The epoch of the near cache does not rise with a tag.
+    TagEpoch,
     /// Callers may join a load that has looked at what was changed since.
     VoidFlight,
     /// Near copies are used although the lease of the bus has run out.
@@ -71,6 +73,8 @@ pub enum Mutant {
     LateEpoch,
     /// The epoch of the near cache rises before it can be looked up why.
     EpochFirst,
+    /// The number of a tag that the remote tier told is taken without the lock under which tags rise.
+    LearnUnlocked,
     /// A flight that lands takes whatever flight of its key is on the board off it.
     RemoveAny,
     /// Whether anybody waits for a flight is asked before the board is locked.
@@ -87,7 +91,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every mutant that the simulation hunts.
-    pub const ALL: [Mutant; 26] = [
+    pub const ALL: [Mutant; 27] = [
         Mutant::StripeCount,
         Mutant::DetachFlight,
         Mutant::OldFlight,
@@ -99,6 +103,7 @@ impl Mutant {
         Mutant::IgnoreGaps,
         Mutant::LeaseBeforeReplay,
         Mutant::TagCheck,
+        Mutant::TagEpoch,
         Mutant::VoidFlight,
         Mutant::IgnoreLease,
         Mutant::IgnoreIncarnation,
@@ -121,10 +126,11 @@ impl Mutant {
 
     /// Every mutant that is hunted by trying orders of threads. Tasks of the simulation are never
     /// interrupted between two of their waits, so that these change nothing there.
-    pub const THREADS: [Mutant; 9] = [
+    pub const THREADS: [Mutant; 10] = [
         Mutant::AdmitUnlocked,
         Mutant::LateEpoch,
         Mutant::EpochFirst,
+        Mutant::LearnUnlocked,
         Mutant::RemoveAny,
         Mutant::AbandonUnlocked,
         Mutant::ApplyUnlocked,

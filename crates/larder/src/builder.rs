@@ -21,6 +21,7 @@ use crate::depend::Place;
 use crate::engine::areas::{KnownAreas, Reach};
 use crate::engine::refresh::{self, Refreshes};
 use crate::engine::{Engine, Flights, Lives, Weigher};
+use crate::epoch::Epoch;
 use crate::link;
 use crate::loader::{Cx, LoadFn, boxed_loader};
 use crate::mode::Mode;
@@ -295,6 +296,7 @@ impl<K, V, C> Builder<K, V, C> {
             return Err(wrong.error(&self.name));
         };
         let view = view(remote.as_deref(), self.mode);
+        let tags = TagCells::new(view.shared_epoch());
         let place = Place::of(remote.as_deref());
         let near = Arc::new(NearCache::new(capacity, Reporter::new(self.listener), view));
         near.start_sweep(&runtime);
@@ -316,7 +318,7 @@ impl<K, V, C> Builder<K, V, C> {
             flights: Flights::default(),
             refreshes: Refreshes::new(refresh, ended),
             turns: Default::default(),
-            tags: TagCells::default(),
+            tags,
             areas: KnownAreas::shared(),
             reach: Reach::Cache,
             touched: Arc::default(),
@@ -461,9 +463,10 @@ impl Wrong {
 /// Whether near copies need somebody to vouch for them.
 fn view(remote: Option<&dyn Store>, mode: Mode) -> View {
     let on_bus = remote.is_some_and(|store| store.describe().bus.is_some());
+    let epoch = Epoch::of(remote.is_some());
     if on_bus && mode != Mode::None {
-        View::fenced()
+        View::fenced(epoch)
     } else {
-        View::unfenced()
+        View::unfenced(epoch)
     }
 }

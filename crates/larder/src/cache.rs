@@ -300,7 +300,7 @@ where
         &self,
         tags: impl IntoIterator<Item = T>,
     ) -> Result<Receipt> {
-        self.check_open()?;
+        self.engine.check_open()?;
         let tags: Vec<String> = tags.into_iter().map(Into::into).collect();
         Box::pin(self.engine.invalidate_tags(&tags)).await
     }
@@ -353,10 +353,6 @@ where
         self.life.end();
         self.engine.flights.detach_all();
         self.engine.near.drop_all();
-    }
-
-    fn check_open(&self) -> Result<()> {
-        self.engine.key(&0u8).map(drop)
     }
 
     async fn change_one<Q>(&self, key: &Q, change: Change<V>) -> Result<Receipt>

@@ -8,6 +8,7 @@
 mod touched;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use ::bytes::Bytes;
 use larder_core::admit::Refusal;
@@ -279,7 +280,27 @@ fn combine(mut bonds: Vec<Bond>) -> Vec<Bond> {
 
 /// Runs a loader so that its reads are written down.
 pub(crate) async fn scope<T>(reads: Arc<Reads>, load: impl Future<Output = T>) -> T {
+    let _runs = Runs::begin();
     READS.scope(Some(reads), load).await
+}
+
+/// Scopes of loads that run now, in the whole process.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+/// A scope of a load runs, until this is dropped.
+struct Runs;
+
+impl Runs {
+    fn begin() -> Runs {
+        RUNNING.fetch_add(1, Ordering::Relaxed);
+        Runs
+    }
+}
+
+impl Drop for Runs {
+    fn drop(&mut self) {
+        RUNNING.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Carries the scope of the loader that calls this into a task that it spawns: what the task reads
@@ -293,7 +314,10 @@ pub(crate) async fn scope<T>(reads: Arc<Reads>, load: impl Future<Output = T>) -
 /// ```
 pub fn tracked<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
     let reads = current();
-    READS.scope(reads, work)
+    async move {
+        let _runs = reads.is_some().then(Runs::begin);
+        READS.scope(reads, work).await
+    }
 }
 
 /// Runs something inside a loader whose reads of caches the loaded value does *not* depend on.
@@ -306,8 +330,14 @@ pub(crate) fn current() -> Option<Arc<Reads>> {
     READS.try_with(Clone::clone).ok().flatten()
 }
 
-/// Whether this runs inside a loader. Asked by every near hit.
+/// Whether this runs inside a loader. Asked by every near hit, which mostly finds no loader at all.
+#[inline]
 pub(crate) fn is_loading() -> bool {
+    // Whoever runs in a scope has begun to, and sees at least that.
+    RUNNING.load(Ordering::Relaxed) != 0 && is_in_scope()
+}
+
+fn is_in_scope() -> bool {
     READS.try_with(Option::is_some).unwrap_or(false)
 }
 
@@ -367,7 +397,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
 
     fn cells_of(&self, dependency: Bytes) -> EntryTags {
         let held = self.tags.hold(&[dependency, self.area_key()]);
-        held.learn(&[Cut(1), Cut(1)]);
+        self.tags.learn(&held, &[Cut(1), Cut(1)]);
         held.with(Cut(u64::MAX - 1))
     }
 

@@ -197,23 +197,27 @@ impl<V> Incoming<V> {
 impl<V: Send + Sync + 'static> Engine<V> {
     /// The key on the wire, or why it cannot be one; and the refusal of a closed cache.
     pub(crate) fn key<Q: Key + ?Sized>(&self, key: &Q) -> Result<EngineKey> {
+        self.check_open()?;
+        Ok(self.wire_key(wire_key(&self.prefix, key)?))
+    }
+
+    /// The refusal of a closed cache.
+    pub(crate) fn check_open(&self) -> Result<()> {
         if self.closed.load(Ordering::Relaxed) {
             return Err(Error::new(
                 ErrorKind::Closed,
                 format!("the cache {} is closed", self.name),
             ));
         }
-        Ok(self.wire_key(wire_key(&self.prefix, key)?))
+        Ok(())
     }
 
     /// A key of this cache that is on the wire already.
     pub(crate) fn wire_key(&self, wire: WireKey) -> EngineKey {
-        let hash = self.hasher.hash(&wire);
-        EngineKey {
-            wire,
-            prefix: self.prefix.len(),
-            hash,
-        }
+        let prefix = self.prefix.len();
+        // All keys of a cache begin alike: the hash is over what differs.
+        let hash = self.hasher.hash(&wire[prefix..]);
+        EngineKey { wire, prefix, hash }
     }
 
     /// A version for a cache without a remote tier: its own counter is the shard.

@@ -22,6 +22,7 @@ pub mod outbox;
 mod coherence;
 mod depend;
 mod engine;
+mod epoch;
 mod link;
 mod near;
 mod node;

@@ -28,17 +28,17 @@ pub struct Loaded<V> {
     entry: Arc<Entry<V>>,
     source: Source,
     stale: bool,
-    age: Duration,
+    /// When this caller got it.
+    got: Mono,
 }
 
 impl<V> Loaded<V> {
     pub(crate) fn new(entry: Arc<Entry<V>>, source: Source, stale: bool, now: Mono) -> Loaded<V> {
-        let age = now.since(entry.created());
         Loaded {
             entry,
             source,
             stale,
-            age,
+            got: now,
         }
     }
 
@@ -46,9 +46,9 @@ impl<V> Loaded<V> {
         &self.entry
     }
 
-    /// When it was given out, a little early if clocks differ.
+    /// When it was given out.
     pub(crate) fn given_at(&self) -> Mono {
-        self.entry.created().after(self.age)
+        self.got
     }
 
     /// The value.
@@ -61,10 +61,10 @@ impl<V> Loaded<V> {
         self.source
     }
 
-    /// How long ago it was loaded or inserted, as far as this process can tell; some
+    /// How long ago it was loaded or inserted when this caller got it, as far as this process can tell; some
     /// milliseconds short at most.
     pub fn age(&self) -> Duration {
-        self.age
+        self.got.since(self.entry.created())
     }
 
     /// Whether its fresh life is over, and it was returned only because the load failed, or because
@@ -113,7 +113,7 @@ impl<V: fmt::Debug> fmt::Debug for Loaded<V> {
             .field("value", self.value())
             .field("source", &self.source)
             .field("stale", &self.stale)
-            .field("age", &self.age)
+            .field("age", &self.age())
             .finish()
     }
 }

@@ -158,13 +158,16 @@ impl<V: Send + Sync + 'static> Near<V> {
     }
 
     /// Whether this entry was made void, by a tag or by something larger.
+    #[inline]
     fn is_void(&self, entry: &Entry<V>) -> bool {
+        // Read before the entry is looked at, which may be void the next moment.
+        let epoch = self.view.epoch();
+        entry.epoch() < epoch && self.is_void_in(entry, epoch)
+    }
+
+    fn is_void_in(&self, entry: &Entry<V>, epoch: u64) -> bool {
         if !entry.are_tags_valid() {
             return true;
-        }
-        let epoch = self.view.epoch();
-        if entry.epoch() >= epoch {
-            return false;
         }
         match self.voids.since(entry.epoch(), entry.key()) {
             Covered::Void => return true,
@@ -297,7 +300,12 @@ impl<V: Send + Sync + 'static> Near<V> {
             return Ok(false);
         }
         let stored = match entry {
-            Some(entry) => Some(self.store(key.hash, entry, snapshot.epoch)?),
+            Some(entry) => match self.store(key.hash, entry, snapshot.epoch) {
+                Ok(evicted) => Some(evicted),
+                // What it is made of was made void this moment.
+                Err(Refusal::Raced | Refusal::TagRaced) => return Ok(false),
+                Err(refusal) => return Err(refusal),
+            },
             None => None,
         };
         stripe.change(key.hash, None, now);
@@ -393,6 +401,10 @@ impl<V: Send + Sync + 'static> Near<V> {
         let epoch = self.view.epoch();
         if since != epoch && self.voids.since(since, entry.key()) != Covered::Not {
             return Err(Refusal::Raced);
+        }
+        // From here on it counts as known to hold in this epoch, tags included.
+        if !entry.are_tags_valid() {
+            return Err(Refusal::TagRaced);
         }
         self.raise_epoch(entry, epoch);
         let Some(map) = &self.map else {

@@ -5,6 +5,6 @@ mod counter;
 mod stats;
 
 pub use bus::{BusStats, Delay};
-pub(crate) use counter::Counter;
-pub(crate) use stats::{Counts, count};
+pub(crate) use counter::Counters;
+pub(crate) use stats::{Counts, Read, count};
 pub use stats::{LoadStats, NearStats, RefreshStats, RemoteStats, Stats};

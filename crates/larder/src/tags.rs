@@ -1,7 +1,8 @@
 //! The tags that near copies depend on, as this process knows them.
 //!
-//! A cell holds the number of one tag: its last invalidation. Entries hold the cells of their tags,
-//! so that a hit looks at a few atomics and nothing else. A cell is made before the tag's number is
+//! A cell holds the number of one tag: its last invalidation. Entries hold the cells of their tags.
+//! When a cell rises the [epoch](crate::epoch) of the near cache does: a hit looks at that alone, and
+//! at the cells of its entry once in each epoch. A cell is made before the tag's number is
 //! asked for, and takes the greatest number it is ever told: an invalidation that arrives while the
 //! answer is on its way is not lost. A cell belongs to one generation of the near cache; with a new
 //! generation all are forgotten, because invalidations may have been missed.
@@ -14,6 +15,7 @@ use larder_core::mutant::Mutant;
 use larder_core::tag::Cut;
 use smallvec::SmallVec;
 
+use crate::epoch::Epoch;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
@@ -43,9 +45,11 @@ impl TagCell {
         self.number() != 0
     }
 
-    /// Takes a number, unless a greater one is known.
-    fn raise(&self, number: u64) {
-        self.number.fetch_max(number, Ordering::AcqRel);
+    /// Takes a number, unless a greater one is known; whether it did. Then an epoch must begin, before
+    /// anybody else may find the cell at this number: rises are made under the lock of all cells.
+    #[must_use]
+    fn raise(&self, number: u64) -> bool {
+        self.number.fetch_max(number, Ordering::AcqRel) < number
     }
 }
 
@@ -77,8 +81,10 @@ impl EntryTags {
 }
 
 /// The cells of all tags that near copies, or loads under way, depend on.
-#[derive(Default)]
-pub(crate) struct TagCells(Mutex<Cells>);
+pub(crate) struct TagCells {
+    cells: Mutex<Cells>,
+    epoch: Epoch,
+}
 
 #[derive(Default)]
 struct Cells {
@@ -92,29 +98,36 @@ struct Cells {
 
 impl Cells {
     /// Makes room for so many more, by dropping all.
-    fn make_room(&mut self, more: usize) {
+    fn make_room(&mut self, more: usize, epoch: &Epoch) {
         if self.cells.len() + more <= CELLS {
             return;
         }
         // Those that entries hold go on in them, but are no longer raised: they must not vouch for
         // anything any more.
-        for (_, cell) in self.cells.drain() {
-            cell.raise(u64::MAX);
-        }
+        epoch.begin_after(|| {
+            let cells = self.cells.drain();
+            cells.fold(false, |rose, (_, cell)| cell.raise(u64::MAX) | rose)
+        });
         self.floor = self.highest;
     }
 }
 
 /// The cells of some tags.
-pub(crate) struct Held {
-    cells: SmallVec<[Arc<TagCell>; 2]>,
-}
+pub(crate) struct Held(SmallVec<[Arc<TagCell>; 2]>);
 
 impl TagCells {
+    /// No cells yet, for a near cache with this epoch.
+    pub(crate) fn new(epoch: Epoch) -> TagCells {
+        TagCells {
+            cells: Mutex::default(),
+            epoch,
+        }
+    }
+
     /// The cells of `tags`, made if need be.
     pub(crate) fn hold(&self, tags: &[Bytes]) -> Held {
-        let mut cells = self.0.lock();
-        cells.make_room(tags.len());
+        let mut cells = self.cells.lock();
+        cells.make_room(tags.len(), &self.epoch);
         let cell = |tag: &Bytes| match cells.cells.get(tag) {
             Some(cell) => cell.clone(),
             None => {
@@ -125,74 +138,81 @@ impl TagCells {
                 cell
             }
         };
-        Held {
-            cells: tags.iter().map(cell).collect(),
-        }
+        Held(tags.iter().map(cell).collect())
+    }
+
+    /// Takes the numbers that the store gave, in the order of the tags. Of a dependency that it has
+    /// lost nothing is known.
+    ///
+    /// Under the lock, as every rise: who finds a cell at its number already may then be sure that
+    /// its epoch has begun, too.
+    pub(crate) fn learn(&self, held: &Held, numbers: &[Cut]) {
+        let _lock = (!Mutant::LearnUnlocked.is_active()).then(|| self.cells.lock());
+        let known = |(_, number): &(_, &Cut)| **number < Cut::LOST;
+        let known = held.0.iter().zip(numbers).filter(known);
+        self.epoch.begin_after(|| {
+            known.fold(false, |rose, (cell, number)| {
+                cell.raise(number.0.max(1)) | rose
+            })
+        });
     }
 
     /// Whether nothing depends on anything.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.lock().cells.is_empty()
+        self.cells.lock().cells.is_empty()
     }
 
     /// A tag was invalidated.
     pub(crate) fn raise(&self, tag: &[u8], number: u64) {
-        if let Some(cell) = self.0.lock().cells.get(tag) {
-            cell.raise(number);
+        let cells = self.cells.lock();
+        if let Some(cell) = cells.cells.get(tag) {
+            self.epoch.begin_after(|| cell.raise(number));
         }
     }
 
     /// Invalidates a tag of which no store knows.
     pub(crate) fn raise_or_insert(&self, tag: &Bytes, number: u64) {
-        let mut cells = self.0.lock();
-        cells.make_room(1);
+        let mut cells = self.cells.lock();
+        cells.make_room(1, &self.epoch);
         cells.highest = cells.highest.max(number);
         let cell = cells.cells.entry(tag.clone());
-        cell.or_insert_with(|| Arc::new(TagCell::new(tag.clone())))
-            .raise(number);
+        let cell = cell.or_insert_with(|| Arc::new(TagCell::new(tag.clone())));
+        self.epoch.begin_after(|| cell.raise(number));
     }
 
     /// What a tag without a number counts as, where no store knows one.
     pub(crate) fn floor(&self) -> Cut {
-        Cut(self.0.lock().floor)
+        Cut(self.cells.lock().floor)
     }
 
     /// Makes void what depends on a tag now, whatever its number: an invalidation may or may not
     /// have taken place.
     pub(crate) fn void(&self, tag: &[u8]) {
-        if let Some(cell) = self.0.lock().cells.remove(tag) {
-            cell.raise(u64::MAX);
+        let mut cells = self.cells.lock();
+        if let Some(cell) = cells.cells.remove(tag) {
+            self.epoch.begin_after(|| cell.raise(u64::MAX));
         }
     }
 
     /// Forgets everything, with all copies void: something may have been missed.
     pub(crate) fn forget(&self) {
-        self.0.lock().cells.clear();
+        self.cells.lock().cells.clear();
     }
 }
 
 impl Held {
     /// The stored keys of the tags.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &Bytes> {
-        self.cells.iter().map(|cell| &cell.tag)
+        self.0.iter().map(|cell| &cell.tag)
     }
 
     pub(crate) fn are_known(&self) -> bool {
-        self.cells.iter().all(|cell| cell.is_known())
-    }
-
-    /// Takes the numbers that the store gave, in the order of the tags. Of a dependency that it has
-    /// lost nothing is known.
-    pub(crate) fn learn(&self, numbers: &[Cut]) {
-        let known = |(_, number): &(_, &Cut)| **number < Cut::LOST;
-        for (cell, number) in self.cells.iter().zip(numbers).filter(known) {
-            cell.raise(number.0.max(1));
-        }
+        self.0.iter().all(|cell| cell.is_known())
     }
 
     /// What an entry with this cut depends on.
     pub(crate) fn with(self, cut: Cut) -> EntryTags {
-        EntryTags(self.cells.into_iter().map(|cell| (cell, cut)).collect())
+        EntryTags(self.0.into_iter().map(|cell| (cell, cut)).collect())
     }
 }
 
@@ -207,21 +227,21 @@ mod tests {
 
     #[test]
     fn an_invalidation_that_overtakes_the_answer_is_not_lost() {
-        let cells = TagCells::default();
+        let cells = TagCells::new(Epoch::default());
         let held = cells.hold(&tags(&["a"]));
         assert!(!held.are_known());
         cells.raise(&tag_key("c", "a").unwrap(), 9);
-        held.learn(&[Cut(5)]);
+        cells.learn(&held, &[Cut(5)]);
         assert!(!held.with(Cut(5)).are_valid());
         assert!(cells.hold(&tags(&["a"])).with(Cut(9)).are_valid());
     }
 
     #[test]
     fn one_invalid_tag_is_enough() {
-        let cells = TagCells::default();
+        let cells = TagCells::new(Epoch::default());
         let both = tags(&["a", "b"]);
         let held = cells.hold(&both);
-        held.learn(&[Cut(3), Cut(3)]);
+        cells.learn(&held, &[Cut(3), Cut(3)]);
         let entry = held.with(Cut(3));
         assert!(entry.are_valid());
         cells.raise(&tag_key("c", "b").unwrap(), 4);
@@ -230,29 +250,29 @@ mod tests {
 
     #[test]
     fn cells_that_are_forgotten_for_want_of_room_vouch_for_nothing() {
-        let cells = TagCells::default();
+        let cells = TagCells::new(Epoch::default());
         let held = cells.hold(&tags(&["first"]));
-        held.learn(&[Cut(1)]);
+        cells.learn(&held, &[Cut(1)]);
         let entry = held.with(Cut(1));
         for n in 0..CELLS {
             cells.hold(&tags(&[&n.to_string()]));
         }
         assert!(!entry.are_valid());
-        assert!(cells.0.lock().cells.len() <= CELLS);
+        assert!(cells.cells.lock().cells.len() <= CELLS);
     }
 
     #[test]
     fn without_a_store_a_forgotten_invalidation_still_counts() {
-        let cells = TagCells::default();
+        let cells = TagCells::new(Epoch::default());
         cells.raise_or_insert(&tag_key("c", "a").unwrap(), 9);
         assert_eq!(cells.floor(), Cut(0));
         for n in 0..CELLS {
             cells.raise_or_insert(&tag_key("c", &n.to_string()).unwrap(), 1);
         }
-        assert!(cells.0.lock().cells.len() <= CELLS);
+        assert!(cells.cells.lock().cells.len() <= CELLS);
         let held = cells.hold(&tags(&["a"]));
         assert!(!held.are_known());
-        held.learn(&[cells.floor()]);
+        cells.learn(&held, &[cells.floor()]);
         assert!(!held.with(Cut(8)).are_valid());
         assert!(cells.hold(&tags(&["a"])).with(Cut(9)).are_valid());
     }

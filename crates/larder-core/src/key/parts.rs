@@ -14,6 +14,7 @@ pub struct KeyWriter<'a> {
 }
 
 impl<'a> KeyWriter<'a> {
+    #[inline]
     pub(super) fn new(out: &'a mut WireKey) -> KeyWriter<'a> {
         KeyWriter {
             out,
@@ -23,6 +24,7 @@ impl<'a> KeyWriter<'a> {
     }
 
     /// Appends the parts of `key`.
+    #[inline]
     pub fn part<K: Key + ?Sized>(&mut self, key: &K) {
         key.write(self);
     }
@@ -37,6 +39,7 @@ impl<'a> KeyWriter<'a> {
     }
 
     /// Appends a text part.
+    #[inline]
     pub fn text(&mut self, text: &str) {
         self.separate();
         if text.is_empty() {
@@ -46,6 +49,7 @@ impl<'a> KeyWriter<'a> {
     }
 
     /// Appends a number in decimal.
+    #[inline]
     pub fn number(&mut self, magnitude: u128, negative: bool) {
         self.separate();
         if negative {
@@ -72,6 +76,7 @@ impl<'a> KeyWriter<'a> {
         self.out.extend_from_slice(bytes);
     }
 
+    #[inline]
     fn separate(&mut self) {
         if self.parts > 0 {
             self.out.push(b':');

@@ -211,6 +211,7 @@ const NOTICED: [(Mutant, &str); Mutant::ALL.len()] = [
     (Mutant::IgnoreGaps, "calm"),
     (Mutant::LeaseBeforeReplay, "chaotic"),
     (Mutant::TagCheck, "calm"),
+    (Mutant::TagEpoch, "calm"),
     (Mutant::VoidFlight, "calm"),
     (Mutant::IgnoreLease, "calm"),
     (Mutant::IgnoreIncarnation, "chaotic"),

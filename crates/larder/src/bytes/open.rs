@@ -18,6 +18,7 @@ use crate::depend::Place;
 use crate::engine::areas::{KnownAreas, Reach};
 use crate::engine::refresh::Refreshes;
 use crate::engine::{Engine, Flights, Lives};
+use crate::epoch::Epoch;
 use crate::link;
 use crate::mode::Mode;
 use crate::near::{Near as NearCache, Reporter, View};
@@ -88,14 +89,14 @@ impl Parts {
 impl ByteCache {
     /// The cache over `store`, without near copies: every read asks the store.
     pub fn new(store: Arc<dyn Store>, runtime: Arc<dyn Runtime>) -> ByteCache {
-        let parts = Parts::without_copies(View::unfenced(), KnownAreas::shared());
+        let parts = Parts::without_copies(View::unfenced(Epoch::of(true)), KnownAreas::shared());
         ByteCache::open(store, runtime, parts)
     }
 
     /// The same over a store that nobody else can reach, so that it need not be asked what others
     /// have invalidated.
     pub fn sole(store: Arc<dyn Store>, runtime: Arc<dyn Runtime>) -> ByteCache {
-        let parts = Parts::without_copies(View::sole(), KnownAreas::sole());
+        let parts = Parts::without_copies(View::sole(Epoch::of(true)), KnownAreas::sole());
         ByteCache::open(store, runtime, parts)
     }
 
@@ -125,7 +126,7 @@ impl ByteCache {
             capacity,
             near_ttl: near_ttl.map_err(wrong)?,
             when_fenced: copies.when_fenced,
-            view: View::fenced(),
+            view: View::fenced(Epoch::of(true)),
             areas: KnownAreas::shared(),
             node: copies.node,
         };
@@ -133,6 +134,7 @@ impl ByteCache {
     }
 
     fn open(store: Arc<dyn Store>, runtime: Arc<dyn Runtime>, parts: Parts) -> ByteCache {
+        let tags = TagCells::new(parts.view.shared_epoch());
         let near = NearCache::new(parts.capacity, Reporter::new(None), parts.view);
         let near = Arc::new(near);
         near.start_sweep(&runtime);
@@ -163,7 +165,7 @@ impl ByteCache {
             flights: Flights::default(),
             refreshes: Refreshes::none(),
             turns: Default::default(),
-            tags: TagCells::default(),
+            tags,
             areas: parts.areas,
             reach: Reach::Store,
             touched: Arc::default(),

@@ -13,7 +13,7 @@ use crate::engine::areas::Sight;
 use crate::engine::read::Fetched;
 use crate::engine::tagging::Tagged;
 use crate::engine::{Engine, EngineKey};
-use crate::observe::count;
+use crate::observe::{Read, count};
 use crate::options::WhenFenced;
 
 impl Engine<Bytes> {
@@ -35,11 +35,11 @@ impl Engine<Bytes> {
     pub(super) fn near_value(&self, key: &EngineKey) -> Option<Bytes> {
         match self.near.get(key.near(), self.runtime.now()) {
             Some((entry, Freshness::Fresh)) => {
-                self.counts.near_hits.add(1);
+                self.counts.read(Read::NearHit);
                 Some(entry.value().clone())
             }
             _ => {
-                self.counts.near_misses.add(1);
+                self.counts.read(Read::NearMiss);
                 None
             }
         }
@@ -122,8 +122,8 @@ impl Engine<Bytes> {
             Sight::Found(_) | Sight::Void(_) | Sight::Absent => None,
         };
         match &item {
-            Some(_) => self.counts.remote_hits.add(1),
-            None => self.counts.remote_misses.add(1),
+            Some(_) => self.counts.read(Read::RemoteHit),
+            None => self.counts.read(Read::RemoteMiss),
         }
         if self.keeps_copies() {
             self.overtake(stored, item.as_ref().map(|item| item.version));

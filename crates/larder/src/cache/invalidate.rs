@@ -34,7 +34,7 @@ where
     /// There the keys are removed one by one, and values stored meanwhile by other processes may
     /// stay.
     pub async fn invalidate_prefix(&self, prefix: &str) -> Result<Receipt> {
-        self.check_open()?;
+        self.engine.check_open()?;
         let area = Area::prefix(&escape(prefix))?;
         Box::pin(self.engine.void(area)).await
     }
@@ -47,7 +47,7 @@ where
     /// values void that are older than it. Patterns that never end, such as one for each user, are
     /// better served by tags.
     pub async fn invalidate_pattern(&self, pattern: &str) -> Result<Receipt> {
-        self.check_open()?;
+        self.engine.check_open()?;
         let area = Area::pattern(&escape(pattern))?;
         Box::pin(self.engine.void(area)).await
     }
@@ -58,7 +58,7 @@ where
     /// see it. See [`invalidate_prefix`](Cache::invalidate_prefix) for errors.
     #[doc(alias = "invalidate_all")]
     pub async fn clear(&self) -> Result<Receipt> {
-        self.check_open()?;
+        self.engine.check_open()?;
         Box::pin(self.engine.void(Area::ALL)).await
     }
 
@@ -72,7 +72,7 @@ where
     /// It is open whether the values have expired. Repeat it.
     #[doc(alias("clear_soft", "invalidate_all"))]
     pub async fn expire_all(&self) -> Result<Receipt> {
-        self.check_open()?;
+        self.engine.check_open()?;
         Box::pin(self.engine.void(Area::Expired)).await
     }
 

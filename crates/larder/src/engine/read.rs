@@ -7,7 +7,7 @@ use ::bytes::Bytes;
 use larder_core::area::Covered;
 use larder_core::error::Result;
 use larder_core::freshness::{Freshness, NearLife, classify};
-use larder_core::key::Key;
+use larder_core::key::{Key, WireKey, check_length, write_key};
 use larder_core::record::{Kind, Record};
 use larder_core::runtime::Mono;
 use larder_core::store::Store;
@@ -18,8 +18,8 @@ use super::tagging::Tagged;
 use super::{Before, Engine, EngineKey};
 use crate::depend;
 use crate::loaded::{Loaded, Source};
-use crate::near::{Entry, EntryMeta, Near};
-use crate::observe::count;
+use crate::near::{Entry, EntryMeta, Near, NearKey};
+use crate::observe::{Read, count};
 
 /// What the remote tier has for a key.
 pub(crate) enum Fetched<V> {
@@ -33,22 +33,46 @@ impl<V: Send + Sync + 'static> Engine<V> {
     /// A fresh value of the near cache. Allocates nothing, and leaves nothing behind: the key's
     /// bytes live only in here, so that they need not be moved through the caller's future.
     pub(crate) fn near_hit<Q: Key + ?Sized>(&self, key: &Q) -> Result<Option<Loaded<V>>> {
-        let key = self.key(key)?;
         if depend::is_loading() {
-            self.touch_in_load(&key);
+            return self.near_hit_in_load(&self.key(key)?);
         }
+        self.check_open()?;
+        let mut bytes = WireKey::new();
+        write_key(&mut bytes, key);
+        check_length(self.prefix.len() + bytes.len())?;
+        let key = NearKey {
+            hash: self.hasher.hash(&bytes),
+            bytes: &bytes,
+        };
+        let now = self.runtime.now();
+        match self.near.get(key, now) {
+            Some((entry, Freshness::Fresh)) => {
+                self.counts.read(Read::NearHit);
+                Ok(Some(Loaded::new(entry, Source::Near, false, now)))
+            }
+            _ => {
+                self.counts.read(Read::NearMiss);
+                Ok(None)
+            }
+        }
+    }
+
+    /// The same inside a loader, whose value depends on what is read.
+    #[cold]
+    fn near_hit_in_load(&self, key: &EngineKey) -> Result<Option<Loaded<V>>> {
+        self.touch_in_load(key);
         let now = self.runtime.now();
         match self.near.get(key.near(), now) {
             Some((entry, Freshness::Fresh)) => {
-                self.counts.near_hits.add(1);
+                self.counts.read(Read::NearHit);
                 if let Some(reads) = depend::current() {
                     reads.date(self.copy_as_of(&entry, now));
-                    self.read_in_load(&key, &entry, false);
+                    self.read_in_load(key, &entry, false);
                 }
                 Ok(Some(Loaded::new(entry, Source::Near, false, now)))
             }
             _ => {
-                self.counts.near_misses.add(1);
+                self.counts.read(Read::NearMiss);
                 Ok(None)
             }
         }
@@ -134,10 +158,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
         match &fetched {
             Fetched::Fresh(entry) => {
-                self.counts.remote_hits.add(1);
+                self.counts.read(Read::RemoteHit);
                 self.admit(key, before, entry);
             }
-            Fetched::Stale(_) | Fetched::Absent(_) => self.counts.remote_misses.add(1),
+            Fetched::Stale(_) | Fetched::Absent(_) => self.counts.read(Read::RemoteMiss),
         }
         Ok(fetched)
     }

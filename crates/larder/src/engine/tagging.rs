@@ -50,7 +50,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let keys: Vec<Bytes> = held.keys().cloned().collect();
         let numbers = there.tags(&keys).await;
         let numbers = numbers.map_err(|error| self.failed(error))?;
-        held.learn(&numbers);
+        self.tags.learn(held, &numbers);
         Ok(numbers.into_iter().max().unwrap_or_default())
     }
 
@@ -81,7 +81,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
         let held = self.tags.hold(tags.keys());
         if !held.are_known() {
-            held.learn(&vec![self.tags.floor(); tags.keys().len()]);
+            self.tags
+                .learn(&held, &vec![self.tags.floor(); tags.keys().len()]);
         }
         let mut tags = held.with(cut);
         if !tags.are_valid() {

@@ -8,6 +8,7 @@ use larder_core::version::Version;
 
 use super::{Engine, EngineKey};
 use crate::loaded::{Loaded, Source};
+use crate::observe::Read;
 
 /// How near copies, and loads under way, stand to a ticket.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,8 +49,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
             _ => None,
         };
         match hit {
-            Some(_) => self.counts.near_hits.add(1),
-            None => self.counts.near_misses.add(1),
+            Some(_) => self.counts.read(Read::NearHit),
+            None => self.counts.read(Read::NearMiss),
         }
         // A load under way may have read what is older than the floor.
         let standing = if is_reached && floor == Version::ZERO {

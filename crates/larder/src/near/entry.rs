@@ -13,24 +13,25 @@ use crate::tags::EntryTags;
 
 /// A value that was read or written, shared by the near cache and everyone who holds it.
 ///
-/// What a hit looks at comes first, so that it lies in one cache line with the reference counts.
+/// What a hit looks at comes first, and then the value: the reference counts, what decides about the
+/// hit and the beginning of the value are 64 bytes.
 #[repr(C)]
 pub(crate) struct Entry<V> {
-    key: SmallVec<[u8; 16]>,
     /// An atomic only because `expire` brings it forward.
     fresh_until: AtomicU64,
+    /// The epoch of the near cache in which it was last known to hold.
+    epoch: AtomicU64,
+    key: SmallVec<[u8; 16]>,
+    value: V,
     usable_until: Mono,
     /// Usable before this even without a lease of the bus: it was read so recently that no change
     /// which had to be seen can be missing.
     proven_until: Mono,
-    /// The epoch of the near cache in which it was last known to hold.
-    epoch: AtomicU64,
     /// The instant at which the value was stored, or loaded.
     created: Mono,
     /// From here on reads may refresh it.
     refresh_from: Mono,
     tags: Option<Box<EntryTags>>,
-    value: V,
     version: Version,
     cut: Cut,
     is_proven: bool,
@@ -119,8 +120,13 @@ impl<V> Entry<V> {
         self.value
     }
 
+    #[inline]
     pub(crate) fn freshness(&self, now: Mono) -> Freshness {
         let fresh_until = Mono(self.fresh_until.load(Ordering::Relaxed));
+        // The other end lies elsewhere in memory.
+        if now < fresh_until {
+            return Freshness::Fresh;
+        }
         NearLife {
             fresh_until,
             usable_until: self.usable_until,
@@ -138,12 +144,12 @@ impl<V> Entry<V> {
     }
 
     pub(crate) fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Relaxed)
+        self.epoch.load(Ordering::Acquire)
     }
 
-    /// It holds in this epoch too.
+    /// It holds in this epoch too, stale if it was marked so before.
     pub(super) fn raise_epoch(&self, epoch: u64) {
-        self.epoch.fetch_max(epoch, Ordering::Relaxed);
+        self.epoch.fetch_max(epoch, Ordering::Release);
     }
 
     /// Whether somebody has ended its fresh life, and not the time.

@@ -6,7 +6,9 @@ use larder_core::freshness::NearLife;
 use parking_lot::Mutex;
 
 use super::*;
-use larder_core::tag::Cut;
+use crate::epoch::Epoch;
+use crate::tags::{EntryTags, TagCells};
+use larder_core::tag::{Cut, tag_key};
 
 type Seen = Arc<Mutex<Vec<(Vec<u8>, u32, Cause)>>>;
 
@@ -20,7 +22,7 @@ fn near(capacity: u64) -> (Near<u32>, Seen) {
         Near::new(
             capacity,
             Reporter::new(Some(Box::new(listener))),
-            View::unfenced(),
+            View::unfenced(Epoch::default()),
         ),
         seen,
     )
@@ -33,6 +35,15 @@ const KEY: NearKey<'static> = NearKey {
 const NOW: Mono = Mono(1_000);
 
 fn entry(value: u32, version: u64, weight: usize) -> Arc<Entry<u32>> {
+    tagged_entry(value, version, weight, None)
+}
+
+fn tagged_entry(
+    value: u32,
+    version: u64,
+    weight: usize,
+    tags: Option<Box<EntryTags>>,
+) -> Arc<Entry<u32>> {
     let life = NearLife {
         fresh_until: Mono(5_000),
         usable_until: Mono(9_000),
@@ -46,7 +57,7 @@ fn entry(value: u32, version: u64, weight: usize) -> Arc<Entry<u32>> {
         refresh_from: Mono::MAX,
         load_cost: Duration::ZERO,
         proven_until: Mono(0),
-        tags: None,
+        tags,
         weight,
     };
     Arc::new(Entry::new(b"k", value, meta))
@@ -228,4 +239,52 @@ fn a_clear_forgets_all_and_refuses_what_is_being_read() {
         near.admit(KEY.hash, before, &entry(6, 6, 100), NOW),
         Err(Refusal::Raced)
     );
+}
+
+#[test]
+fn a_tag_that_rises_voids_copies_that_held_in_this_very_epoch_and_those_under_way() {
+    let epoch = Epoch::default();
+    let view = View::unfenced(epoch.clone());
+    let near = Near::<u32>::new(1 << 20, Reporter::new(None), view);
+    let cells = TagCells::new(epoch);
+    let tag = tag_key("c", "a").unwrap();
+    let tagged = |number: u32| {
+        let held = cells.hold(std::slice::from_ref(&tag));
+        cells.learn(&held, &[Cut(5)]);
+        let tags = Some(Box::new(held.with(Cut(5))));
+        tagged_entry(number, number.into(), 100, tags)
+    };
+    let (stored, under_way) = (tagged(1), tagged(2));
+    let before = near.snapshot(KEY.hash);
+    assert_eq!(near.admit(KEY.hash, before, &stored, NOW), Ok(()));
+    // Twice: the first look is that of the epoch.
+    assert_eq!((value(&near), value(&near)), (Some(1), Some(1)));
+    cells.raise(&tag, 6);
+    assert_eq!(value(&near), None);
+    let refused = near.admit(KEY.hash, before, &under_way, NOW);
+    assert_eq!(refused, Err(Refusal::TagRaced));
+    // Another rise, of what no copy depends on, brings nothing back.
+    cells.raise_or_insert(&tag_key("c", "b").unwrap(), 7);
+    assert_eq!(value(&near), None);
+}
+
+#[test]
+fn what_is_made_of_a_value_whose_tag_rose_meanwhile_does_not_take_its_place() {
+    let view = View::unfenced(Epoch::default());
+    let cells = TagCells::new(view.shared_epoch());
+    let near = Near::<u32>::new(1 << 20, Reporter::new(None), view);
+    let tag = tag_key("c", "a").unwrap();
+    let held = cells.hold(std::slice::from_ref(&tag));
+    cells.learn(&held, &[Cut(5)]);
+    let tags = held.with(Cut(5));
+    let old = tagged_entry(1, 1, 100, Some(Box::new(tags.clone())));
+    let before = near.snapshot(KEY.hash);
+    assert_eq!(near.admit(KEY.hash, before, &old, NOW), Ok(()));
+    let before = near.snapshot(KEY.hash);
+    let (seen, _) = near.get(KEY, NOW).unwrap();
+    let made = tagged_entry(2, 2, 100, Some(Box::new(tags)));
+    cells.raise(&tag, 6);
+    let seen = (before, Some(&seen));
+    assert_eq!(near.exchange(KEY, seen, Some(&made), NOW), Ok(false));
+    assert_eq!(value(&near), None);
 }

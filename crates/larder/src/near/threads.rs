@@ -4,11 +4,13 @@
 use std::sync::Arc;
 
 use larder_core::freshness::NearLife;
-use larder_core::tag::Cut;
+use larder_core::tag::{Cut, tag_key};
 use shuttle::sync::atomic::{AtomicU64, Ordering};
 use shuttle::thread;
 
 use super::*;
+use crate::epoch::Epoch;
+use crate::tags::{EntryTags, TagCells};
 use crate::threads::{holds, needs};
 
 const NOW: Mono = Mono(1_000);
@@ -28,14 +30,18 @@ struct Scene {
 }
 
 impl Scene {
-    fn new() -> Arc<Scene> {
-        let near = Near::new(1 << 20, Reporter::new(None), View::unfenced());
-        let scene = Scene {
-            near,
+    fn empty() -> Scene {
+        let view = View::unfenced(Epoch::default());
+        Scene {
+            near: Near::new(1 << 20, Reporter::new(None), view),
             source: AtomicU64::new(1),
             replica: AtomicU64::new(1),
             told: AtomicU64::new(0),
-        };
+        }
+    }
+
+    fn new() -> Arc<Scene> {
+        let scene = Scene::empty();
         let before = scene.near.snapshot(KEY.hash);
         scene
             .near
@@ -94,6 +100,10 @@ impl Scene {
 }
 
 fn entry(value: u64) -> Arc<Entry<u64>> {
+    tagged_entry(value, None)
+}
+
+fn tagged_entry(value: u64, tags: Option<Box<EntryTags>>) -> Arc<Entry<u64>> {
     let life = NearLife {
         fresh_until: Mono::MAX,
         usable_until: Mono::MAX,
@@ -107,10 +117,91 @@ fn entry(value: u64) -> Arc<Entry<u64>> {
         proven_until: Mono(0),
         refresh_from: Mono::MAX,
         load_cost: std::time::Duration::ZERO,
-        tags: None,
+        tags,
         weight: 100,
     };
     Arc::new(Entry::new(KEY.bytes, value, meta))
+}
+
+/// The same source, whose row bears a tag that every change invalidates.
+struct Tagged {
+    scene: Scene,
+    cells: TagCells,
+    /// The number of the tag, as the remote tier has it.
+    number: AtomicU64,
+}
+
+impl Tagged {
+    fn new() -> Arc<Tagged> {
+        let scene = Scene::empty();
+        let tagged = Tagged {
+            cells: TagCells::new(scene.near.view().shared_epoch()),
+            scene,
+            number: AtomicU64::new(1),
+        };
+        tagged.fill();
+        Arc::new(tagged)
+    }
+
+    fn fill(&self) {
+        let near = &self.scene.near;
+        let before = near.snapshot(KEY.hash);
+        let cut = Cut(self.number.load(Ordering::SeqCst));
+        let read = self.scene.source.load(Ordering::SeqCst);
+        let held = self.cells.hold(&[tag()]);
+        let number = Cut(self.number.load(Ordering::SeqCst));
+        self.cells.learn(&held, &[number]);
+        let tags = Some(Box::new(held.with(cut)));
+        let _ = near.admit(KEY.hash, before, &tagged_entry(read, tags), NOW);
+    }
+
+    fn change(&self) {
+        let scene = &self.scene;
+        let version = scene.source.fetch_add(1, Ordering::SeqCst) + 1;
+        self.number.fetch_max(version, Ordering::SeqCst);
+        self.cells.raise(&tag(), version);
+        scene.told.fetch_max(version, Ordering::SeqCst);
+    }
+}
+
+fn tag() -> bytes::Bytes {
+    tag_key("c", "a").expect("it is short")
+}
+
+impl Tagged {
+    fn play<const N: usize>(threads: [fn(&Tagged); N]) {
+        let tagged = Tagged::new();
+        let start = |work: fn(&Tagged)| {
+            let tagged = tagged.clone();
+            thread::spawn(move || work(&tagged))
+        };
+        for thread in threads.map(start) {
+            thread.join().expect("the thread ends");
+        }
+        tagged.scene.look();
+    }
+}
+
+/// Two who fill, one who changes twice, one who looks, and one who voids what is not there.
+fn tags() {
+    Tagged::play([
+        Tagged::fill,
+        Tagged::fill,
+        |tagged| (0..2).for_each(|_| tagged.change()),
+        |tagged| (0..3).for_each(|_| tagged.scene.look()),
+        |tagged| {
+            let elsewhere = Area::prefix(b"x").expect("it is short");
+            tagged.scene.near.void(elsewhere);
+        },
+    ]);
+}
+
+/// One who hears of a change from the remote tier, beside the one who makes it.
+fn tags_that_are_asked_for() {
+    Tagged::play([Tagged::fill, |tagged| {
+        tagged.change();
+        tagged.scene.look();
+    }]);
 }
 
 fn removals() {
@@ -133,6 +224,10 @@ fn writes() {
         let before = near.snapshot(KEY.hash);
         let _ = near.conclude(KEY, before, &entry(superseded + 1), NOW);
     });
+}
+
+fn expiries_of_all() {
+    Scene::play(|near, _| near.void(Area::Expired));
 }
 
 fn clears() {
@@ -202,6 +297,14 @@ fn what_was_read_before_an_expiry_is_never_fresh_after_it() {
 }
 
 #[test]
+fn what_was_read_before_all_expired_is_never_fresh_after_it() {
+    holds(expiries_of_all);
+    needs(Mutant::AreaEpoch, expiries_of_all);
+    needs(Mutant::LateEpoch, expiries_of_all);
+    needs(Mutant::EpochFirst, expiries_of_all);
+}
+
+#[test]
 fn what_was_read_before_a_write_is_never_found_after_it() {
     holds(writes);
 }
@@ -220,6 +323,21 @@ fn what_was_read_before_a_prefix_was_voided_is_never_found_after_it() {
     needs(Mutant::AreaEpoch, prefixes);
     needs(Mutant::LateEpoch, prefixes);
     needs(Mutant::EpochFirst, prefixes);
+}
+
+#[test]
+fn what_was_read_before_a_tag_rose_is_never_found_after_it() {
+    holds(tags);
+    needs(Mutant::TagCheck, tags);
+    needs(Mutant::TagEpoch, tags);
+    needs(Mutant::LateEpoch, tags);
+    needs(Mutant::EpochFirst, tags);
+}
+
+#[test]
+fn what_the_remote_tier_tells_of_a_tag_is_in_force_once_its_change_is_told() {
+    holds(tags_that_are_asked_for);
+    needs(Mutant::LearnUnlocked, tags_that_are_asked_for);
 }
 
 #[test]

@@ -4,11 +4,13 @@ use larder_core::lane::LEASE;
 use larder_core::mutant::Mutant;
 use larder_core::runtime::Mono;
 
+use crate::epoch::Epoch;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// Written by the link, read by every hit.
+/// Written by the link, read by every hit: apart from what else a hit reads.
+#[repr(align(128))]
 pub(crate) struct View {
-    epoch: AtomicU64,
+    epoch: Epoch,
     lease_until: AtomicU64,
     /// The generation of the lane that is followed.
     generation: AtomicU32,
@@ -18,9 +20,9 @@ pub(crate) struct View {
 impl View {
     /// For a cache that nobody else changes, or that is content with its ttl: always usable. Where
     /// there is a remote tier, nothing that is remembered here says what that says.
-    pub(crate) fn unfenced() -> View {
+    pub(crate) fn unfenced(epoch: Epoch) -> View {
         View {
-            epoch: AtomicU64::new(0),
+            epoch,
             lease_until: AtomicU64::new(Mono::MAX.0),
             generation: AtomicU32::new(0),
             follows_bus: false,
@@ -28,28 +30,30 @@ impl View {
     }
 
     /// For the only cache of a store that nobody else can reach: whatever changes, it hears of.
-    pub(crate) fn sole() -> View {
+    pub(crate) fn sole(epoch: Epoch) -> View {
         View {
             follows_bus: true,
-            ..View::unfenced()
+            ..View::unfenced(epoch)
         }
     }
 
     /// For a cache on a bus, before its first lease.
-    pub(crate) fn fenced() -> View {
+    pub(crate) fn fenced(epoch: Epoch) -> View {
         View {
-            epoch: AtomicU64::new(0),
+            epoch,
             lease_until: AtomicU64::new(0),
             generation: AtomicU32::new(0),
             follows_bus: true,
         }
     }
 
-    /// Rises whenever something was made void at once; [`super::voids`] says what.
+    /// Rises whenever something was made void without being named.
+    #[inline]
     pub(crate) fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Acquire)
+        self.epoch.get()
     }
 
+    #[inline]
     pub(crate) fn is_leased(&self, now: Mono) -> bool {
         now.0 < self.lease_until.load(Ordering::Acquire) || Mutant::IgnoreLease.is_active()
     }
@@ -85,8 +89,13 @@ impl View {
         self.generation.swap(generation, Ordering::AcqRel) != generation
     }
 
-    pub(super) fn set_epoch(&self, epoch: u64) {
-        self.epoch.store(epoch, Ordering::Release);
+    /// For what else makes copies void.
+    pub(crate) fn shared_epoch(&self) -> Epoch {
+        self.epoch.clone()
+    }
+
+    pub(super) fn begin_epoch(&self) -> u64 {
+        self.epoch.begin()
     }
 
     pub(crate) fn set_lease(&self, until: Mono) {
@@ -100,7 +109,7 @@ mod tests {
 
     #[test]
     fn without_a_lease_nothing_outlives_what_the_bus_knew_when_it_was_read() {
-        let view = View::fenced();
+        let view = View::fenced(Epoch::default());
         let (asked, never) = (Mono(5_000_000_000), Mono(0));
         let ms = |ms: u64| Mono(ms * 1_000_000);
         for (leased, proven) in [
@@ -114,6 +123,9 @@ mod tests {
             view.set_lease(leased);
             assert_eq!(view.proven_until(asked), proven, "{leased:?}");
         }
-        assert_eq!(View::unfenced().proven_until(asked), ms(6_000));
+        assert_eq!(
+            View::unfenced(Epoch::default()).proven_until(asked),
+            ms(6_000)
+        );
     }
 }

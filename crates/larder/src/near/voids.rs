@@ -1,9 +1,8 @@
 //! What was made void at once: everything, or the keys of an area.
 //!
-//! Each time the *epoch* of the near cache rises by one. An entry remembers the epoch in which it was
-//! last known to hold; a hit in the same epoch needs no look in here. In a later one it is held
-//! against what was made void since, once. Nothing is removed from the map at this moment, however
-//! much it holds; the sweep does that later.
+//! Each time an [epoch](crate::epoch) begins. An entry that was last known to hold in an older one is
+//! held against what was made void since, once. Nothing is removed from the map at this moment,
+//! however much it holds; the sweep does that later.
 
 use std::collections::VecDeque;
 
@@ -12,9 +11,15 @@ use larder_core::mutant::Mutant;
 
 use super::view::View;
 use crate::sync::RwLock;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Default)]
-pub(super) struct Voids(RwLock<Recent>);
+pub(super) struct Voids {
+    recent: RwLock<Recent>,
+    /// The epoch of the newest in `recent`: who holds in that one need not take the lock. While
+    /// there is going to be a newer one, later than every epoch.
+    latest: AtomicU64,
+}
 
 #[derive(Default)]
 struct Recent {
@@ -26,11 +31,11 @@ struct Recent {
 impl Voids {
     /// Makes void what is in the map or being read for it, as far as the area covers it.
     pub(super) fn add(&self, view: &View, area: Area) {
-        if Mutant::EpochFirst.is_active() {
-            view.set_epoch(view.epoch() + 1);
-        }
-        let mut recent = self.0.write();
-        let epoch = view.epoch() + u64::from(!Mutant::EpochFirst.is_active());
+        let early = Mutant::EpochFirst.is_active().then(|| view.begin_epoch());
+        let mut recent = self.recent.write();
+        // First: whoever sees the epoch looks in here, and waits for the lock.
+        self.latest.store(u64::MAX, Ordering::Release);
+        let epoch = early.unwrap_or_else(|| view.begin_epoch());
         if area == Area::ALL {
             recent.floor = epoch;
             recent.areas.clear();
@@ -40,8 +45,7 @@ impl Voids {
             }
             recent.areas.push_back((epoch, area));
         }
-        // Under the lock: whoever sees the epoch finds in here why it rose.
-        view.set_epoch(epoch);
+        self.latest.store(epoch, Ordering::Release);
     }
 
     /// What has become of a key after `epoch`.
@@ -49,7 +53,10 @@ impl Voids {
         if Mutant::AreaEpoch.is_active() {
             return Covered::Not;
         }
-        let recent = self.0.read();
+        if epoch >= self.latest.load(Ordering::Acquire) {
+            return Covered::Not;
+        }
+        let recent = self.recent.read();
         if epoch < recent.floor {
             return Covered::Void;
         }
@@ -61,10 +68,11 @@ impl Voids {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::epoch::Epoch;
 
     #[test]
     fn only_what_is_covered_and_older_is_void() {
-        let (voids, view) = (Voids::default(), View::unfenced());
+        let (voids, view) = (Voids::default(), View::unfenced(Epoch::default()));
         voids.add(&view, Area::prefix(b"a").unwrap());
         assert_eq!(view.epoch(), 1);
         assert!(
@@ -78,7 +86,7 @@ mod tests {
 
     #[test]
     fn what_is_forgotten_counts_for_every_key() {
-        let (voids, view) = (Voids::default(), View::unfenced());
+        let (voids, view) = (Voids::default(), View::unfenced(Epoch::default()));
         for n in 0..=MAX_AREAS {
             voids.add(&view, Area::prefix(n.to_string().as_bytes()).unwrap());
         }
@@ -87,6 +95,6 @@ mod tests {
             "the first may have covered it"
         );
         assert!(voids.since(1, b"x") == Covered::Not && voids.since(1, b"1") == Covered::Void);
-        assert!(voids.0.read().areas.len() <= MAX_AREAS);
+        assert!(voids.recent.read().areas.len() <= MAX_AREAS);
     }
 }

@@ -6,7 +6,7 @@ use larder_core::admit::Refusal;
 use larder_core::error::ErrorKind;
 use larder_core::runtime::Mono;
 
-use super::Counter;
+use super::Counters;
 use super::bus::{BusCounts, BusStats};
 use crate::near::Cause;
 
@@ -114,10 +114,7 @@ const KINDS: [ErrorKind; 6] = [
 
 #[derive(Default)]
 pub(crate) struct Counts {
-    pub(crate) near_hits: Counter,
-    pub(crate) near_misses: Counter,
-    pub(crate) remote_hits: Counter,
-    pub(crate) remote_misses: Counter,
+    reads: Counters<4>,
     pub(crate) damaged: AtomicU64,
     pub(crate) loaded: AtomicU64,
     pub(crate) load_failed: AtomicU64,
@@ -165,7 +162,21 @@ pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
+/// How a look into a tier ended.
+#[derive(Clone, Copy)]
+pub(crate) enum Read {
+    NearHit,
+    NearMiss,
+    RemoteHit,
+    RemoteMiss,
+}
+
 impl Counts {
+    /// Counts a look into a tier: the only count of a near hit.
+    pub(crate) fn read(&self, read: Read) {
+        self.reads.count(read as usize);
+    }
+
     pub(crate) fn refused(&self, refusal: Refusal) {
         if let Some(at) = Refusal::ALL.iter().position(|other| *other == refusal) {
             count(&self.refused[at]);
@@ -184,13 +195,13 @@ impl Counts {
         let errors = KINDS.into_iter().zip(self.errors.iter().map(get));
         Stats {
             near: NearStats {
-                hits: self.near_hits.get(),
-                misses: self.near_misses.get(),
+                hits: self.reads.get(Read::NearHit as usize),
+                misses: self.reads.get(Read::NearMiss as usize),
                 ..near
             },
             remote: RemoteStats {
-                hits: self.remote_hits.get(),
-                misses: self.remote_misses.get(),
+                hits: self.reads.get(Read::RemoteHit as usize),
+                misses: self.reads.get(Read::RemoteMiss as usize),
                 damaged: get(&self.damaged),
             },
             bus: self.bus.stats(now),

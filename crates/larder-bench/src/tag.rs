@@ -1,0 +1,141 @@
+//! What it costs to invalidate a tag that a million entries bear, and the reads that follow, beside
+//! the same with a tag of one entry.
+//!
+//! Both caches lie in the same store and have near copies of all their entries. A thousand reads
+//! follow each invalidation, and then a thousand loads, of other keys, each of a key that has no
+//! usable value: of a million entries all are void; beside the one that is void the keys were never
+//! stored. So both do the same reads, and what differs is how many entries the tag had.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use larder::embedded::Embedded;
+use larder::redis::Redis;
+use larder::{Cache, InsertOptions, Near, Remote, TokioRuntime};
+use larder_testkit::servers::{RedisOptions, RedisServer};
+
+use crate::measure::{median, now};
+
+const ENTRIES: u64 = 1_000_000;
+const READS: u64 = 1_000;
+const ROUNDS: u64 = 5;
+/// Times that all keys are read until all are held.
+const PASSES: usize = 10;
+/// Inserts under way at once while a cache is filled.
+const INSERTS: usize = 256;
+
+type Rows = Cache<u64, u64>;
+
+pub(crate) fn run() {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(2).enable_all().build();
+    let runtime = runtime.expect("a runtime can be built");
+    println!("{ROUNDS} rounds; medians in microseconds, of the ratio that of each round");
+    println!("| store | what | 1 entry | {ENTRIES} entries | ratio |");
+    println!("|---|---|---:|---:|---:|");
+    runtime.block_on(async {
+        let store = Embedded::new(Arc::new(TokioRuntime::current()));
+        measure("embedded", || store.clone()).await;
+    });
+    let Some(server) = RedisServer::start_or_skip(RedisOptions::new()) else {
+        return;
+    };
+    let redis = || Redis::open(&server.url()).expect("the address is sound");
+    runtime.block_on(measure("Redis", redis));
+}
+
+async fn measure<R: Remote + 'static>(store: &str, remote: impl Fn() -> R) {
+    let many = cache("bench:many", remote()).await;
+    let one = cache("bench:one", remote()).await;
+    let (mut by_one, mut by_many) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        // One that the loads of earlier rounds do not bear.
+        let tag = format!("round:{round}");
+        fill(&many, &tag, 0..ENTRIES).await;
+        // Keys that were never stored, but for the first.
+        let first = round * 2 * READS;
+        fill(&one, &tag, first..first + 1).await;
+        // Which one comes first takes turns.
+        if round % 2 == 0 {
+            by_one.push(take(&one, &tag, first).await);
+            by_many.push(take(&many, &tag, 0).await);
+        } else {
+            by_many.push(take(&many, &tag, 0).await);
+            by_one.push(take(&one, &tag, first).await);
+        }
+    }
+    for (at, what) in ["invalidate", "1 000 reads", "1 000 loads", "together"]
+        .into_iter()
+        .enumerate()
+    {
+        let of = |rounds: &[[f64; 4]]| rounds.iter().map(|round| round[at]).collect::<Vec<_>>();
+        let (mut ones, mut manies) = (of(&by_one), of(&by_many));
+        let ratios = manies.iter().zip(&ones).map(|(many, one)| many / one);
+        let ratio = median(&mut ratios.collect::<Vec<_>>());
+        println!(
+            "| {store} | {what} | {:.0} | {:.0} | {ratio:.2} |",
+            median(&mut ones),
+            median(&mut manies)
+        );
+    }
+}
+
+async fn cache(name: &str, remote: impl Remote + 'static) -> Rows {
+    let builder = Cache::builder(name).ttl("1h").remote(remote);
+    let cache = builder.near(Near::bytes("1GiB")).build().await;
+    cache.expect("the settings are valid")
+}
+
+/// Stores entries that bear the tag, with near copies.
+async fn fill(cache: &Rows, tag: &str, keys: std::ops::Range<u64>) {
+    let count = keys.end - keys.start;
+    let insert = |key: u64| async move {
+        let options = InsertOptions::new().tag(tag);
+        cache.insert_with(&key, key, options).await.map(drop)
+    };
+    let inserts = stream::iter(keys.clone().map(insert)).buffer_unordered(INSERTS);
+    let filled: larder::core::Result<()> = inserts.try_collect().await;
+    filled.expect("the store takes them");
+    // The link is told of a million changes, and may have lost the thread and dropped all copies.
+    for _ in 0..PASSES {
+        let read = |key: u64| async move { cache.get(&key).await.map(drop) };
+        let reads = stream::iter(keys.clone().map(read)).buffer_unordered(INSERTS);
+        let read: larder::core::Result<()> = reads.try_collect().await;
+        read.expect("the store answers");
+        if cache.stats().near.entries >= count {
+            return;
+        }
+    }
+    panic!("the near cache does not come to hold all keys");
+}
+
+/// Invalidates the tag and reads, twice a thousand keys beginning with `first`: microseconds for the
+/// invalidation, the reads, the loads, and together.
+async fn take(cache: &Rows, tag: &str, first: u64) -> [f64; 4] {
+    let begun = now();
+    let voided = cache.invalidate_tag(tag).await;
+    voided.expect("the store takes it");
+    let invalidated = now();
+    for key in first..first + READS {
+        let found = cache.get(&key).await.expect("the store answers");
+        assert!(found.is_none(), "it is void, or was never there");
+    }
+    let read = now();
+    for key in first + READS..first + 2 * READS {
+        let tag = tag.to_owned();
+        let loaded = cache.get_or_load(&key, |cx| async move {
+            cx.tag(tag);
+            Ok::<u64, std::convert::Infallible>(7)
+        });
+        assert_eq!(*loaded.await.expect("the loader never fails"), 7);
+    }
+    let loaded = now();
+    let micros = |duration: Duration| duration.as_secs_f64() * 1e6;
+    [
+        micros(invalidated - begun),
+        micros(read - invalidated),
+        micros(loaded - read),
+        micros(loaded - begun),
+    ]
+}
