@@ -63,6 +63,13 @@ pub enum Mutant {
     OldOffer,
     /// A change whose outcome is unknown leaves the near copy where it is.
     Forget,
+    /// A load counts as young as it began, however old what it has read may be.
+    OldRead,
+    /// A record that comes with the answer to a lease is held against the areas that are known, though
+    /// they may have been forgotten a moment ago.
+    LeasedArea,
+    /// What depends on a key is invalidated, and loads that have read the key are not told.
+    UntoldReaders,
     /// The near cache lets go of a stripe between the decision about a value and its storing.
     AdmitUnlocked,
     /// An entry is taken for held against what was made void up to now, not up to before the look.
@@ -114,8 +121,15 @@ impl Mutant {
         Mutant::OldOffer,
     ];
 
-    /// Every mutant that a scenario of its own shows: no promise of the simulation tells of it.
-    pub const SCENARIOS: [Mutant; 1] = [Mutant::Forget];
+    /// Every mutant that an order of events of its own shows: no promise of the simulation tells of it,
+    /// or chance brings about what it takes once in a hundred thousand runs.
+    pub const SCENARIOS: [Mutant; 5] = [
+        Mutant::Forget,
+        Mutant::VersionFloor,
+        Mutant::OldRead,
+        Mutant::LeasedArea,
+        Mutant::UntoldReaders,
+    ];
 
     /// Every mutant that is hunted by trying orders of threads. Tasks of the simulation are never
     /// interrupted between two of their waits, so that these change nothing there.

@@ -11,6 +11,7 @@ mod bus;
 mod costs;
 mod dependencies;
 mod events;
+mod guards;
 mod links;
 mod loads;
 mod modes;
