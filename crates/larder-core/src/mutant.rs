@@ -67,6 +67,13 @@ pub enum Mutant {
     Forget,
     /// A computed value takes the place of whatever its key has by then.
     Exchange,
+    /// A load counts as young as it began, however old what it has read may be.
+    OldRead,
+    /// A record that comes with the answer to a lease is held against the areas that are known, though
+    /// they may have been forgotten a moment ago.
+    LeasedArea,
+    /// What depends on a key is invalidated, and loads that have read the key are not told.
+    UntoldReaders,
     /// The near cache lets go of a stripe between the decision about a value and its storing.
     AdmitUnlocked,
     /// An entry is taken for held against what was made void up to now, not up to before the look.
@@ -121,8 +128,16 @@ impl Mutant {
         Mutant::OldOffer,
     ];
 
-    /// Every mutant that a scenario of its own shows: no promise of the simulation tells of it.
-    pub const SCENARIOS: [Mutant; 2] = [Mutant::Forget, Mutant::Exchange];
+    /// Every mutant that an order of events of its own shows: no promise of the simulation tells of it,
+    /// or chance brings about what it takes once in a hundred thousand runs.
+    pub const SCENARIOS: [Mutant; 6] = [
+        Mutant::Forget,
+        Mutant::Exchange,
+        Mutant::VersionFloor,
+        Mutant::OldRead,
+        Mutant::LeasedArea,
+        Mutant::UntoldReaders,
+    ];
 
     /// Every mutant that is hunted by trying orders of threads. Tasks of the simulation are never
     /// interrupted between two of their waits, so that these change nothing there.
