@@ -48,7 +48,7 @@ pub struct Acknowledged {
     pub nodes: usize,
     /// The names of the others among them.
     pub heard: Vec<String>,
-    /// The names of the nodes that were waited for and do not answer. Their near copies cannot be
+    /// The names of the nodes that do not answer, in order. Their near copies cannot be
     /// used until they have heard of everything.
     pub fenced: Vec<String>,
     /// The names of the nodes that have not applied it, although they are there.
@@ -196,6 +196,9 @@ impl Logged {
                 Hearing::Silent if is_old => found.fenced.push(reader.name.to_string()),
                 Hearing::Silent | Hearing::Behind => found.lagging.push(reader.name.to_string()),
             }
+        }
+        for names in [&mut found.heard, &mut found.fenced, &mut found.lagging] {
+            names.sort_unstable();
         }
         // Whoever is not on the list has not polled since the change, if that is old enough.
         let are_all = is_old || readers.are_complete();
