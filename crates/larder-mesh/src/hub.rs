@@ -39,13 +39,55 @@ pub(crate) struct Link {
     pub(crate) heard: AtomicU64,
     /// Whether nothing is read because nobody takes what has arrived.
     pub(crate) is_held: AtomicBool,
-    /// Whether it was told to be up.
+    /// Whether it was told to be up, and has not ended.
     pub(crate) is_up: AtomicBool,
-    /// Whether it was told to be down, or never will be.
+    /// Whether all was told of it that ever will be.
     pub(crate) is_over: watch::Sender<bool>,
+    stage: Mutex<Stage>,
+}
+
+/// How far a link has come on its way to be told of.
+enum Stage {
+    /// It waits until all was told of the link before it to the same node.
+    Waiting(Option<Arc<Link>>),
+    /// It is told of.
+    Telling,
+    /// A newer one has taken its place while it waited; nothing is ever told of it.
+    Skipped,
 }
 
 impl Link {
+    /// The link that has to be over before this one is told of.
+    pub(crate) fn before(&self) -> Option<Arc<Link>> {
+        match &*self.stage.lock() {
+            Stage::Waiting(before) => before.clone(),
+            Stage::Telling | Stage::Skipped => None,
+        }
+    }
+
+    /// The link before it is over: false if a newer one is told of instead of this one.
+    pub(crate) fn begin(&self) -> bool {
+        let mut stage = self.stage.lock();
+        let is_next = matches!(*stage, Stage::Waiting(_));
+        if is_next {
+            *stage = Stage::Telling;
+        }
+        is_next
+    }
+
+    /// The link that a newer one has to wait for: this one, or the one before it if this one is
+    /// still waiting itself; then it is never told of.
+    fn give_way(self: Arc<Self>) -> Option<Arc<Link>> {
+        let mut stage = self.stage.lock();
+        if let Stage::Waiting(before) = &mut *stage {
+            let before = before.take();
+            *stage = Stage::Skipped;
+            return before;
+        }
+        drop(stage);
+        Some(self)
+    }
+
     /// How long nothing was read that could have been.
     pub(crate) fn silence(&self, now: Mono) -> Duration {
         if self.is_held.load(Ordering::Relaxed) {
@@ -60,12 +102,6 @@ pub(crate) struct Core {
     pub(crate) members: Members,
     pub(crate) dials: Dials,
     pub(crate) pairs: Pairs,
-}
-
-/// A link that has just been agreed on, and the one that has to be over before it may be up.
-pub(crate) struct Agreed {
-    pub(crate) link: Arc<Link>,
-    pub(crate) replaced: Option<Arc<Link>>,
 }
 
 /// Everything shared.
@@ -145,7 +181,7 @@ impl Hub {
         other: &Other,
         attempt: Number,
         ip: IpAddr,
-    ) -> Result<Agreed, Refusal> {
+    ) -> Result<Arc<Link>, Refusal> {
         let mut core = self.core.lock();
         self.admits(&core, other)?;
         let opened = core
@@ -160,7 +196,7 @@ impl Hub {
         other: &Other,
         challenged: Number,
         ip: IpAddr,
-    ) -> Result<Agreed, Refusal> {
+    ) -> Result<Arc<Link>, Refusal> {
         let now = self.now();
         let mut core = self.core.lock();
         self.admits(&core, other)?;
@@ -181,10 +217,19 @@ impl Hub {
         }
     }
 
-    fn open(&self, core: &mut Core, other: &Other, opened: Opened, ip: IpAddr) -> Agreed {
+    fn open(&self, core: &mut Core, other: &Other, opened: Opened, ip: IpAddr) -> Arc<Link> {
         let now = self.now();
         let address = reached(&other.reach, ip);
         let node = other.name.id();
+        let before = self.links.read().get(&node).cloned();
+        if let Some(before) = before
+            .as_ref()
+            .filter(|b| Some(b.peer.link) == opened.replaced)
+        {
+            before.out.cut(DownReason::Replaced);
+        }
+        // While nobody takes events, links may come and go: at most one waits for each node.
+        let before = before.and_then(Link::give_way);
         let link = Arc::new(Link {
             peer: Peer {
                 node,
@@ -199,36 +244,25 @@ impl Hub {
             is_held: AtomicBool::new(true),
             is_up: AtomicBool::new(false),
             is_over: watch::Sender::new(false),
+            stage: Mutex::new(Stage::Waiting(before)),
         });
         core.dials.told(&other.name, &address, now);
         let changes = core
             .members
             .up(&other.name, other.incarnation, address, now);
-        let before = self.links.write().insert(node, Arc::clone(&link));
-        let replaced = before.filter(|link| Some(link.peer.link) == opened.replaced);
-        if let Some(old) = &replaced {
-            old.out.cut(DownReason::Replaced);
-        }
+        self.links.write().insert(node, Arc::clone(&link));
         self.say(&changes);
         // All others hear of the new one, and it of them.
         self.links.read().values().for_each(|link| link.out.tell());
-        Agreed { link, replaced }
+        link
     }
 
-    /// A link has ended.
+    /// A link has ended: nothing is sent over it any more.
     pub(crate) fn closed(&self, link: &Link, reason: DownReason) {
         let (now, random) = (self.now(), self.runtime.random());
         let mut core = self.core.lock();
         core.pairs.closed(&link.name, link.peer.link);
-        let is_current = {
-            let mut links = self.links.write();
-            let current = links.get(&link.peer.node);
-            let is_current = current.is_some_and(|current| current.peer == link.peer);
-            if is_current {
-                links.remove(&link.peer.node);
-            }
-            is_current
-        };
+        let is_current = self.is_current(link);
         let change = match reason {
             _ if !is_current => None,
             DownReason::Left => core.members.left(&link.name, now),
@@ -246,6 +280,24 @@ impl Hub {
         self.say(change.as_slice());
         self.change();
         self.wake.notify_one();
+    }
+
+    /// Everything was told of a link.
+    pub(crate) fn over(&self, link: &Link) {
+        let core = self.core.lock();
+        if self.is_current(link) {
+            self.links.write().remove(&link.peer.node);
+        }
+        drop(core);
+        link.is_over.send_replace(true);
+        self.change();
+    }
+
+    fn is_current(&self, link: &Link) -> bool {
+        let links = self.links.read();
+        links
+            .get(&link.peer.node)
+            .is_some_and(|current| current.peer == link.peer)
     }
 
     /// A dial has ended.

@@ -70,3 +70,8 @@ pub use mesh::{Mesh, NotSent};
 pub use message::Refusal;
 pub use name::{ClusterName, Incarnation, NodeId, NodeName, Versions};
 pub use secret::Secret;
+
+/// The page on clusters: its examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/cluster.md")]
+mod cluster {}

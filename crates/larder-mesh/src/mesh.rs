@@ -14,13 +14,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use crate::address::Address;
-use crate::config::{Config, Limits, Membership, Seat};
+use crate::config::{Config, Limits, Membership, Seat, Tls};
 use crate::counts::{Book, Counts};
 use crate::dials::{Dials, Origin};
 use crate::event::{DownReason, Events, Peer, Stop};
 use crate::frame::HEAD_BYTES;
 use crate::handshake::Identity;
-use crate::hub::{Core, Hub};
+use crate::hub::{Core, Hub, Link};
 use crate::members::{Member, Members, Patience};
 use crate::message::Reach;
 use crate::name::{Incarnation, NodeId, NodeName};
@@ -93,6 +93,9 @@ impl Mesh {
         }
         let (node, cluster) = (&config.name, &config.cluster);
         tracing::info!(%node, %cluster, %address, "the mesh listens");
+        if config.tls == Tls::Off && !address.ip().is_loopback() {
+            tracing::warn!(%address, "TLS is off beyond loopback: the network sees and can change what nodes say");
+        }
         let events = Events {
             waiting,
             stop: hub.stop.subscribe(),
@@ -144,7 +147,10 @@ impl Mesh {
     /// The newest version of messages that this node and all peers that are up read.
     pub fn common_version(&self) -> u16 {
         let links = self.inner.hub.links.read();
-        let versions = links.values().map(|link| link.version);
+        let up = links
+            .values()
+            .filter(|link| link.is_up.load(Ordering::Acquire));
+        let versions = up.map(|link| link.version);
         versions.min().unwrap_or(self.inner.hub.me.versions.newest)
     }
 
@@ -180,7 +186,8 @@ impl Mesh {
             return Err(NotSent::TooLong);
         }
         let links = self.inner.hub.links.read();
-        let link = links.get(&peer.node).filter(|link| link.peer == peer);
+        let is_up = |link: &&Arc<Link>| link.peer == peer && link.is_up.load(Ordering::Acquire);
+        let link = links.get(&peer.node).filter(is_up);
         match link {
             Some(link) if link.out.push(message) => Ok(()),
             _ => Err(NotSent::Down),
@@ -208,13 +215,17 @@ impl Mesh {
     /// node has begun to leave, and ends when the last handle is dropped.
     pub async fn shutdown(&self) {
         let hub = &self.inner.hub;
-        hub.stop.send_if_modified(|stop| {
-            let is_first = *stop == Stop::No;
-            if is_first {
-                *stop = Stop::Leaving;
-            }
-            is_first
-        });
+        {
+            // Under this lock no link is opened that would miss the goodbye.
+            let _core = hub.core.lock();
+            hub.stop.send_if_modified(|stop| {
+                let is_first = *stop == Stop::No;
+                if is_first {
+                    *stop = Stop::Leaving;
+                }
+                is_first
+            });
+        }
         hub.links.read().values().for_each(|link| link.out.leave());
         let mut tasks = hub.tasks.subscribe();
         tokio::select! {

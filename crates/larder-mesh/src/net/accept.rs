@@ -134,7 +134,7 @@ fn say(hub: &Hub, from: IpAddr, failed: &Failed) {
             ("tls", format!("TLS: {error}"))
         }
         // The other has said why to its own log, or is a probe of a port.
-        Failed::Theirs(refusal) => return hub.book.refused(refusal.as_str()),
+        Failed::Theirs(refusal, _) => return hub.book.refused(refusal.as_str()),
         Failed::Io(_) | Failed::Closed => return hub.book.refused("closed"),
     };
     hub.book.refused(reason);
@@ -142,7 +142,7 @@ fn say(hub: &Hub, from: IpAddr, failed: &Failed) {
         failed,
         Failed::Ours(Refusal::Duplicate | Refusal::Itself | Refusal::Leaving, _)
     );
-    if !is_usual && hub.book.is_news(&from.to_string(), &text) {
+    if !is_usual && hub.book.is_news(&from.to_string(), reason, hub.now()) {
         tracing::warn!(%from, reason = %text, "refused a connection to the mesh");
     }
 }

@@ -29,23 +29,25 @@ pub(crate) async fn run(hub: Arc<Hub>, address: Address) {
     };
     match dialled {
         Ok((socket, greeted)) => {
-            let name = &greeted.agreed.link.name;
+            let name = &greeted.link.name;
             hub.dialled(&address, Ended::Linked, Some(name));
             hub.book.is_well(&address.to_string());
             link::run(hub, greeted, socket).await;
         }
         Err(failed) => {
             let ended = match &failed {
-                Failed::Ours(Refusal::Itself, _) | Failed::Theirs(Refusal::Itself) => Ended::Itself,
+                Failed::Ours(Refusal::Itself, _) | Failed::Theirs(Refusal::Itself, _) => {
+                    Ended::Itself
+                }
                 // The link to that node came to be in another way, or is about to.
-                Failed::Ours(Refusal::Duplicate, _) | Failed::Theirs(Refusal::Duplicate) => {
+                Failed::Ours(Refusal::Duplicate, _) | Failed::Theirs(Refusal::Duplicate, _) => {
                     Ended::Linked
                 }
-                Failed::Ours(..) | Failed::Theirs(_) => Ended::Refused,
+                Failed::Ours(..) | Failed::Theirs(..) => Ended::Refused,
                 _ => Ended::Failed,
             };
             let found = match &failed {
-                Failed::Ours(_, name) => name.clone(),
+                Failed::Ours(_, name) | Failed::Theirs(_, name) => name.clone(),
                 _ => None,
             };
             hub.dialled(&address, ended, found.as_ref());
@@ -91,8 +93,8 @@ async fn connect(address: &Address) -> io::Result<TcpStream> {
 fn say(hub: &Hub, address: &Address, failed: &Failed) {
     let text = match failed {
         Failed::Ours(Refusal::Duplicate | Refusal::Itself, _)
-        | Failed::Theirs(Refusal::Duplicate | Refusal::Itself | Refusal::Leaving) => return,
-        Failed::Ours(refusal, _) | Failed::Theirs(refusal) => {
+        | Failed::Theirs(Refusal::Duplicate | Refusal::Itself | Refusal::Leaving, _) => return,
+        Failed::Ours(refusal, _) | Failed::Theirs(refusal, _) => {
             hub.book.refused(refusal.as_str());
             refusal.to_string()
         }
@@ -101,7 +103,7 @@ fn say(hub: &Hub, address: &Address, failed: &Failed) {
         Failed::Closed => "it closed the connection".to_owned(),
         Failed::Io(error) => error.to_string(),
     };
-    if !hub.book.is_news(&address.to_string(), &text) {
+    if !hub.book.is_news(&address.to_string(), &text, hub.now()) {
         return;
     }
     let is_quiet = matches!(failed, Failed::Io(_) | Failed::Closed | Failed::Late);

@@ -29,18 +29,13 @@ pub(crate) async fn run(hub: Arc<Hub>, discovery: Discovery, name: DnsName) {
                     .filter(|a| !found.contains(a))
                     .cloned()
                     .collect();
-                let new: Vec<Address> = found
-                    .iter()
-                    .filter(|a| !known.contains(a))
-                    .cloned()
-                    .collect();
                 let now = hub.now();
-                hub.core.lock().dials.resolved(&gone, &new, now);
+                hub.core.lock().dials.resolved(&gone, &found, now);
                 hub.wake.notify_one();
                 known = found;
             }
             // What was known stays: a name service that fails is no sign that anybody has gone.
-            Err(error) if hub.book.is_news(&text, &error) => {
+            Err(error) if hub.book.is_news(&text, &error, hub.now()) => {
                 tracing::warn!(name = %text, %error, "the name service did not answer");
             }
             Err(_) => {}

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::socket::Socket;
 use crate::frame::Wrong;
 use crate::handshake::{Acceptor, Binding, Challenged, Dialler};
-use crate::hub::{Agreed, Hub};
+use crate::hub::{Hub, Link};
 use crate::message::{MAX_GREETING_BYTES, Message, Phase, Refusal, take};
 use crate::name::NodeName;
 use crate::pairs::Number;
@@ -24,8 +24,8 @@ pub(super) enum Failed {
     Closed,
     /// The other does not speak as a node does.
     Wrong(Wrong),
-    /// The other does not want us.
-    Theirs(Refusal),
+    /// The other does not want us; it is called so, if that is true.
+    Theirs(Refusal, Option<NodeName>),
     /// We do not want the other, which is called so, if that is true.
     Ours(Refusal, Option<NodeName>),
     /// It took too long.
@@ -34,7 +34,7 @@ pub(super) enum Failed {
 
 /// A greeting that became a link, and what was read beyond it.
 pub(super) struct Greeted {
-    pub(super) agreed: Agreed,
+    pub(super) link: Arc<Link>,
     pub(super) rest: BytesMut,
 }
 
@@ -50,7 +50,7 @@ pub(super) async fn dialler(
     send(socket, &hello).await?;
     let challenge = receive(socket, &mut rest).await?;
     let challenged = match challenge {
-        Message::Refused(refusal) => return Err(Failed::Theirs(refusal)),
+        Message::Refused(refusal) => return Err(Failed::Theirs(refusal, None)),
         challenge @ Message::Challenge(_) => dialler.challenged(&hub.me, challenge),
         other => return Err(not_now(&other)),
     };
@@ -60,7 +60,7 @@ pub(super) async fn dialler(
     };
     let name = challenged.other().name.clone();
     match prove(hub, socket, &mut rest, challenged, ip).await {
-        Ok(agreed) => Ok(Greeted { agreed, rest }),
+        Ok(link) => Ok(Greeted { link, rest }),
         Err(Failed::Ours(refusal, _)) => refuse(socket, refusal, Some(name)).await,
         Err(failed) => Err(failed),
     }
@@ -72,7 +72,7 @@ async fn prove(
     rest: &mut BytesMut,
     challenged: Challenged,
     ip: IpAddr,
-) -> Result<Agreed, Failed> {
+) -> Result<Arc<Link>, Failed> {
     let ours = |refusal| Failed::Ours(refusal, None);
     let attempt = Attempt {
         number: hub.prove(challenged.other()).map_err(ours)?,
@@ -85,7 +85,10 @@ async fn prove(
             let other = challenged.welcomed(&hub.me, &signature).map_err(ours)?;
             hub.welcomed(&other, attempt.number, ip).map_err(ours)
         }
-        Message::Refused(refusal) => Err(Failed::Theirs(refusal)),
+        Message::Refused(refusal) => Err(Failed::Theirs(
+            refusal,
+            Some(challenged.other().name.clone()),
+        )),
         other => Err(not_now(&other)),
     }
 }
@@ -113,21 +116,21 @@ pub(super) async fn acceptor(
     let name = acceptor.other().name.clone();
     let proven = match receive(socket, &mut rest).await? {
         Message::Proof(signature) => acceptor.proven(&hub.me, &signature),
-        Message::Refused(refusal) => return Err(Failed::Theirs(refusal)),
+        Message::Refused(refusal) => return Err(Failed::Theirs(refusal, Some(name))),
         other => return Err(not_now(&other)),
     };
     let agreed = proven.and_then(|(other, welcome)| {
-        let agreed = hub.accept(&other, challenged, ip)?;
-        Ok((agreed, welcome))
+        let link = hub.accept(&other, challenged, ip)?;
+        Ok((link, welcome))
     });
     match agreed {
-        Ok((agreed, welcome)) => {
+        Ok((link, welcome)) => {
             let mut first = BytesMut::new();
             welcome.put(&mut first);
             // The link is open from here on: if this fails, it ends as links do.
             let _ = socket.write_all(&first).await;
             let _ = socket.flush().await;
-            Ok(Greeted { agreed, rest })
+            Ok(Greeted { link, rest })
         }
         Err(refusal) => refuse(socket, refusal, Some(name)).await,
     }

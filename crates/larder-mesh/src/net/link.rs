@@ -20,12 +20,10 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// Runs a link that was agreed on to its end.
 pub(super) async fn run(hub: Arc<Hub>, greeted: Greeted, socket: Socket) {
-    let Greeted { agreed, rest } = greeted;
-    let link = agreed.link;
-    if let Some(old) = agreed.replaced {
-        // A link of the same node is told to be over before this one is told to be up.
-        let mut is_over = old.is_over.subscribe();
-        let _ = is_over.wait_for(|is_over| *is_over).await;
+    let Greeted { link, rest } = greeted;
+    if !is_next(&hub, &link).await {
+        hub.closed(&link, DownReason::Replaced);
+        return hub.over(&link);
     }
     let (from, to) = split(socket);
     let reason = {
@@ -41,13 +39,28 @@ pub(super) async fn run(hub: Arc<Hub>, greeted: Greeted, socket: Socket) {
         DownReason::Broken if hub.is_leaving() => DownReason::Leaving,
         reason => reason,
     };
+    let was_up = link.is_up.swap(false, Ordering::AcqRel);
     hub.closed(&link, reason);
-    if link.is_up.load(Ordering::Acquire) {
+    if was_up {
         let peer = link.peer;
         tell(&hub, Event::Down { peer, reason }).await;
     }
-    link.is_over.send_replace(true);
-    hub.change();
+    hub.over(&link);
+}
+
+/// Waits until everything was told of the link before this one; false if a newer link has taken
+/// this one's place meanwhile, or nothing is told any more.
+async fn is_next(hub: &Hub, link: &Link) -> bool {
+    if let Some(before) = link.before() {
+        let mut is_over = before.is_over.subscribe();
+        let mut stop = hub.stop.subscribe();
+        tokio::select! {
+            _ = is_over.wait_for(|is_over| *is_over) => {}
+            () = link.out.cut.notified() => return false,
+            _ = stop.wait_for(|stop| *stop == Stop::Done) => return false,
+        }
+    }
+    link.begin()
 }
 
 /// Tells of an event, however long it takes; unless nobody will ever listen.

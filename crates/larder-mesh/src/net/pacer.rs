@@ -20,10 +20,12 @@ const STOOD_STILL: Duration = Duration::from_millis(500);
 pub(crate) async fn run(hub: Arc<Hub>) {
     let mut last = hub.now();
     let mut beat = last;
+    // It goes on while there is somebody to dial: dials must not keep heartbeats waiting.
+    let mut tick = hub.runtime.sleep(TICK);
     loop {
         dial_due(&hub);
         tokio::select! {
-            () = hub.runtime.sleep(TICK) => {}
+            () = &mut tick => tick = hub.runtime.sleep(TICK),
             () = hub.wake.notified() => continue,
         }
         let now = hub.now();

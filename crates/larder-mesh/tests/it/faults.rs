@@ -179,3 +179,44 @@ fn a_node_whose_events_nobody_takes_does_not_doubt_others() {
     wait("all of it", || slow.received().len() == 20);
     assert!(matches!(slow.told()[0], larder_mesh::Event::Up { .. }));
 }
+
+#[test]
+fn links_that_come_and_go_while_nobody_takes_events_are_told_in_order_and_do_not_pile_up() {
+    let world = World::new();
+    let port = free_port();
+    let proxy = Proxy::to_port(port);
+    let via = Address::from(proxy.address());
+    let mut config = impatient(config("deaf"));
+    config.limits.inbox_events = 1;
+    config.listen.set_port(port);
+    config.advertise = Some(via.clone());
+    let (deaf, events) = world.start_deaf(config);
+    let first = world.start(impatient(joining("first", &[&deaf.address()])));
+    wait("an event that nobody takes", || first.alive() == 1);
+    let mut config = impatient(joining("a", &[&via]));
+    // Nobody is there: all links are dialled by `a`, through the proxy.
+    config.advertise = Address::of("127.0.0.1", free_port());
+    let a = world.start(config);
+    for round in 1..20 {
+        wait("a link", || a.ups("deaf").len() >= round);
+        proxy.reset();
+        wait("its end", || a.downs().len() >= round);
+    }
+    deaf.listen(&world, events);
+    wait("the last one", || {
+        deaf.peer("a").is_some() && a.peer("deaf").is_some()
+    });
+    // Up and down alternate, and what lies between was never told.
+    let of_a = a.mesh.id();
+    let told = deaf.told().into_iter().filter_map(|event| match event {
+        larder_mesh::Event::Up { peer, .. } if peer.node() == of_a => Some((true, peer)),
+        larder_mesh::Event::Down { peer, .. } if peer.node() == of_a => Some((false, peer)),
+        _ => None,
+    });
+    let told: Vec<_> = told.collect();
+    assert!(told.len() < 8, "{}", told.len());
+    for (at, (is_up, peer)) in told.iter().enumerate() {
+        assert_eq!(*is_up, at % 2 == 0);
+        assert!(*is_up || told[at - 1].1 == *peer);
+    }
+}
