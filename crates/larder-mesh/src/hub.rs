@@ -187,7 +187,10 @@ impl Hub {
         let opened = core
             .pairs
             .welcomed(&other.name, other.incarnation, attempt)?;
-        Ok(self.open(&mut core, other, opened, ip))
+        let (link, changes) = self.open(&mut core, other, opened, ip);
+        drop(core);
+        self.say(&changes);
+        Ok(link)
     }
 
     /// A node that has dialled has proven that it knows the secret.
@@ -203,7 +206,10 @@ impl Hub {
         let is_silent = core.members.is_silent(&other.name, now);
         let (name, life) = (&other.name, other.incarnation);
         let opened = core.pairs.accept(name, life, is_silent, challenged)?;
-        Ok(self.open(&mut core, other, opened, ip))
+        let (link, changes) = self.open(&mut core, other, opened, ip);
+        drop(core);
+        self.say(&changes);
+        Ok(link)
     }
 
     fn admits(&self, core: &Core, other: &Other) -> Result<(), Refusal> {
@@ -217,7 +223,13 @@ impl Hub {
         }
     }
 
-    fn open(&self, core: &mut Core, other: &Other, opened: Opened, ip: IpAddr) -> Arc<Link> {
+    fn open(
+        &self,
+        core: &mut Core,
+        other: &Other,
+        opened: Opened,
+        ip: IpAddr,
+    ) -> (Arc<Link>, Vec<Change>) {
         let now = self.now();
         let address = reached(&other.reach, ip);
         let node = other.name.id();
@@ -251,10 +263,9 @@ impl Hub {
             .members
             .up(&other.name, other.incarnation, address, now);
         self.links.write().insert(node, Arc::clone(&link));
-        self.say(&changes);
         // All others hear of the new one, and it of them.
         self.links.read().values().for_each(|link| link.out.tell());
-        link
+        (link, changes)
     }
 
     /// A link has ended: nothing is sent over it any more.

@@ -29,7 +29,7 @@ use crate::net::{accept, discover, pacer};
 use crate::pairs::Pairs;
 
 /// How long a node that leaves tries to say so.
-const FAREWELL: Duration = Duration::from_secs(1);
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// One node of a mesh. A cheap clone; when the last one is dropped the node ends without a goodbye,
 /// as if it had been killed.
@@ -211,7 +211,7 @@ impl Mesh {
     }
 
     /// Leaves: what was queued is sent, the others are told, and see this node as gone at once.
-    /// Takes at most about a second, whatever they do. Events end. If the future is dropped, the
+    /// Takes at most about two seconds, whatever they do. Events end. If the future is dropped, the
     /// node has begun to leave, and ends when the last handle is dropped.
     pub async fn shutdown(&self) {
         let hub = &self.inner.hub;

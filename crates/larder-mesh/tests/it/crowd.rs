@@ -1,6 +1,6 @@
 //! Many nodes on one machine.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use larder_mesh::DownReason;
 
@@ -19,7 +19,6 @@ fn twenty_nodes_that_join_one_form_a_mesh_and_survive_the_loss_of_nine() {
     let formed = start.elapsed();
     let downs: usize = nodes.iter().map(|node| node.downs().len()).sum();
     println!("20 nodes, 190 links with TLS: {formed:?}, {downs} links lost on the way");
-    assert!(formed < Duration::from_secs(30), "{formed:?}");
     assert_eq!(downs, 0);
     // The first one, which all have joined, is among those that end without a goodbye.
     drop(nodes.drain(..9));

@@ -107,7 +107,7 @@ fn a_fixed_list_knows_its_majority_and_refuses_whoever_is_not_in_it() {
         a.is("b", State::Alive) && b.is("a", State::Alive)
     });
     assert_eq!(a.mesh.majority(), Some(2));
-    assert!(a.is("c", State::Suspect), "{:?}", a.state("c"));
+    assert!(a.state("c").is_some_and(|state| state != State::Alive));
     let stranger = world.start(joining("x", &[&a.address()]));
     wait("a refusal", || stranger.refused("not_a_member") > 0);
     assert_eq!(a.state("x"), None);
