@@ -41,6 +41,8 @@ pub(crate) struct Link {
     pub(crate) is_held: AtomicBool,
     /// Whether it was told to be up, and has not ended.
     pub(crate) is_up: AtomicBool,
+    /// Whether it has ended, told of or not: it says nothing of its node any more.
+    pub(crate) is_closed: AtomicBool,
     /// Whether all was told of it that ever will be.
     pub(crate) is_over: watch::Sender<bool>,
     stage: Mutex<Stage>,
@@ -255,6 +257,7 @@ impl Hub {
             // Nothing is read before somebody has heard that the link is up.
             is_held: AtomicBool::new(true),
             is_up: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
             is_over: watch::Sender::new(false),
             stage: Mutex::new(Stage::Waiting(before)),
         });
@@ -273,6 +276,7 @@ impl Hub {
         let (now, random) = (self.now(), self.runtime.random());
         let mut core = self.core.lock();
         core.pairs.closed(&link.name, link.peer.link);
+        link.is_closed.store(true, Ordering::Relaxed);
         let is_current = self.is_current(link);
         let change = match reason {
             _ if !is_current => None,

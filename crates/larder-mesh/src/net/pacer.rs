@@ -8,7 +8,7 @@ use larder_core::Mono;
 
 use super::dial;
 use crate::event::DownReason;
-use crate::hub::Hub;
+use crate::hub::{Hub, Link};
 
 /// How often it looks: a small part of every interval that it keeps.
 const TICK: Duration = Duration::from_millis(25);
@@ -69,7 +69,9 @@ fn forgive(hub: &Hub, stood_still: Duration, now: Mono) {
 fn listen(hub: &Hub, now: Mono) {
     let mut core = hub.core.lock();
     let mut changes = Vec::new();
-    for link in hub.links.read().values() {
+    let links = hub.links.read();
+    let is_open = |link: &&Arc<Link>| !link.is_closed.load(Ordering::Relaxed);
+    for link in links.values().filter(is_open) {
         let silence = link.silence(now);
         let heard = Mono(now.0.saturating_sub(silence.as_nanos() as u64));
         changes.extend(core.members.heard(&link.name, heard, now));
@@ -80,6 +82,7 @@ fn listen(hub: &Hub, now: Mono) {
             link.out.cut(DownReason::NotReading);
         }
     }
+    drop(links);
     let before = core.members.iter().count();
     changes.extend(core.members.tick(now));
     if core.members.iter().count() < before {
