@@ -58,7 +58,9 @@ fn a_node_that_is_killed_is_missed_at_once_and_returns_in_another_life() {
     assert_ne!(a.state("b"), Some(State::Alive));
     wait("the other", || a.is("c", State::Alive));
     let _again = child(&folder, "b", &a.address());
-    wait("the return", || a.ups("b").len() > 1 && a.is("b", State::Alive));
+    wait("the return", || {
+        a.ups("b").len() > 1 && a.is("b", State::Alive)
+    });
     let lives = a.ups("b");
     assert_eq!((lives.len(), lives[0]), (2, first[0]));
     assert_ne!(lives[0], lives[1]);
