@@ -9,6 +9,7 @@ mod setup;
 mod shell;
 mod sim;
 mod test;
+mod threads;
 mod tidy;
 mod workspace;
 
@@ -23,7 +24,8 @@ USAGE
 
 COMMANDS
     test            Run everything that CI runs, in order, and stop at the first step that fails:
-                    setup, format, clippy, tidy, tests (unit, integration, doc), docs, examples.
+                    setup, format, clippy, tidy, tests (unit, integration, doc), threads, docs,
+                    examples.
                     The last line is the sum of all tests: `N passed, N failed`.
     test --quick    Only what needs no servers and no installs: format, clippy, tidy, unit tests.
     setup           Install what the tests need: redis-server, redis-cli, redis-benchmark, openssl,
@@ -33,6 +35,8 @@ COMMANDS
                     [--mutant NAME] [--mutants] [--rewinds] [--repeats].
     compare         Compare the simulated Redis with a real one (docs/simulation.md):
                     [--sequences N] [--from S].
+    threads         Try orders of threads in the near cache, flights and the link
+                    (docs/threads.md): [--runs N] [--seed S].
     tidy            Check the rules of the house that the compiler cannot see (CONTRIBUTING.md).
     help            Print this page.
 
@@ -49,6 +53,7 @@ fn main() -> ExitCode {
         ["test", "--quick"] => return test::run(test::Extent::Quick),
         ["setup"] => setup::run().map(|_| ()),
         ["sim", words @ ..] => return sim::run("sim", words),
+        ["threads", words @ ..] => threads::run(words),
         ["compare", words @ ..] => return sim::run("compare", words),
         ["tidy"] => tidy::run(),
         [] | ["help" | "--help" | "-h"] => {

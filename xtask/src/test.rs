@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use crate::clock::Stopwatch;
 use crate::setup::{self, Readiness};
-use crate::{shell, tidy, workspace};
+use crate::{shell, threads, tidy, workspace};
 use tally::Tally;
 
 /// How much of the checks to run.
@@ -33,12 +33,13 @@ struct Run {
 
 type Step = (&'static str, fn(&mut Run) -> Result<(), String>);
 
-const EVERYTHING: [Step; 7] = [
+const EVERYTHING: [Step; 8] = [
     ("setup", install),
     ("format", format),
     ("clippy", clippy),
     ("tidy", |_| tidy::run()),
     ("tests", tests),
+    ("threads", threads),
     ("docs", docs),
     ("examples", |run| examples::run(&run.root)),
 ];
@@ -135,6 +136,16 @@ fn tests(run: &mut Run) -> Result<(), String> {
         return Err(String::from("no tests were run"));
     }
     Ok(())
+}
+
+fn threads(run: &mut Run) -> Result<(), String> {
+    let tally = &mut run.tally;
+    match shell::tee(&mut threads::command(), |line| tally.read(line))? {
+        true => Ok(()),
+        false => Err(String::from(
+            "an order of threads broke a model (see above)",
+        )),
+    }
 }
 
 fn test_command(root: &Path, extent: Extent) -> std::process::Command {

@@ -6,7 +6,7 @@
 //! damaged?) is therefore the same in production and in simulation, and is tested as tables.
 //!
 //! Reading order: [`key`] and [`space`] name things, [`record`] and [`envelope`] say what is kept
-//! and how it looks as bytes, [`version`], [`freshness`], [`admit`] and [`tombstone`] decide,
+//! and how it looks as bytes, [`version`], [`freshness`], [`refresh`], [`admit`] and [`tombstone`] decide,
 //! [`store`], [`outbox`] and [`runtime`] are the joints.
 
 #![forbid(unsafe_code)]
@@ -22,6 +22,7 @@ pub mod admit;
 pub mod area;
 pub mod freshness;
 pub mod lane;
+pub mod refresh;
 pub mod tag;
 pub mod ticket;
 pub mod tombstone;

@@ -2,7 +2,7 @@
 //! needed: with it gone, the checkers must find stale reads.
 //!
 //! Without the feature `mutants` there is nothing here but a constant `false`. With it, a switch
-//! belongs to the thread that sets it; nothing outside of simulation sets one.
+//! belongs to the thread that sets it, or to the whole process; nothing outside of tests sets one.
 
 /// A rule that can be taken out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,11 +59,33 @@ pub enum Mutant {
     TicketCheck,
     /// Waiting for all nodes counts those that have said nothing as done.
     WaitForAll,
+    /// A value that a refresh offers is taken although it was made void since.
+    OldOffer,
+    /// A change whose outcome is unknown leaves the near copy where it is.
+    Forget,
+    /// The near cache lets go of a stripe between the decision about a value and its storing.
+    AdmitUnlocked,
+    /// An entry is taken for held against what was made void up to now, not up to before the look.
+    LateEpoch,
+    /// The epoch of the near cache rises before it can be looked up why.
+    EpochFirst,
+    /// A flight that lands takes whatever flight of its key is on the board off it.
+    RemoveAny,
+    /// Whether anybody waits for a flight is asked before the board is locked.
+    AbandonUnlocked,
+    /// Others may see the lane between its counting a record as applied and the applying.
+    ApplyUnlocked,
+    /// A lease is passed on before what it does not cover is void.
+    LeaseFirst,
+    /// A near hit looks at the lease once it has found its entry, and not before.
+    LeaseLate,
+    /// A change reaches loads under way before the near cache, and not after it.
+    DetachEarly,
 }
 
 impl Mutant {
     /// Every mutant that the simulation hunts.
-    pub const ALL: [Mutant; 25] = [
+    pub const ALL: [Mutant; 26] = [
         Mutant::StripeCount,
         Mutant::DetachFlight,
         Mutant::OldFlight,
@@ -89,6 +111,24 @@ impl Mutant {
         Mutant::NearDependents,
         Mutant::TicketCheck,
         Mutant::WaitForAll,
+        Mutant::OldOffer,
+    ];
+
+    /// Every mutant that a scenario of its own shows: no promise of the simulation tells of it.
+    pub const SCENARIOS: [Mutant; 1] = [Mutant::Forget];
+
+    /// Every mutant that is hunted by trying orders of threads. Tasks of the simulation are never
+    /// interrupted between two of their waits, so that these change nothing there.
+    pub const THREADS: [Mutant; 9] = [
+        Mutant::AdmitUnlocked,
+        Mutant::LateEpoch,
+        Mutant::EpochFirst,
+        Mutant::RemoveAny,
+        Mutant::AbandonUnlocked,
+        Mutant::ApplyUnlocked,
+        Mutant::LeaseFirst,
+        Mutant::LeaseLate,
+        Mutant::DetachEarly,
     ];
 
     /// Whether the rule is taken out on this thread.
@@ -101,7 +141,7 @@ impl Mutant {
     /// Whether the rule is taken out on this thread.
     #[cfg(feature = "mutants")]
     pub fn is_active(self) -> bool {
-        switch::ACTIVE.get() & switch::bits([self]) != 0
+        (switch::ACTIVE.get() | switch::everywhere()) & switch::bits([self]) != 0
     }
 }
 
@@ -120,6 +160,10 @@ impl Mutant {
 mod switch {
     use super::Mutant;
     use std::cell::Cell;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// What is taken out on all threads.
+    static EVERYWHERE: AtomicU64 = AtomicU64::new(0);
 
     thread_local! {
         pub(super) static ACTIVE: Cell<u64> = const { Cell::new(0) };
@@ -130,6 +174,21 @@ mod switch {
         let bit = |mutant: Mutant| 1 << mutant as u32;
         mutants.into_iter().map(bit).fold(0, |bits, bit| bits | bit)
     }
+
+    pub(super) fn everywhere() -> u64 {
+        EVERYWHERE.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_everywhere(bits: u64) {
+        EVERYWHERE.store(bits, Ordering::Relaxed);
+    }
+}
+
+/// Takes out `mutant`, with what hides it, on every thread of the process, for good.
+#[cfg(feature = "mutants")]
+pub fn activate_everywhere(mutant: Mutant) {
+    let masks = mutant.masks().iter().copied();
+    switch::set_everywhere(switch::bits(masks.chain([mutant])));
 }
 
 /// Takes out `mutant`, with what hides it, or nothing, on this thread until the guard is dropped.
@@ -148,6 +207,14 @@ pub fn activate(mutant: Option<Mutant>) -> Active {
 #[must_use]
 pub fn activate_masks(mutant: Mutant) -> Active {
     switch::ACTIVE.set(switch::bits(mutant.masks().iter().copied()));
+    Active(())
+}
+
+/// Takes out all of these, and nothing with them.
+#[cfg(feature = "mutants")]
+#[must_use]
+pub fn activate_all<'a>(mutants: impl IntoIterator<Item = &'a Mutant>) -> Active {
+    switch::ACTIVE.set(switch::bits(mutants.into_iter().copied()));
     Active(())
 }
 

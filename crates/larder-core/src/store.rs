@@ -446,13 +446,26 @@ pub trait TagStore: Send + Sync {
     /// round trip.
     fn watch<'a>(&'a self, keys: &'a [Bytes]) -> Pending<'a, Vec<Cut>>;
 
-    /// Reads records, and then the areas of their cache, named by its stored key
-    /// ([`crate::area::area_key`]). One round trip; without keys, the areas alone.
+    /// Reads records, and then the areas of the caches in which they may lie, named by their stored
+    /// keys ([`crate::area::area_key`]), in order. One round trip; without keys, the areas alone.
+    fn get_among<'a>(
+        &'a self,
+        keys: &'a [Bytes],
+        caches: &'a [Bytes],
+    ) -> Pending<'a, (Vec<Lookup>, Vec<Areas>)>;
+
+    /// The same for the records of one cache.
     fn get_within<'a>(
         &'a self,
         keys: &'a [Bytes],
         cache: &'a Bytes,
-    ) -> Pending<'a, (Vec<Lookup>, Areas)>;
+    ) -> Pending<'a, (Vec<Lookup>, Areas)> {
+        Pending::waiting(async move {
+            let (found, areas) = self.get_among(keys, std::slice::from_ref(cache)).await?;
+            let areas = areas.into_iter().next().unwrap_or_else(Areas::unknown);
+            Ok((found, areas))
+        })
+    }
 }
 
 /// One step of a scan.

@@ -37,6 +37,9 @@ impl Cut {
     pub const LOST: Cut = Cut((1 << 53) - 1);
 }
 
+/// What the stored keys of tags begin with, behind the mark of system keys.
+const TAG: &str = "tag:";
+
 /// What the stored keys of dependencies begin with, behind the mark of system keys.
 pub const DEPENDENCY: &str = "dep:";
 
@@ -88,8 +91,22 @@ pub fn tag_key(cache: &str, tag: &str) -> Result<Bytes> {
         );
         return Err(Error::new(ErrorKind::Invalid, message));
     }
+    let mut key = BytesMut::from(&tag_prefix(cache)[..]);
+    key.put_slice(tag.as_bytes());
+    Ok(key.freeze())
+}
+
+/// What the stored keys of all tags of a cache begin with.
+pub fn tag_prefix(cache: &str) -> Bytes {
     // The name of a cache contains no 0, so that the two parts stay apart.
-    Ok(system_key(&format!("tag:{cache}\0{tag}")))
+    system_key(&format!("{TAG}{cache}\0"))
+}
+
+/// What the user called the tag of some cache, if this is the stored key of one.
+pub fn name_of(stored: &[u8]) -> Option<&[u8]> {
+    let rest = stored.strip_prefix(b"\0s")?.strip_prefix(TAG.as_bytes())?;
+    let end = rest.iter().position(|byte| *byte == 0)?;
+    Some(&rest[end + 1..])
 }
 
 impl Tags {
@@ -213,6 +230,14 @@ mod tests {
         assert_eq!(Tags::decode(&all.encode()), Some(all));
         let error = tags(&["a"]).with(&bonds).unwrap_err();
         assert!(error.to_string().contains("257 keys and tags"), "{error}");
+    }
+
+    #[test]
+    fn the_name_of_a_tag_reads_back_whatever_its_cache() {
+        let key = tag_key("app:users", "tenant:7").unwrap();
+        assert_eq!(name_of(&key), Some(&b"tenant:7"[..]));
+        assert_eq!(name_of(&dependency_key(b"tag:a\0b").unwrap()), None);
+        assert_eq!(name_of(b"tag:a\0b"), None);
     }
 
     #[test]

@@ -175,7 +175,8 @@ fn flag(setting: &'static Setting) -> Arg {
         Kind::Duration(_) => "TIME",
         Kind::Size(..) => "SIZE",
         Kind::Count(..) => "N",
-        Kind::Url => "URL",
+        Kind::Names => "NAMES",
+        Kind::Url | Kind::Outbox => "URL",
         Kind::Secret => "FILE",
     };
     let default = match setting.default {

@@ -8,7 +8,9 @@
 mod clients;
 mod export;
 mod histogram;
+mod near;
 mod op;
+mod outbox;
 mod process;
 mod rate;
 mod shard;
@@ -20,7 +22,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use larder::Stats;
+use larder::bytes::ByteCache;
 use larder::embedded::{Embedded, EmbeddedStats};
+use larder::outbox::{Tail, TailStats};
 use larder_core::{ErrorKind, Timestamp};
 use tokio::time::Instant;
 
@@ -62,6 +67,10 @@ pub(crate) struct Metrics {
     clients: Clients,
     rate: Rate,
     store: OnceLock<Embedded>,
+    /// Asked what it holds near, and what it hears of others.
+    copies: OnceLock<ByteCache>,
+    /// Follows an outbox for as long as it is kept here.
+    tail: OnceLock<Tail>,
 }
 
 impl Metrics {
@@ -77,6 +86,8 @@ impl Metrics {
             clients: Clients::default(),
             rate: Rate::default(),
             store: OnceLock::new(),
+            copies: OnceLock::new(),
+            tail: OnceLock::new(),
         }
     }
 
@@ -84,6 +95,22 @@ impl Metrics {
     pub(crate) fn with_store(self, store: Option<Embedded>) -> Metrics {
         Metrics {
             store: store.map_or_else(OnceLock::new, OnceLock::from),
+            ..self
+        }
+    }
+
+    /// The cache that keeps near copies, if it does.
+    pub(crate) fn with_copies(self, cache: Option<ByteCache>) -> Metrics {
+        Metrics {
+            copies: cache.map_or_else(OnceLock::new, OnceLock::from),
+            ..self
+        }
+    }
+
+    /// What follows the outbox, if there is one.
+    pub(crate) fn with_tail(self, tail: Option<Tail>) -> Metrics {
+        Metrics {
+            tail: tail.map_or_else(OnceLock::new, OnceLock::from),
             ..self
         }
     }
@@ -188,6 +215,21 @@ impl Metrics {
     /// Walks the store's shards: for people and scrapes, not for commands.
     pub(crate) fn store_stats(&self) -> EmbeddedStats {
         self.store.get().map(Embedded::stats).unwrap_or_default()
+    }
+
+    /// What the cache says of its near copies and of the log; `None` if it keeps none.
+    pub(crate) fn near_stats(&self) -> Option<Stats> {
+        self.copies.get().map(ByteCache::stats)
+    }
+
+    /// What is known of the outbox that is followed.
+    fn tail_stats(&self) -> Option<TailStats> {
+        self.tail.get().map(Tail::stats)
+    }
+
+    /// Whether values live in this process.
+    fn is_embedded(&self) -> bool {
+        self.tier == "embedded"
     }
 
     /// Commands per second over the last seconds.

@@ -3,7 +3,9 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use larder::Invalidator;
 use larder::bytes::ByteCache;
+use larder::outbox::Tail;
 use larder_core::{Error, Runtime};
 use tokio::sync::watch;
 
@@ -14,6 +16,8 @@ use crate::store;
 /// One running node: the cache, its settings, its counts, and the word to stop.
 pub(crate) struct Node {
     pub(crate) cache: ByteCache,
+    /// Carries out what the rules say of events.
+    pub(crate) invalidator: Invalidator,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
     /// 40 hexadecimal digits, new at each start; clients tell restarts by it.
@@ -34,8 +38,15 @@ impl Node {
         stopping: watch::Receiver<bool>,
     ) -> Result<Node, Error> {
         let opened = store::open(&settings, runtime.clone())?;
+        let invalidator = invalidator(&settings, &opened.cache)?;
+        let tail = tail(&settings, &invalidator, runtime.clone())?;
+        let metrics = Metrics::new(commands, opened.tier)
+            .with_store(opened.embedded)
+            .with_tail(tail)
+            .with_copies(opened.keeps_copies.then(|| opened.cache.clone()));
         Ok(Node {
-            metrics: Metrics::new(commands, opened.tier).with_store(opened.embedded),
+            metrics,
+            invalidator,
             cache: opened.cache,
             settings,
             run_id: run_id(&*runtime),
@@ -47,6 +58,40 @@ impl Node {
     pub(crate) fn is_stopping(&self) -> bool {
         *self.stopping.borrow()
     }
+}
+
+/// Knows the caches of which rules and the outbox speak, by name: who fills them is no business of
+/// a node.
+fn invalidator(settings: &Settings, cache: &ByteCache) -> Result<Invalidator, Error> {
+    let mut caches = settings.rules.caches();
+    let outbox = settings.outbox.iter().flat_map(|outbox| &outbox.caches);
+    caches.extend(outbox.map(String::as_str));
+    let builder = caches
+        .into_iter()
+        .fold(Invalidator::builder(), |builder, name| {
+            builder.named(cache, name)
+        });
+    builder.rules(settings.rules.clone()).build()
+}
+
+/// Follows the outbox, if there is one. One that cannot be reached is tried again and again.
+#[cfg(feature = "sqlite")]
+fn tail(
+    settings: &Settings,
+    invalidator: &Invalidator,
+    runtime: Arc<dyn Runtime>,
+) -> Result<Option<Tail>, Error> {
+    let start = |outbox: &crate::settings::OutboxSettings| {
+        let place = larder_sql::sqlite::SqliteOutbox::at(&outbox.url)?;
+        Tail::builder(place, invalidator).runtime(runtime).start()
+    };
+    settings.outbox.as_ref().map(start).transpose()
+}
+
+/// The configuration refuses an outbox in such a build.
+#[cfg(not(feature = "sqlite"))]
+fn tail(_: &Settings, _: &Invalidator, _: Arc<dyn Runtime>) -> Result<Option<Tail>, Error> {
+    Ok(None)
 }
 
 fn run_id(runtime: &dyn Runtime) -> String {

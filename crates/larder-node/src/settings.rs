@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use larder::{Rules, WhenFenced};
 use secrecy::SecretString;
 
 /// Everything that can be set.
@@ -13,6 +14,14 @@ pub(crate) struct Settings {
     /// `false`: nothing is stored and every read is a miss.
     pub(crate) enabled: bool,
     pub(crate) store: StoreSettings,
+    /// What is kept near of the values of a server.
+    pub(crate) near: NearSettings,
+    /// What this node is called among those that follow the same log.
+    pub(crate) name: Option<String>,
+    /// What events invalidate.
+    pub(crate) rules: Rules,
+    /// Whose notices are carried out.
+    pub(crate) outbox: Option<OutboxSettings>,
     /// How long a stopping node lets clients finish.
     pub(crate) shutdown_grace: Duration,
     pub(crate) log: LogSettings,
@@ -29,6 +38,22 @@ pub(crate) enum StoreSettings {
         pool_max: usize,
         pool_timeout: Duration,
     },
+}
+
+/// Near copies of the values of a server.
+pub(crate) struct NearSettings {
+    /// In bytes; 0 for none.
+    pub(crate) size: u64,
+    /// The longest that one of them is used.
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) when_fenced: WhenFenced,
+}
+
+/// An outbox to follow.
+pub(crate) struct OutboxSettings {
+    pub(crate) url: String,
+    /// The caches whose notices are taken, beside those of the rules.
+    pub(crate) caches: Vec<String>,
 }
 
 /// What is logged, and how.

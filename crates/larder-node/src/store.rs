@@ -7,7 +7,8 @@ mod nothing;
 
 use std::sync::Arc;
 
-use larder::bytes::ByteCache;
+use larder::Near;
+use larder::bytes::{ByteCache, Copies};
 use larder::embedded::Embedded;
 use larder::redis::Redis;
 use larder_core::{Error, Runtime};
@@ -21,6 +22,8 @@ pub(crate) struct Opened {
     pub(crate) cache: ByteCache,
     /// The store, if it is in this process and counts what it holds.
     pub(crate) embedded: Option<Embedded>,
+    /// Whether values of a server are kept near.
+    pub(crate) keeps_copies: bool,
     /// The value of the label `tier`.
     pub(crate) tier: &'static str,
 }
@@ -53,7 +56,7 @@ pub(crate) fn open(settings: &Settings, runtime: Arc<dyn Runtime>) -> Result<Ope
     match &settings.store {
         StoreSettings::Memory => {
             let embedded = Embedded::new(runtime.clone());
-            let cache = ByteCache::new(Arc::new(embedded.clone()), runtime);
+            let cache = ByteCache::sole(Arc::new(embedded.clone()), runtime);
             Ok(Opened::new(cache, Some(embedded), "embedded"))
         }
         StoreSettings::Redis {
@@ -64,16 +67,37 @@ pub(crate) fn open(settings: &Settings, runtime: Arc<dyn Runtime>) -> Result<Ope
         } => {
             let redis = Redis::open(url.expose_secret())?;
             let redis = redis.pool(*pool_min, *pool_max, *pool_timeout);
-            let store = redis.store(runtime.clone());
-            let cache = ByteCache::new(Arc::new(store), runtime);
+            let store = Arc::new(redis.store(runtime.clone()));
+            let cache = match copies(settings) {
+                Some(copies) => ByteCache::with_copies(store, runtime, copies)?,
+                None => ByteCache::new(store, runtime),
+            };
             Ok(Opened::new(cache, None, "l2"))
         }
     }
 }
 
+/// The near copies that `settings` ask for.
+fn copies(settings: &Settings) -> Option<Copies> {
+    let near = &settings.near;
+    if near.size == 0 {
+        return None;
+    }
+    let mut kept = Near::bytes(near.size);
+    if let Some(ttl) = near.ttl {
+        kept = kept.ttl(ttl);
+    }
+    let mut copies = Copies::of(kept).when_fenced(near.when_fenced);
+    if let Some(name) = &settings.name {
+        copies = copies.node(name.as_str());
+    }
+    Some(copies)
+}
+
 impl Opened {
     fn new(cache: ByteCache, embedded: Option<Embedded>, tier: &'static str) -> Opened {
         Opened {
+            keeps_copies: cache.keeps_copies(),
             cache,
             embedded,
             tier,

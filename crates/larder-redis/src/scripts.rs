@@ -78,10 +78,10 @@ script!(
     PLAIN_COMMIT, "plain_commit.lua"
 );
 
-/// The name of the script with this hash.
+/// Every script with its name.
 #[cfg(feature = "wire")]
-pub(crate) fn name(hash: &[u8]) -> Option<&'static str> {
-    let named: [(&str, &Script); 14] = [
+pub(crate) fn all() -> [(&'static str, &'static Script); 14] {
+    [
         ("commit", &COMMIT),
         ("lease", &LEASE),
         ("renew", &RENEW),
@@ -96,12 +96,51 @@ pub(crate) fn name(hash: &[u8]) -> Option<&'static str> {
         ("replay", &REPLAY),
         ("plain get", &PLAIN_GET),
         ("plain commit", &PLAIN_COMMIT),
-    ];
-    let found = named
-        .into_iter()
-        .find(|(_, script)| script.hash.as_bytes() == hash);
+    ]
+}
+
+/// The name of the script with this hash.
+#[cfg(feature = "wire")]
+pub(crate) fn name(hash: &[u8]) -> Option<&'static str> {
+    let mut found = all().into_iter();
+    let found = found.find(|(_, script)| script.hash.as_bytes() == hash);
     found.map(|(name, _)| name)
 }
+
+#[cfg(feature = "wire")]
+macro_rules! files {
+    ($($file:literal),+ $(,)?) => {
+        /// The text of a file that scripts are made of.
+        pub(crate) fn file(name: &str) -> Option<&'static str> {
+            match name {
+                $($file => Some(include_str!(concat!("scripts/", $file))),)+
+                _ => None,
+            }
+        }
+    };
+}
+
+#[cfg(feature = "wire")]
+files!(
+    "clear.lua",
+    "cleared.lua",
+    "commit.lua",
+    "common.lua",
+    "fill.lua",
+    "lease.lua",
+    "log.lua",
+    "plain_commit.lua",
+    "plain_get.lua",
+    "poll.lua",
+    "readers.lua",
+    "reclaim.lua",
+    "registry.lua",
+    "release.lua",
+    "renew.lua",
+    "replay.lua",
+    "tag.lua",
+    "tags.lua",
+);
 
 impl Script {
     fn new(text: &str) -> Script {
@@ -109,6 +148,12 @@ impl Script {
             hash: redis::Script::new(text).get_hash().to_owned(),
             text: text.to_owned(),
         }
+    }
+
+    /// Its text.
+    #[cfg(feature = "wire")]
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 
     /// A call by hash; the caller adds `keys` keys and then the arguments.

@@ -52,3 +52,16 @@ pub trait Feed: Send {
 pub fn script_name(hash: &[u8]) -> Option<&'static str> {
     crate::scripts::name(hash)
 }
+
+/// The text of every script, with its name.
+pub fn scripts() -> Vec<(&'static str, &'static str)> {
+    let scripts = crate::scripts::all().into_iter();
+    scripts
+        .map(|(name, script)| (name, script.text()))
+        .collect()
+}
+
+/// The text of a file that scripts are made of, by its name.
+pub fn script_file(name: &str) -> Option<&'static str> {
+    crate::scripts::file(name)
+}

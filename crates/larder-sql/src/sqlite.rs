@@ -77,6 +77,24 @@ impl SqliteOutbox {
         SqliteOutbox { pool }
     }
 
+    /// The outbox of the database at `sqlite:` and the path of its file. Does no I/O, as
+    /// [`open`](SqliteOutbox::open).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if the address is another one.
+    pub fn at(url: &str) -> Result<SqliteOutbox> {
+        let path = url.strip_prefix("sqlite:").filter(|path| !path.is_empty());
+        let Some(path) = path else {
+            let message = "an outbox is at sqlite: and the path of a file";
+            return Err(Error::new(ErrorKind::Config, message));
+        };
+        let path = path.strip_prefix("//").unwrap_or(path);
+        Ok(SqliteOutbox::open(
+            SqliteConnectOptions::new().filename(path),
+        ))
+    }
+
     /// Creates the table, unless it is there. [`SCHEMA`] is what it runs.
     ///
     /// # Errors

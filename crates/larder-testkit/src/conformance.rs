@@ -7,6 +7,7 @@
 //! larder_testkit::conformance::store!(embedded, make);        // records, leases, tags, keyspace
 //! larder_testkit::conformance::bus!(embedded_bus, make);      // the log of changes
 //! larder_testkit::conformance::plain_store!(plain, make);     // what bare values can keep
+//! larder_testkit::conformance_outbox!(sqlite, make);          // outboxes, over their own subject
 //! ```
 //!
 //! `make` is an async function without arguments that gives `Option<Subject>`, each time a fresh
@@ -34,6 +35,7 @@ pub mod fills;
 pub mod keyspace;
 pub mod leases;
 pub mod lives;
+pub mod outbox;
 pub mod records;
 pub mod stale;
 pub mod tag_fills;
@@ -46,4 +48,5 @@ mod subject;
 pub use crate::conformance_bus as bus;
 pub use crate::conformance_plain_store as plain_store;
 pub use crate::conformance_store as store;
+pub use claims::Claim;
 pub use subject::Subject;

@@ -13,6 +13,7 @@ mod channels;
 mod command;
 mod connection;
 mod keyspace;
+pub mod mutants;
 mod script;
 mod server;
 mod stream;

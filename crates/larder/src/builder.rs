@@ -2,14 +2,15 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use larder_core::codec::{Codec, CodecId};
 use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::key::{Key, KeyHasher, Name};
 use larder_core::limits::MAX_VALUE_BYTES;
+use larder_core::refresh::Early;
 use larder_core::runtime::Runtime;
+use larder_core::store::Store;
 
 use crate::cache::Cache;
 #[cfg(feature = "msgpack")]
@@ -17,7 +18,8 @@ use crate::codec::MessagePack;
 use crate::codec::Opaque;
 use crate::coherence::Coherence;
 use crate::depend::Place;
-use crate::engine::areas::KnownAreas;
+use crate::engine::areas::{KnownAreas, Reach};
+use crate::engine::refresh::{self, Refreshes};
 use crate::engine::{Engine, Flights, Lives, Weigher};
 use crate::link;
 use crate::loader::{Cx, LoadFn, boxed_loader};
@@ -25,9 +27,10 @@ use crate::mode::Mode;
 use crate::near::{Cause, Near as NearCache, Reporter, View};
 use crate::node::{self, Node};
 use crate::observe::Counts;
-use crate::options::{IntoBytes, IntoDuration, Near, WhenFenced};
+use crate::options::{IntoBytes, IntoDuration, Near, Refresh, RefreshPolicy, WhenFenced};
 use crate::remote::{Layout, Opening, Remote};
 use crate::runtime::TokioRuntime;
+use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crate::tags::TagCells;
 
 /// The codec of a builder that was given none.
@@ -48,6 +51,7 @@ pub struct Builder<K, V, C = DefaultCodec> {
     ttl: Option<Result<Duration, String>>,
     endless: bool,
     stale_for: Result<Duration, String>,
+    refresh: Option<Refresh>,
     jitter_percent: u8,
     lease: Result<Duration, String>,
     tombstone: Result<Duration, String>,
@@ -74,6 +78,7 @@ impl<K, V> Builder<K, V> {
             ttl: None,
             endless: false,
             stale_for: Ok(Duration::ZERO),
+            refresh: None,
             jitter_percent: 5,
             lease: Ok(Duration::from_secs(3)),
             tombstone: Ok(Duration::from_secs(60)),
@@ -113,6 +118,14 @@ impl<K, V, C> Builder<K, V, C> {
     /// fails. Default: not at all.
     pub fn stale_for(mut self, stale_for: impl IntoDuration) -> Self {
         self.stale_for = stale_for.into_duration();
+        self
+    }
+
+    /// When values are loaded again while they are still served. Default: never; a value whose
+    /// fresh life is over is loaded by the next reader, who waits for it. Needs a remote tier with
+    /// leases, or none: not the plain layout.
+    pub fn refresh(mut self, refresh: Refresh) -> Self {
+        self.refresh = Some(refresh);
         self
     }
 
@@ -195,6 +208,7 @@ impl<K, V, C> Builder<K, V, C> {
             ttl: self.ttl,
             endless: self.endless,
             stale_for: self.stale_for,
+            refresh: self.refresh,
             jitter_percent: self.jitter_percent,
             lease: self.lease,
             tombstone: self.tombstone,
@@ -261,7 +275,7 @@ impl<K, V, C> Builder<K, V, C> {
     {
         let mut wrong = Wrong::default();
         let name = wrong.unwrap(Name::new(&self.name).map_err(|error| error.to_string()));
-        let lives = self.lives(&mut wrong);
+        let (lives, refresh) = (self.lives(&mut wrong), self.refresh_policy(&mut wrong));
         self.check_tiers(self.codec.id(), &mut wrong);
         let max_value = wrong.positive("max_value", self.max_value);
         let capacity = match &self.near {
@@ -274,23 +288,18 @@ impl<K, V, C> Builder<K, V, C> {
         let opening = Opening::new(self.layout, self.codec.id(), &runtime);
         let remote = self.remote.map(|remote| remote.open(opening));
         let remote = wrong.unwrap(remote.transpose().map_err(|error| error.to_string()));
+        check_leases(refresh, remote.as_ref(), &mut wrong);
         let (Some(name), Some(lives), Some(max_value), Some(capacity), Some(remote), true) =
             (name, lives, max_value, capacity, remote, wrong.0.is_empty())
         else {
             return Err(wrong.error(&self.name));
         };
-        let on_bus = remote
-            .as_ref()
-            .is_some_and(|store| store.describe().bus.is_some());
-        let view = if on_bus && self.mode != Mode::None {
-            View::fenced()
-        } else {
-            View::unfenced()
-        };
+        let view = view(remote.as_deref(), self.mode);
         let place = Place::of(remote.as_deref());
         let near = Arc::new(NearCache::new(capacity, Reporter::new(self.listener), view));
         near.start_sweep(&runtime);
         let node = Node::new(self.node.as_deref(), &*runtime);
+        let (life, ended) = refresh::life();
         let engine = Engine {
             coherence: Coherence::new(node, self.mode, name.as_str()),
             prefix: format!("{name}:").into_bytes().into(),
@@ -305,8 +314,10 @@ impl<K, V, C> Builder<K, V, C> {
             when_fenced: self.when_fenced,
             max_value: usize::try_from(max_value).unwrap_or(usize::MAX),
             flights: Flights::default(),
+            refreshes: Refreshes::new(refresh, ended),
             tags: TagCells::default(),
-            areas: KnownAreas::default(),
+            areas: KnownAreas::shared(),
+            reach: Reach::Cache,
             touched: Arc::default(),
             place,
             counts: Counts::default(),
@@ -318,7 +329,7 @@ impl<K, V, C> Builder<K, V, C> {
         if capacity > 0 && engine.coherence.is_followed() {
             link::start(&engine);
         }
-        Ok(Cache::new(engine, self.loader))
+        Ok(Cache::new(engine, life, self.loader))
     }
 
     fn check_tiers(&self, codec: CodecId, wrong: &mut Wrong) {
@@ -330,6 +341,21 @@ impl<K, V, C> Builder<K, V, C> {
             wrong.add("values for a remote tier need a codec: add .codec(…)");
         }
         wrong.unwrap(self.node.as_deref().map_or(Ok(()), node::check_name));
+    }
+
+    fn refresh_policy(&self, wrong: &mut Wrong) -> Option<RefreshPolicy> {
+        let policy = refresh_setting(self.refresh.as_ref()?, wrong)?;
+        if let (Early::After(after), Some(Ok(ttl))) = (policy.early, &self.ttl)
+            && after >= *ttl
+        {
+            wrong.add(format!(
+                "refresh after {after:?} never happens: values are fresh for {ttl:?} (ttl)"
+            ));
+        }
+        if policy.serves_stale && self.stale_for == Ok(Duration::ZERO) {
+            wrong.add("refresh of stale values needs some: add .stale_for(\"1h\")");
+        }
+        Some(policy)
     }
 
     fn lives(&self, wrong: &mut Wrong) -> Option<Lives> {
@@ -369,6 +395,31 @@ impl<K, V, C> Builder<K, V, C> {
     }
 }
 
+fn check_leases(
+    refresh: Option<RefreshPolicy>,
+    remote: Option<&Option<Arc<dyn Store>>>,
+    wrong: &mut Wrong,
+) {
+    let store = refresh.and(remote).and_then(Option::as_ref);
+    if store.is_some_and(|store| store.describe().leases.is_none()) {
+        wrong.add("refresh needs leases, which the plain layout does not have");
+    }
+}
+
+fn refresh_setting(refresh: &Refresh, wrong: &mut Wrong) -> Option<RefreshPolicy> {
+    let early = wrong.unwrap(refresh.early.clone().map_err(named("refresh")));
+    let retry = wrong.positive("refresh retry", refresh.retry.clone());
+    if refresh.limit == 0 {
+        wrong.add("refresh limit: must be more than zero");
+    }
+    Some(RefreshPolicy {
+        early: early?,
+        serves_stale: refresh.serves_stale,
+        retry: retry?,
+        limit: refresh.limit,
+    })
+}
+
 fn named(setting: &'static str) -> impl Fn(String) -> String {
     move |error| format!("{setting}: {error}")
 }
@@ -403,5 +454,15 @@ impl Wrong {
             ErrorKind::Config,
             format!("the cache {name:?} cannot be built: {}", self.0.join("; ")),
         )
+    }
+}
+
+/// Whether near copies need somebody to vouch for them.
+fn view(remote: Option<&dyn Store>, mode: Mode) -> View {
+    let on_bus = remote.is_some_and(|store| store.describe().bus.is_some());
+    if on_bus && mode != Mode::None {
+        View::fenced()
+    } else {
+        View::unfenced()
     }
 }

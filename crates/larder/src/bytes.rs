@@ -2,25 +2,37 @@
 //!
 //! Every command of the node is a decision over some records: read them, decide, and write what
 //! was decided if they are still the same. [`Database::update`] is that loop; commands that need
-//! no look beforehand write at once.
+//! no look beforehand write at once. Commands that want nothing but a value ask for
+//! [`Database::value`], which near copies may answer.
+//!
+//! The keys are those of a whole store, whatever cache they belong to. What a library cache has
+//! stored is held against its tags and areas, as that cache itself would do it.
+
+mod commit;
+mod invalidate;
+mod open;
+mod read;
 
 use std::sync::Arc;
 
 use ::bytes::Bytes;
 use larder_core::codec::CodecId;
 use larder_core::error::{Error, ErrorKind, Result};
-use larder_core::freshness::{Freshness, classify};
-use larder_core::record::{Kind, Life, Record};
+use larder_core::record::{Kind, Life};
 use larder_core::runtime::{Runtime, Timestamp};
 use larder_core::space::Space;
 use larder_core::store::{
-    Batch, Committed, Damage, Expect, Keyspace, Lookup, Outcome, Outcomes, Page, Put, Store, Write,
+    Batch, Committed, Damage, Expect, Keyspace, Outcome, Outcomes, Page, Put, Write,
 };
 use larder_core::tag::{Cut, Tags};
 use larder_core::version::Version;
 use smallvec::SmallVec;
 
-use crate::node::node_number;
+use crate::engine::Engine;
+use crate::engine::areas::Sight;
+use crate::observe::Stats;
+
+pub use open::Copies;
 
 /// How often an update is tried before it gives up with [`ErrorKind::Conflict`]. Each failure
 /// means that somebody else succeeded, so this many in a row is a sign of extreme contention.
@@ -29,16 +41,13 @@ const TRIES: usize = 256;
 /// A store behind byte keys. Cheap to clone.
 #[derive(Clone)]
 pub struct ByteCache {
-    store: Arc<dyn Store>,
-    runtime: Arc<dyn Runtime>,
-    /// What the log calls it.
-    node: u32,
+    engine: Arc<Engine<Bytes>>,
 }
 
 /// One database of a [`ByteCache`]. Cheap to clone.
 #[derive(Clone)]
 pub struct Database {
-    cache: ByteCache,
+    engine: Arc<Engine<Bytes>>,
     space: Space,
 }
 
@@ -80,6 +89,11 @@ impl<R> Decision<R> {
 
 /// The write that stores `value` for `life`.
 pub fn put(value: Bytes, life: Life) -> Write {
+    put_tagged(value, life, Tags::default())
+}
+
+/// The same for a value that can be invalidated by these tags ([`ByteCache::tags`]).
+pub fn put_tagged(value: Bytes, life: Life, tags: Tags) -> Write {
     Write::Put(Put {
         kind: Kind::Value,
         life,
@@ -87,7 +101,7 @@ pub fn put(value: Bytes, life: Life) -> Write {
         load_cost_ms: 0,
         codec: CodecId::RAW,
         schema: 0,
-        tags: Tags::default(),
+        tags,
         bonds: Vec::new(),
         within: None,
         cut: Cut::default(),
@@ -101,89 +115,84 @@ pub fn remove() -> Write {
 }
 
 impl ByteCache {
-    /// The cache over `store`.
-    pub fn new(store: Arc<dyn Store>, runtime: Arc<dyn Runtime>) -> ByteCache {
-        let node = node_number(&*runtime);
-        ByteCache {
-            store,
-            runtime,
-            node,
-        }
-    }
-
     /// Database `number`.
     pub fn database(&self, number: u8) -> Database {
         Database {
-            cache: self.clone(),
+            engine: self.engine.clone(),
             space: Space::database(number),
         }
     }
 
     /// What it stores into, for people.
     pub fn describe(&self) -> &str {
-        self.store.describe().name
+        self.engine.store().describe().name
     }
 
     /// The surroundings it runs in.
     pub fn runtime(&self) -> &Arc<dyn Runtime> {
-        &self.runtime
+        &self.engine.runtime
+    }
+
+    /// Whether values may be kept near.
+    pub fn keeps_copies(&self) -> bool {
+        self.engine.keeps_copies()
+    }
+
+    /// Counts since it was opened, and the present size of what is near. Nothing is ever loaded.
+    pub fn stats(&self) -> Stats {
+        self.engine.stats()
     }
 }
 
 impl Database {
     /// The clock by which items end.
     pub fn now(&self) -> Timestamp {
-        self.cache.store.now()
+        self.engine.store().now()
     }
 
-    /// Reads one key. One round trip to the store, and another one if its record has tags.
+    /// The value of a key: a near copy that is known to be current, without a round trip, or else
+    /// what the store has. One round trip, and another one if the record has tags that are not
+    /// known here.
+    ///
+    /// Shows every change that was made through this [`ByteCache`] and is done, and every other one
+    /// that was acknowledged more than a second ago.
+    pub async fn value(&self, key: &Bytes) -> Result<Option<Bytes>> {
+        if !self.engine.keeps_copies() {
+            return Ok(self.get(key).await?.map(|item| item.value));
+        }
+        let key = self.engine.stored_key(&self.space.stored(key));
+        match self.engine.near_value(&key) {
+            Some(value) => Ok(Some(value)),
+            None => self.engine.far_value(key).await,
+        }
+    }
+
+    /// The same for many keys, in order. One round trip per shard of the store for those that are
+    /// not near. Not a snapshot across keys.
+    pub async fn values(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>> {
+        let stored: Vec<Bytes> = keys.iter().map(|key| self.space.stored(key)).collect();
+        self.engine.values(stored).await
+    }
+
+    /// Reads one key from the store. One round trip to the store, and another one if its record has
+    /// tags.
     pub async fn get(&self, key: &Bytes) -> Result<Option<Item>> {
         let stored = self.space.stored(key);
-        let found = self.cache.store.get(&stored).await?;
-        self.item(found).await
+        let sight = self.engine.look_at(self.engine.store(), &stored).await?;
+        self.engine.item(&stored, sight).await
     }
 
     /// Reads many keys, in order. One round trip per shard of the store, and another one for each
     /// record that has tags.
     pub async fn get_many(&self, keys: &[Bytes]) -> Result<Vec<Option<Item>>> {
         let stored: Vec<Bytes> = keys.iter().map(|key| self.space.stored(key)).collect();
-        let found = self.cache.store.get_many(&stored).await?;
-        let mut items = Vec::with_capacity(found.len());
-        for found in found {
-            items.push(self.item(found).await?);
-        }
-        Ok(items)
-    }
-
-    /// The live value that was found. A value that is only good for fail-safe counts as absent: no
-    /// Redis client knows what to do with it.
-    async fn item(&self, found: Lookup) -> Result<Option<Item>> {
-        let Some(record) = found.into_record() else {
-            return Ok(None);
-        };
-        let is_fresh = classify(&record, self.now()) == Freshness::Fresh;
-        if record.kind != Kind::Value || !is_fresh || self.is_void(&record).await? {
-            return Ok(None);
-        }
-        Ok(Some(Item {
-            value: record.value,
-            version: record.version,
-            expires_at: record.fresh_until,
-        }))
-    }
-
-    /// Whether a tag of the record was invalidated since its value was read.
-    async fn is_void(&self, record: &Record) -> Result<bool> {
-        match self.cache.store.describe().tags {
-            Some(there) if !record.tags.is_empty() => {
-                let numbers = there.tags(record.tags.keys()).await?;
-                Ok(numbers.iter().any(|number| *number > record.cut))
-            }
-            _ => Ok(false),
-        }
+        self.engine.items(&stored).await
     }
 
     /// Writes one key if `expect` holds; `None` if it does not. One round trip.
+    ///
+    /// Once this returns, near copies of the key are gone, also if it failed. Dropping the future
+    /// does not stop what was sent.
     pub async fn write(
         &self,
         key: &Bytes,
@@ -195,14 +204,15 @@ impl Database {
             Some(expect) => Batch::one(stored.clone(), write).check(stored, expect),
             None => Batch::one(stored, write),
         };
-        match self.commit(batch).await? {
+        match self.engine.commit(batch).await? {
             Committed::Done(outcomes) => Ok(outcomes.first().copied()),
             Committed::Refused(_) => Ok(None),
         }
     }
 
     /// Writes several keys together, in order. One round trip. On a remote store, more than
-    /// [`larder_core::limits::MAX_KEYS_PER_SCRIPT`] keys are written in groups of so many.
+    /// [`larder_core::limits::MAX_KEYS_PER_SCRIPT`] keys are written in groups of so many. Near
+    /// copies as for [`write`](Database::write).
     pub async fn write_many(
         &self,
         writes: impl IntoIterator<Item = (Bytes, Write)>,
@@ -212,15 +222,16 @@ impl Database {
             writes: writes.into_iter().map(stored).collect(),
             ..Batch::default()
         };
-        match self.commit(batch).await? {
+        match self.engine.commit(batch).await? {
             Committed::Done(outcomes) => Ok(outcomes),
             Committed::Refused(_) => unreachable!("a batch without checks is never refused"),
         }
     }
 
-    /// Looks at `keys`, lets `decide` choose, and writes what it chose if all `keys` are still
-    /// as it saw them; else looks again. Two round trips when nobody interferes, one when
-    /// nothing is written. `decide` may be called several times.
+    /// Looks at `keys` in the store, lets `decide` choose, and writes what it chose if all `keys`
+    /// are still as it saw them; else looks again. Two round trips when nobody interferes, one when
+    /// nothing is written. `decide` may be called several times. Near copies as for
+    /// [`write`](Database::write).
     pub async fn update<R>(
         &self,
         keys: &[Bytes],
@@ -237,7 +248,7 @@ impl Database {
                 writes: decision.writes.into_iter().map(stored).collect(),
                 ..batch
             };
-            if let Committed::Done(_) = self.commit(batch).await? {
+            if let Committed::Done(_) = self.engine.commit(batch).await? {
                 return Ok(decision.answer);
             }
         }
@@ -247,30 +258,30 @@ impl Database {
         ))
     }
 
-    async fn commit(&self, batch: Batch) -> Result<Committed> {
-        self.cache.store.commit(batch.by(self.cache.node)).await
-    }
-
     /// What is there, and the checks that it still is.
     async fn look(&self, keys: &[Bytes]) -> Result<(Batch, Vec<Option<Item>>)> {
         let stored: Vec<Bytes> = keys.iter().map(|key| self.space.stored(key)).collect();
-        let found = self.cache.store.get_many(&stored).await?;
+        let seen = match &stored[..] {
+            [key] => vec![self.engine.look_at(self.engine.store(), key).await?],
+            keys => self.engine.look(self.engine.store(), keys).await?,
+        };
         let mut batch = Batch::default();
         let mut items = Vec::with_capacity(keys.len());
-        for (key, found) in stored.into_iter().zip(found) {
-            let version = match &found {
-                Lookup::Absent => Version::ZERO,
-                Lookup::Found(record) => record.version,
-                Lookup::Damaged(Damage::Foreign) => Version::ZERO,
-                Lookup::Damaged(damage) => return Err(damaged(*damage)),
+        for (key, sight) in stored.into_iter().zip(seen) {
+            let version = match &sight {
+                Sight::Absent | Sight::Damaged(Damage::Foreign) => Version::ZERO,
+                Sight::Void(version) => *version,
+                Sight::Found(record) => record.version,
+                Sight::Damaged(damage) => return Err(damaged(*damage)),
             };
+            items.push(self.engine.item(&key, sight).await?);
             batch.checks.push((key, Expect::Version(version)));
-            items.push(self.item(found).await?);
         }
         Ok((batch, items))
     }
 
-    /// One step through the live keys; see [`Keyspace::scan`].
+    /// One step through the live keys; see [`Keyspace::scan`]. Keys of values that are void may be
+    /// among them until their memory is released.
     pub async fn scan(&self, cursor: u64, count: usize) -> Result<Page> {
         self.keyspace()?.scan(&self.space, cursor, count).await
     }
@@ -285,13 +296,14 @@ impl Database {
         self.keyspace()?.random_key(&self.space).await
     }
 
-    /// Removes everything; see [`Keyspace::clear`].
+    /// Removes everything; see [`Keyspace::clear`]. Near copies as for [`write`](Database::write).
     pub async fn clear(&self) -> Result<u64> {
-        self.keyspace()?.clear(&self.space).await
+        self.keyspace()?;
+        self.engine.clear_space(self.space.clone()).await
     }
 
     fn keyspace(&self) -> Result<&dyn Keyspace> {
-        let description = self.cache.store.describe();
+        let description = self.engine.store().describe();
         description.keyspace.ok_or_else(|| {
             Error::new(
                 ErrorKind::Refused,

@@ -1,23 +1,25 @@
 //! The cache as users hold it. Every method is a few lines over the engine.
 
 mod invalidate;
+mod refresh;
 mod session;
 mod watch;
 
 use std::borrow::{Borrow, ToOwned};
 use std::error::Error as StdError;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::key::Key;
 
 use crate::builder::Builder;
+use crate::engine::refresh::Lifeline;
 use crate::engine::{Change, Engine, EngineKey, Incoming, Load};
 use crate::loaded::Loaded;
 use crate::loader::{Cx, Failure, LoadError, LoadFn, Orders};
 use crate::options::InsertOptions;
 use crate::receipt::Receipt;
+use crate::sync::atomic::Ordering;
 
 pub use session::Session;
 
@@ -41,6 +43,7 @@ pub use session::Session;
 /// through even when its future is dropped. A load goes on while anyone waits for it.
 pub struct Cache<K, V> {
     engine: Arc<Engine<V>>,
+    life: Arc<Lifeline>,
     loader: Option<Arc<LoadFn<K, V>>>,
 }
 
@@ -48,6 +51,7 @@ impl<K, V> Clone for Cache<K, V> {
     fn clone(&self) -> Cache<K, V> {
         Cache {
             engine: self.engine.clone(),
+            life: self.life.clone(),
             loader: self.loader.clone(),
         }
     }
@@ -60,8 +64,17 @@ impl<K, V> Cache<K, V> {
         Builder::new(name)
     }
 
-    pub(crate) fn new(engine: Arc<Engine<V>>, loader: Option<Arc<LoadFn<K, V>>>) -> Cache<K, V> {
-        Cache { engine, loader }
+    pub(crate) fn new(
+        engine: Arc<Engine<V>>,
+        life: Lifeline,
+        loader: Option<Arc<LoadFn<K, V>>>,
+    ) -> Cache<K, V> {
+        let life = Arc::new(life);
+        Cache {
+            engine,
+            life,
+            loader,
+        }
     }
 
     pub(crate) fn engine(&self) -> &Arc<Engine<V>> {
@@ -90,6 +103,7 @@ where
         Q: Key + ToOwned<Owned = K> + Sync + ?Sized,
     {
         if let Some(hit) = self.engine.near_hit(key)? {
+            self.refresh_through(key, &hit);
             return Ok(Some(hit));
         }
         let wire = self.engine.key(key)?;
@@ -116,8 +130,9 @@ where
         let mut missing = Vec::new();
         for (at, key) in keys.iter().enumerate() {
             found.push(self.engine.near_hit(*key)?);
-            if found[at].is_none() {
-                missing.push((at, self.engine.key(*key)?));
+            match &found[at] {
+                Some(hit) => self.refresh_through(*key, hit),
+                None => missing.push((at, self.engine.key(*key)?)),
             }
         }
         if let Some(loader) = &self.loader {
@@ -177,6 +192,7 @@ where
         Fut: Future<Output = Result<V, E>> + Send + 'static,
     {
         if let Some(hit) = self.engine.near_hit(key)? {
+            self.refresh(key, &hit, loader);
             return Ok(hit);
         }
         let wire = self.engine.key(key)?;
@@ -329,10 +345,11 @@ where
     }
 
     /// Closes the cache, for all its clones: near copies are dropped, and every later call gives
-    /// [`ErrorKind::Closed`]. Loads and changes that are under way end as usual. The remote tier
-    /// keeps its values.
+    /// [`ErrorKind::Closed`]. Loads and changes that are under way end as usual; refreshes stop. The
+    /// remote tier keeps its values.
     pub async fn close(&self) {
         self.engine.closed.store(true, Ordering::Relaxed);
+        self.life.end();
         self.engine.flights.detach_all();
         self.engine.near.drop_all();
     }
@@ -383,17 +400,7 @@ where
         F: FnOnce(Cx<K>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
     {
-        let orders = Arc::new(Orders::default());
-        let cx = Cx::new(key, orders.clone());
-        let start = Box::new(move || -> larder_core::BoxFuture<'static, _> {
-            let loading = loader(cx);
-            Box::pin(async move {
-                loading
-                    .await
-                    .map_err(|error: E| Failure::Loader(Arc::new(error)))
-            })
-        });
-        let mut load = Some(Load { start, orders });
+        let mut load = Some(load_of(key, loader));
         loop {
             match self.engine.fly(&wire, &mut load).await {
                 Ok(landed) => {
@@ -443,6 +450,27 @@ where
             )),
         }
     }
+}
+
+/// A load that has not begun.
+fn load_of<K, V, E, F, Fut>(key: K, loader: F) -> Load<V>
+where
+    K: Send + 'static,
+    E: Send + Sync + 'static,
+    F: FnOnce(Cx<K>) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<V, E>> + Send + 'static,
+{
+    let orders = Arc::new(Orders::default());
+    let cx = Cx::new(key, orders.clone());
+    let start = Box::new(move || -> larder_core::BoxFuture<'static, _> {
+        let loading = loader(cx);
+        Box::pin(async move {
+            loading
+                .await
+                .map_err(|error: E| Failure::Loader(Arc::new(error)))
+        })
+    });
+    Load { start, orders }
 }
 
 fn reentrant() -> Error {

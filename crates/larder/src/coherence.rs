@@ -1,15 +1,14 @@
 //! What a cache shares with the others on its remote tier: who it is there, how it follows them and
 //! how far, and who wants to know.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use larder_core::lane::Position;
 use larder_core::ticket::lane_of;
-use parking_lot::Mutex;
 
 use crate::events::Hub;
 use crate::mode::Mode;
 use crate::node::Node;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// The place of a cache among the others.
 pub(crate) struct Coherence {

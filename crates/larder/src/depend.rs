@@ -8,23 +8,24 @@
 mod touched;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::bytes::Bytes;
 use larder_core::admit::Refusal;
 use larder_core::mutant::Mutant;
+use larder_core::runtime::Mono;
 use larder_core::store::Store;
 use larder_core::tag::{Bond, Cut, dependency_key};
 use larder_core::version::Version;
-use parking_lot::Mutex;
 
 use crate::engine::{Engine, EngineKey};
 use crate::near::Entry;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Mutex, task_local};
 use crate::tags::EntryTags;
 
 pub(crate) use touched::Touched;
 
-tokio::task_local! {
+task_local! {
     static READS: Option<Arc<Reads>>;
 }
 
@@ -40,6 +41,9 @@ pub(crate) struct Reads {
     touched: Mutex<Vec<(Arc<Touched>, Bytes)>>,
     /// Something that it has looked at was changed since.
     is_void: AtomicBool,
+    /// As of when the oldest of what it has read is known to hold, counted down from the greatest
+    /// time: 0 while nothing was read.
+    as_of: AtomicU64,
     waits_for: Mutex<Vec<Arc<Reads>>>,
 }
 
@@ -55,7 +59,13 @@ struct Of {
 
 /// Held over every change and every walk of who waits for whom. Only loads inside of loads come
 /// here.
+#[cfg(not(feature = "shuttle"))]
 static WAITS: Mutex<()> = Mutex::new(());
+#[cfg(feature = "shuttle")]
+shuttle::lazy_static! {
+    // Another one for each run of a model.
+    static ref WAITS: Mutex<()> = Mutex::new(());
+}
 
 #[derive(Default)]
 struct List {
@@ -140,6 +150,16 @@ impl Reads {
                 .lock()
                 .push((place.clone(), dependency.clone()));
         }
+    }
+
+    /// Something was read that may be as old as this.
+    pub(crate) fn date(&self, as_of: Mono) {
+        self.as_of.fetch_max(u64::MAX - as_of.0, Ordering::SeqCst);
+    }
+
+    /// As of when everything that was read holds.
+    pub(crate) fn as_of(&self) -> Mono {
+        Mono(u64::MAX - self.as_of.load(Ordering::SeqCst))
     }
 
     fn void(&self) {

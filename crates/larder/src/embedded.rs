@@ -23,12 +23,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use larder_core::key::KeyHasher;
+use larder_core::record::Record;
 use larder_core::runtime::{Mono, Runtime, Timestamp};
 use larder_core::store::{Batch, Committed, Description, Lookup, Pending, Store};
+use larder_core::tag::Cut;
 use parking_lot::Mutex;
 
 use log::Log;
-use shard::Shard;
+use shard::{Shard, Slot};
 use tags::TagClock;
 
 /// Enough that each shard stays small (a scan step and a sweep step lock one at a time) and that
@@ -76,10 +78,16 @@ impl Embedded {
     /// An empty store. A background task releases the memory of expired records; it ends when
     /// the last clone is dropped.
     pub fn new(runtime: Arc<dyn Runtime>) -> Embedded {
+        Embedded::with_shards(runtime, SHARDS)
+    }
+
+    /// The same with so many shards, at least one, instead of 4096: a store of a few hundred keys
+    /// needs no more than 64, and is cheap to make then.
+    pub fn with_shards(runtime: Arc<dyn Runtime>, shards: usize) -> Embedded {
         let inner = Arc::new(Inner {
             started: (runtime.wall(), runtime.now()),
             hasher: KeyHasher::new(runtime.random()),
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            shards: (0..shards.max(1)).map(|_| Mutex::default()).collect(),
             expired: AtomicU64::new(0),
             log: Log::default(),
             tags: TagClock::default(),
@@ -115,14 +123,23 @@ impl Inner {
 
     fn shard_of(&self, hash: u64) -> usize {
         // The table inside a shard uses the low and the topmost bits.
-        (hash >> 32) as usize % SHARDS
+        (hash >> 32) as usize % self.shards.len()
+    }
+
+    /// What a slot holds. One that has kept no cut has that which says least.
+    fn record_of(&self, slot: &Slot) -> Record {
+        let mut record = slot.record();
+        if record.cut == Cut::default() {
+            record.cut = self.tags.least_cut();
+        }
+        record
     }
 
     fn lookup(&self, key: &[u8], now: Timestamp) -> Lookup {
         let hash = self.hasher.hash(key);
         let shard = self.shards[self.shard_of(hash)].lock();
         match shard.live(hash, key, now) {
-            Some(slot) => Lookup::Found(slot.record()),
+            Some(slot) => Lookup::Found(self.record_of(slot)),
             None => Lookup::Absent,
         }
     }

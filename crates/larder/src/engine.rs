@@ -9,19 +9,20 @@
 //! * A change, once sent, is seen through in a task of its own, whatever becomes of its caller.
 
 pub(crate) mod areas;
+mod claim;
 mod flight;
 mod keep;
 mod load;
-mod read;
+pub(crate) mod read;
+pub(crate) mod refresh;
 pub(crate) mod relabel;
-mod tagging;
+pub(crate) mod tagging;
 mod tell;
 mod ticketed;
 mod update;
 mod write;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ::bytes::Bytes;
@@ -33,7 +34,6 @@ use larder_core::key::{Key, KeyHasher, Name, WireKey, wire_key};
 use larder_core::lane::{LEASE, Position};
 use larder_core::record::{Expiry, Life};
 use larder_core::runtime::{Mono, Runtime};
-use larder_core::space::Space;
 use larder_core::store::Store;
 use larder_core::tag::{Cut, Tags};
 use larder_core::version::Version;
@@ -42,13 +42,15 @@ use tokio::sync::oneshot;
 use crate::coherence::Coherence;
 use crate::depend::{Depends, Place, Touched};
 use crate::loaded::{Loaded, Source};
-use crate::near::{Entry, EntryMeta, Near, NearKey, NearSnapshot};
-use crate::observe::Counts;
+use crate::near::{Cause, Entry, EntryMeta, Near, NearKey, NearSnapshot};
+use crate::observe::{Counts, NearStats, Stats};
 use crate::options::WhenFenced;
 use crate::receipt::Receipt;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::tags::{EntryTags, TagCells};
-use areas::KnownAreas;
+use areas::{KnownAreas, Reach};
 pub(crate) use flight::{Flights, Load};
+use refresh::Refreshes;
 pub(crate) use ticketed::Standing;
 pub(crate) use update::Updates;
 pub(crate) use write::Change;
@@ -71,9 +73,11 @@ pub(crate) struct Engine<V> {
     pub(crate) when_fenced: WhenFenced,
     pub(crate) max_value: usize,
     pub(crate) flights: Flights<V>,
+    pub(crate) refreshes: Refreshes,
     pub(crate) tags: TagCells,
     pub(crate) coherence: Coherence,
     pub(crate) areas: KnownAreas,
+    pub(crate) reach: Reach,
     pub(crate) touched: Arc<Touched>,
     pub(crate) place: Option<Place>,
     pub(crate) counts: Counts,
@@ -98,6 +102,9 @@ pub(crate) struct Lives {
 pub(crate) struct Before {
     pub(crate) near: NearSnapshot,
     pub(crate) at: Mono,
+    /// For what is read, where nobody else gives versions. A change draws its own once the source, or
+    /// the store, has it: what was read before that is older, and not by when its reading ended.
+    pub(crate) version: Version,
 }
 
 /// One key of this cache.
@@ -136,6 +143,8 @@ pub(crate) struct Kept {
     pub(crate) is_proven: bool,
     /// What its near copy depends on.
     pub(crate) tags: Option<Box<EntryTags>>,
+    /// How long its load took; zero for what was inserted.
+    pub(crate) cost: Duration,
 }
 
 impl Kept {
@@ -146,6 +155,7 @@ impl Kept {
             cut: Cut::default(),
             is_proven: false,
             tags: None,
+            cost: Duration::ZERO,
         }
     }
 }
@@ -203,11 +213,6 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
     }
 
-    /// The keys of this cache in the remote tier.
-    pub(crate) fn space(&self) -> Space {
-        Space::prefix(Bytes::copy_from_slice(&self.prefix))
-    }
-
     /// A version for a cache without a remote tier: its own counter is the shard.
     pub(crate) fn local_version(&self) -> Version {
         Version(self.last_version.fetch_add(1, Ordering::Relaxed) + 1)
@@ -216,10 +221,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
     /// The version of a value that `store` has given `version`. Stores without leases cannot
     /// order their values: there the order in which this process hears of them takes its place,
     /// and the near guard sees to it that nothing read before a change is heard of after it.
-    pub(crate) fn ordered(&self, store: &dyn Store, version: Version) -> Version {
+    pub(crate) fn ordered(store: &dyn Store, version: Version, local: Version) -> Version {
         match store.describe().leases {
             Some(_) => version,
-            None => self.local_version(),
+            None => local,
         }
     }
 
@@ -276,6 +281,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         Before {
             near: self.near.snapshot(key.hash),
             at: self.runtime.now(),
+            version: self.local_version(),
         }
     }
 
@@ -297,7 +303,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
         kept: Kept,
         (before, start): (Mono, Mono),
     ) -> Arc<Entry<V>> {
-        let fresh_until = incoming.ttl.map_or(Mono::MAX, |ttl| start.after(ttl));
+        let fresh_end = incoming.ttl.map(|ttl| start.after(ttl));
+        let fresh_until = fresh_end.unwrap_or(Mono::MAX);
         let usable_until = match incoming.ttl {
             Some(_) => fresh_until.after(incoming.stale_for),
             None => Mono::MAX,
@@ -312,6 +319,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
             is_proven: kept.is_proven,
             created: start,
             life,
+            refresh_from: self.refresh_from(start, fresh_end, kept.cost),
+            load_cost: kept.cost,
             proven_until: before.after(LEASE),
             tags: kept.tags,
             weight: incoming.weight,
@@ -347,6 +356,23 @@ impl<V: Send + Sync + 'static> Engine<V> {
             ),
             None => receipt,
         }
+    }
+
+    /// Counts since the engine was made, and the present size of the near cache.
+    pub(crate) fn stats(&self) -> Stats {
+        let (entries, bytes) = self.near.size();
+        let near = NearStats {
+            entries,
+            bytes,
+            capacity: self.near.capacity(),
+            left: Cause::ALL
+                .into_iter()
+                .map(|cause| (cause, self.near.left(cause)))
+                .collect(),
+            ..NearStats::default()
+        };
+        let refreshing = self.refreshes.under_way();
+        self.counts.stats(near, refreshing, self.runtime.now())
     }
 
     /// Counts an error of the remote tier and passes it on.

@@ -4,6 +4,7 @@
 //! Nothing here decides anything about coherence. A cache is asked to invalidate as its users ask.
 
 mod delivery;
+mod named;
 mod target;
 
 use std::collections::BTreeMap;
@@ -14,10 +15,12 @@ use futures_util::future::join_all;
 use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::outbox::{Notice, Outbox};
 
+use crate::bytes::ByteCache;
 use crate::cache::Cache;
 use crate::rules::{self, Plan, Report, Rules};
 pub use delivery::Delivery;
-pub(crate) use target::{Sweep, Swept, Target};
+use named::Named;
+pub(crate) use target::{Hands, Sweep, Swept, Target, sweep};
 
 /// Invalidates by name: events by [rules](Rules), and notices of an [outbox](crate::outbox).
 ///
@@ -41,12 +44,24 @@ struct Shared {
 pub struct InvalidatorBuilder {
     targets: Vec<Arc<dyn Target>>,
     rules: Rules,
+    wrong: Vec<String>,
 }
 
 impl InvalidatorBuilder {
     /// Adds a cache. It is known by its name, and stays open for as long as anybody uses it.
     pub fn cache<K, V: Send + Sync + 'static>(mut self, cache: &Cache<K, V>) -> Self {
         self.targets.push(Arc::new(cache.engine().clone()));
+        self
+    }
+
+    /// Adds a cache of which nothing is known here but its name, and which lies in this store:
+    /// somebody else has built it. Names that cannot be one are reported by
+    /// [`build`](InvalidatorBuilder::build).
+    pub fn named(mut self, store: &ByteCache, cache: &str) -> Self {
+        match Named::new(store, cache) {
+            Ok(named) => self.targets.push(Arc::new(named)),
+            Err(error) => self.wrong.push(error.message().to_owned()),
+        }
         self
     }
 
@@ -65,11 +80,11 @@ impl InvalidatorBuilder {
     pub fn build(mut self) -> Result<Invalidator> {
         self.targets.sort_by(|a, b| a.name().cmp(b.name()));
         let names: Vec<&str> = self.targets.iter().map(|target| target.name()).collect();
-        let mut wrong: Vec<String> = names
-            .windows(2)
-            .filter(|pair| pair[0] == pair[1])
-            .map(|pair| format!("there are two caches named {:?}; add one of them", pair[0]))
-            .collect();
+        let mut wrong = self.wrong;
+        let twice = names.windows(2).filter(|pair| pair[0] == pair[1]);
+        wrong.extend(
+            twice.map(|pair| format!("there are two caches named {:?}; add one of them", pair[0])),
+        );
         let plan = rules::compile(&self.rules, &names, &mut wrong);
         if wrong.is_empty() {
             let targets = self.targets;

@@ -27,7 +27,10 @@ mod near;
 mod node;
 mod observe;
 mod runtime;
+mod sync;
 mod tags;
+#[cfg(all(test, feature = "shuttle"))]
+mod threads;
 
 pub use builder::{Builder, DefaultCodec};
 pub use cache::{Cache, Session};
@@ -38,8 +41,11 @@ pub use loaded::{Loaded, Source};
 pub use loader::{Cx, LoadError};
 pub use mode::Mode;
 pub use near::Cause;
-pub use observe::{BusStats, Delay, LoadStats, NearStats, RemoteStats, Stats};
-pub use options::{InsertOptions, IntoBytes, IntoDuration, Near, Policy, WhenFenced};
+pub use observe::{BusStats, Delay, LoadStats, NearStats, RefreshStats, RemoteStats, Stats};
+pub use options::{
+    InsertOptions, IntoBytes, IntoDuration, IntoPoint, Near, Policy, Refresh, RefreshPolicy,
+    WhenFenced,
+};
 pub use receipt::{Acknowledged, Receipt};
 pub use remote::{Layout, Opening, Remote};
 pub use rules::{Report, Rule, Rules};

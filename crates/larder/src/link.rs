@@ -10,21 +10,23 @@ mod fence;
 mod listener;
 mod poller;
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
+use ::bytes::Bytes;
 use larder_core::area::Area;
 use larder_core::bus::{BusRecord, ChangeKind, Reader};
 use larder_core::key::WireKey;
 use larder_core::lane::{Answer, Arrival, Gap, Lane, PollSent, Position};
 use larder_core::mutant::Mutant;
 use larder_core::store::Store;
-use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::engine::areas::Reach;
 use crate::engine::{Engine, EngineKey, Updates};
 use crate::events::Event;
 use crate::observe::count;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU32, Ordering};
 use fence::Fence;
 
 /// Starts the link, unless it runs or there is nothing to follow. It ends when the cache is gone.
@@ -35,22 +37,7 @@ pub(crate) fn start<V: Send + Sync + 'static>(engine: &Arc<Engine<V>>) {
     if store.describe().bus.is_none() || !engine.coherence.takes_link() {
         return;
     }
-    let node = &engine.coherence.node;
-    let link = Arc::new(Link {
-        engine: Arc::downgrade(engine),
-        lane: Mutex::default(),
-        store,
-        reader: Reader {
-            node: node.number,
-            name: node.name.clone(),
-            cache: engine.name.as_str().into(),
-            applied: None,
-            leaves: false,
-        },
-        nudged: Notify::new(),
-        generation: AtomicU32::new(0),
-        fence: Mutex::default(),
-    });
+    let link = Arc::new(Link::new(engine, store));
     engine.runtime.spawn(Box::pin(listener::run(
         link.clone(),
         engine.runtime.clone(),
@@ -82,6 +69,25 @@ enum Way {
 }
 
 impl<V: Send + Sync + 'static> Link<V> {
+    fn new(engine: &Arc<Engine<V>>, store: Arc<dyn Store>) -> Link<V> {
+        let node = &engine.coherence.node;
+        Link {
+            engine: Arc::downgrade(engine),
+            lane: Mutex::default(),
+            store,
+            reader: Reader {
+                node: node.number,
+                name: node.name.clone(),
+                cache: engine.name.as_str().into(),
+                applied: None,
+                leaves: false,
+            },
+            nudged: Notify::new(),
+            generation: AtomicU32::new(0),
+            fence: Mutex::default(),
+        }
+    }
+
     fn is_over(&self) -> bool {
         self.engine.strong_count() == 0
     }
@@ -108,6 +114,10 @@ impl<V: Send + Sync + 'static> Link<V> {
                 return None;
             }
         };
+        if Mutant::ApplyUnlocked.is_active() {
+            drop(lane);
+            lane = self.lane.lock();
+        }
         self.note(&engine, record, way);
         if engine.coherence.is_followed() {
             engine.apply(record, updates);
@@ -245,14 +255,17 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 self.apply_clear(&change.key);
                 continue;
             }
-            if !Mutant::IgnoreBus.is_active() {
-                self.changed(&change.key);
+            if Mutant::IgnoreBus.is_active() {
+                continue;
             }
             if !change.key.starts_with(&self.prefix) {
+                self.changed(&change.key);
                 continue;
             }
             let key = self.wire_key(WireKey::from_slice(&change.key));
-            self.apply_one(&key, change.kind, change.version, now);
+            self.show(&key, &change.key, || {
+                self.apply_one(&key, change.kind, change.version, now);
+            });
         }
         if let Some(updates) = updates {
             self.admit_all(updates);
@@ -261,10 +274,13 @@ impl<V: Send + Sync + 'static> Engine<V> {
 
     /// All of this cache, or a part of it that nobody keeps apart here.
     fn apply_clear(&self, prefix: &[u8]) {
+        if self.reach == Reach::Store {
+            return self.near.void(Area::Prefix(Bytes::copy_from_slice(prefix)));
+        }
         let is_ours = self.prefix.starts_with(prefix) || prefix.starts_with(&self.prefix);
         if is_ours && !Mutant::IgnoreClear.is_active() {
-            self.flights.detach_all();
             self.near.void(Area::ALL);
+            self.flights.detach_all();
         }
     }
 
@@ -275,10 +291,6 @@ impl<V: Send + Sync + 'static> Engine<V> {
         version: larder_core::Version,
         now: larder_core::Mono,
     ) {
-        if Mutant::IgnoreBus.is_active() {
-            return;
-        }
-        self.flights.detach(key);
         match kind {
             ChangeKind::Replaced => self.near.replaced(key.near(), version, now),
             ChangeKind::Removed => self.near.remove(key.near(), version, now),
@@ -290,6 +302,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
     /// Lets the near cache follow the lane: first what is void, then what is allowed.
     fn follow(&self, lane: &Lane) {
         let view = self.near.view();
+        if Mutant::LeaseFirst.is_active() {
+            view.set_lease(lane.lease_until());
+        }
         if view.enter(lane.generation()) {
             count(&self.counts.bus.flushes);
             // The cells first: an entry of the new epoch must not hold one that nobody raises.
@@ -302,3 +317,6 @@ impl<V: Send + Sync + 'static> Engine<V> {
         self.coherence.set_applied(lane.position());
     }
 }
+
+#[cfg(all(test, feature = "shuttle"))]
+mod threads;

@@ -42,6 +42,15 @@ impl<V> Loaded<V> {
         }
     }
 
+    pub(crate) fn entry(&self) -> &Arc<Entry<V>> {
+        &self.entry
+    }
+
+    /// When it was given out, a little early if clocks differ.
+    pub(crate) fn given_at(&self) -> Mono {
+        self.entry.created().after(self.age)
+    }
+
     /// The value.
     pub fn value(&self) -> &V {
         self.entry.value()
@@ -58,7 +67,8 @@ impl<V> Loaded<V> {
         self.age
     }
 
-    /// Whether its fresh life is over, and it was returned only because the load failed.
+    /// Whether its fresh life is over, and it was returned only because the load failed, or because
+    /// a [refresh](crate::Refresh) of it runs behind.
     pub fn is_stale(&self) -> bool {
         self.stale
     }

@@ -13,7 +13,6 @@ mod view;
 mod voids;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use larder_core::admit::{Refusal, Snapshot};
@@ -26,6 +25,7 @@ use quick_cache::OptionsBuilder;
 use quick_cache::sync::Cache as QuickCache;
 use tokio::sync::Notify;
 
+use crate::sync::atomic::{AtomicU64, Ordering};
 pub(crate) use entry::{Entry, EntryMeta};
 pub use evict::Cause;
 pub(crate) use evict::Reporter;
@@ -101,8 +101,12 @@ impl<V: Send + Sync + 'static> Near<V> {
 
     /// The entry of a key that may be used now, and whether it is fresh.
     pub(crate) fn get(&self, key: NearKey<'_>, now: Mono) -> Option<(Arc<Entry<V>>, Freshness)> {
+        // Before the entry is looked for: a lease that is given meanwhile may have come with a change
+        // that makes the entry void.
+        let is_leased = self.view.is_leased(now);
         let found = self.get_fenced(key, now)?;
-        (self.view.is_leased(now) || now < found.0.proven_until()).then_some(found)
+        let is_leased = is_leased || (Mutant::LeaseLate.is_active() && self.view.is_leased(now));
+        (is_leased || now < found.0.proven_until()).then_some(found)
     }
 
     /// The same without regard to the bus: a change may have been missed.
@@ -112,13 +116,34 @@ impl<V: Send + Sync + 'static> Near<V> {
         now: Mono,
     ) -> Option<(Arc<Entry<V>>, Freshness)> {
         let entry = self.map.as_ref()?.get(&key.hash)?;
-        if entry.key() != key.bytes || self.is_void(&entry) {
+        if entry.key() != key.bytes {
+            return None;
+        }
+        let freshness = self.state(&entry, now)?;
+        Some((entry, freshness))
+    }
+
+    /// What an entry is good for, unless it is void or at its end.
+    fn state(&self, entry: &Entry<V>, now: Mono) -> Option<Freshness> {
+        if self.is_void(entry) {
             return None;
         }
         match entry.freshness(now) {
             Freshness::Expired => None,
-            freshness => Some((entry, freshness)),
+            freshness => Some(freshness),
         }
+    }
+
+    /// What an entry that need not be in the map may be used for now: by the same rules as a copy in
+    /// it, but for changes of its own key.
+    pub(crate) fn usable(&self, entry: &Entry<V>, now: Mono) -> Option<Freshness> {
+        let is_vouched_for = self.view.is_leased(now) || now < entry.proven_until();
+        is_vouched_for.then(|| self.state(entry, now)).flatten()
+    }
+
+    /// An entry that was read after `snapshot` was taken holds in that epoch.
+    pub(crate) fn date(&self, entry: &Entry<V>, snapshot: NearSnapshot) {
+        entry.raise_epoch(snapshot.epoch);
     }
 
     /// The version of the copy held for a key if that may not be used as fresh; zero otherwise.
@@ -143,9 +168,16 @@ impl<V: Send + Sync + 'static> Near<V> {
         }
         let is_void = self.voids.since(entry.epoch(), entry.key());
         if !is_void {
-            entry.raise_epoch(epoch);
+            self.raise_epoch(entry, epoch);
         }
         is_void
+    }
+
+    /// The entry holds in `epoch`, which was read before it was held against what was made void:
+    /// what was made void meanwhile is of a later one.
+    fn raise_epoch(&self, entry: &Entry<V>, epoch: u64) {
+        let is_late = Mutant::LateEpoch.is_active();
+        entry.raise_epoch(if is_late { self.view.epoch() } else { epoch });
     }
 
     /// Whether nothing of this key's stripe has changed since `snapshot` was taken.
@@ -184,6 +216,7 @@ impl<V: Send + Sync + 'static> Near<V> {
     ) -> Result<(), Refusal> {
         let stripe = self.guard.stripe(hash);
         stripe.admit(snapshot.stripe, hash, entry.version(), now)?;
+        let stripe = (!Mutant::AdmitUnlocked.is_active()).then_some(stripe);
         let evicted = self.store(hash, entry, snapshot.epoch)?;
         drop(stripe);
         // The listener runs here, outside the lock: it may call the cache.
@@ -256,6 +289,9 @@ impl<V: Send + Sync + 'static> Near<V> {
 
     /// Forgets a key whatever its version: the outcome of a change is unknown.
     pub(crate) fn forget(&self, key: NearKey<'_>, now: Mono) {
+        if Mutant::Forget.is_active() {
+            return;
+        }
         let mut stripe = self.guard.stripe(key.hash);
         stripe.change(key.hash, None, now);
         let removed = self.take(key, |_| true);
@@ -316,7 +352,7 @@ impl<V: Send + Sync + 'static> Near<V> {
         if since != epoch && self.voids.since(since, entry.key()) {
             return Err(Refusal::Raced);
         }
-        entry.raise_epoch(epoch);
+        self.raise_epoch(entry, epoch);
         let Some(map) = &self.map else {
             return Ok(Evicted::default());
         };
@@ -355,3 +391,5 @@ impl<V: Send + Sync + 'static> Near<V> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(all(test, feature = "shuttle"))]
+mod threads;

@@ -7,4 +7,4 @@ mod stats;
 pub use bus::{BusStats, Delay};
 pub(crate) use counter::Counter;
 pub(crate) use stats::{Counts, count};
-pub use stats::{LoadStats, NearStats, RemoteStats, Stats};
+pub use stats::{LoadStats, NearStats, RefreshStats, RemoteStats, Stats};

@@ -1,10 +1,14 @@
 //! The settings of a cache, as builders take them.
 
+mod refresh;
+
 use std::time::Duration;
 
 use larder_core::units::{parse_bytes, parse_duration};
 
 use crate::mode::Mode;
+
+pub use refresh::{IntoPoint, Refresh, RefreshPolicy};
 
 /// A duration in code or as text (`"90s"`, `"1h"`).
 pub trait IntoDuration {
@@ -118,7 +122,7 @@ impl InsertOptions {
 }
 
 /// The settings of a cache in force.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Policy {
     /// The cache's name.
@@ -127,6 +131,8 @@ pub struct Policy {
     pub ttl: Option<Duration>,
     /// Life after that, under fail-safe.
     pub stale_for: Duration,
+    /// When values are loaded again while they are served; `None` for never.
+    pub refresh: Option<RefreshPolicy>,
     /// The most by which a life is shortened at random, in percent.
     pub jitter_percent: u8,
     /// Capacity of the near cache in bytes; 0 without one.

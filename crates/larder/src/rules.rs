@@ -10,6 +10,8 @@ mod tests;
 #[cfg(feature = "toml")]
 mod toml;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 #[cfg(feature = "toml")]
 use larder_core::error::{Error, ErrorKind, Result};
 
@@ -122,6 +124,22 @@ impl Rules {
         self
     }
 
+    /// The events, in order, and how many orders there are for each.
+    pub fn events(&self) -> BTreeMap<&str, usize> {
+        let mut events = BTreeMap::new();
+        for (event, rule) in &self.rules {
+            *events.entry(event.as_str()).or_default() += rule.orders.len();
+        }
+        events
+    }
+
+    /// The names of the caches of which the rules speak, in order, each once.
+    pub fn caches(&self) -> BTreeSet<&str> {
+        let rules = self.rules.iter();
+        let orders = rules.flat_map(|(_, rule)| rule.orders.iter());
+        orders.map(|order| order.cache.as_str()).collect()
+    }
+
     /// Reads rules from TOML (feature `toml`).
     ///
     /// ```
@@ -144,8 +162,18 @@ impl Rules {
     /// Names of caches are checked when an invalidator is built.
     #[cfg(feature = "toml")]
     pub fn from_toml(text: &str) -> Result<Rules> {
-        let (rules, wrong) = self::toml::read(text);
+        let (rules, wrong) = self::toml::read(text, true);
+        let line = |(line, what): (usize, String)| format!("line {line}: {what}");
+        let wrong: Vec<String> = wrong.into_iter().map(line).collect();
         refuse(&wrong).map(|()| rules)
+    }
+
+    /// Reads the rules of a file that holds other things too (feature `toml`): its tables `[on.…]`.
+    /// Gives every mistake in them with its line. What is no TOML at all is for the reader of the
+    /// other things to tell.
+    #[cfg(feature = "toml")]
+    pub fn within_toml(text: &str) -> (Rules, Vec<(usize, String)>) {
+        self::toml::read(text, false)
     }
 }
 

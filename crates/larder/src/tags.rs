@@ -8,13 +8,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use ::bytes::Bytes;
 use larder_core::mutant::Mutant;
 use larder_core::tag::Cut;
-use parking_lot::Mutex;
 use smallvec::SmallVec;
+
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// Cells kept at most, whether entries hold them or not. A lost cell is asked for again.
 const CELLS: usize = 1 << 16;

@@ -45,6 +45,25 @@ impl<'a> Call<'a> {
         number::parse_i64(self.argument(at)).ok_or(Failure::INTEGER)
     }
 
+    /// The number in an argument that says how many others follow it.
+    pub(super) fn count_of(&self, at: usize, what: &str) -> Result<usize, Failure> {
+        let left = self.argc() - at - 1;
+        let count = usize::try_from(self.integer(at)?).unwrap_or(0);
+        if count == 0 || count > left {
+            return Err(Failure::new(format!(
+                "ERR the number of {what} must be at least 1, and as many must follow; {left} do"
+            )));
+        }
+        Ok(count)
+    }
+
+    /// An argument that is text.
+    pub(super) fn text(&self, at: usize, what: &str) -> Result<String, Failure> {
+        let text = std::str::from_utf8(self.argument(at));
+        let refuse = |_| Failure::new(format!("ERR {what} must be UTF-8"));
+        text.map(str::to_owned).map_err(refuse)
+    }
+
     /// Whether an argument is this word, in any case.
     pub(super) fn is(&self, at: usize, word: &str) -> bool {
         self.argument(at).eq_ignore_ascii_case(word.as_bytes())

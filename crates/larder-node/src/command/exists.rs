@@ -4,13 +4,14 @@
 //! *3 $6 EXISTS $1 a $1 a  →  :2, a key counts as often as it is named
 //! ```
 //!
-//! O(N); one round trip per shard of a remote store, over which the values travel.
+//! O(N); one round trip per shard of a remote store, over which the values travel, for keys without a
+//! near copy.
 
 use super::{Call, Outcome};
 
 pub(super) async fn exists(call: &mut Call<'_>) -> Outcome {
     let keys = call.keys(1, 1)?;
-    let items = call.database().get_many(&keys).await?;
-    call.reply().integer(items.iter().flatten().count() as i64);
+    let values = call.database().values(&keys).await?;
+    call.reply().integer(values.iter().flatten().count() as i64);
     Ok(())
 }

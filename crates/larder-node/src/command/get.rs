@@ -4,17 +4,17 @@
 //! *2 $3 GET $3 key  →  $5 value  |  null
 //! ```
 //!
-//! O(1); one round trip to a remote store.
+//! O(1); one round trip to a remote store, none if there is a near copy.
 
 use super::{Call, Outcome};
 
 #[inline]
 pub(super) async fn get(call: &mut Call<'_>) -> Outcome {
     let key = call.key(1)?;
-    match call.database().get(&key).await? {
-        Some(item) => {
+    match call.database().value(&key).await? {
+        Some(value) => {
             call.count_reads(1, 0);
-            call.reply().bulk(&item.value);
+            call.reply().bulk(&value);
         }
         None => {
             call.count_reads(0, 1);

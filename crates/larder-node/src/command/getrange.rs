@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Both ends are included and count from the end when negative. O(N) with the length returned;
-//! one round trip to a remote store, over which the whole value travels.
+//! one round trip to a remote store, over which the whole value travels, none if there is a near copy.
 
 use std::ops::Range;
 
@@ -14,9 +14,9 @@ use super::{Call, Outcome};
 pub(super) async fn getrange(call: &mut Call<'_>) -> Outcome {
     let (start, end) = (call.integer(2)?, call.integer(3)?);
     let key = call.key(1)?;
-    let item = call.database().get(&key).await?;
-    call.count_reads(item.is_some().into(), item.is_none().into());
-    let value = item.map(|item| item.value).unwrap_or_default();
+    let value = call.database().value(&key).await?;
+    call.count_reads(value.is_some().into(), value.is_none().into());
+    let value = value.unwrap_or_default();
     let part = range(start, end, value.len());
     call.reply().bulk(&value[part]);
     Ok(())

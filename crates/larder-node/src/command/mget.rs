@@ -4,22 +4,24 @@
 //! *3 $4 MGET $1 a $1 b  →  *2 $5 value null
 //! ```
 //!
-//! O(N); one round trip per shard of a remote store. Not a snapshot across keys.
+//! O(N); one round trip per shard of a remote store for keys without a near copy. Not a snapshot across keys.
+
+use bytes::Bytes;
 
 use super::{Call, Failure, Outcome};
 
 pub(super) async fn mget(call: &mut Call<'_>) -> Outcome {
     let keys = call.keys(1, 1)?;
-    let items = call.database().get_many(&keys).await?;
-    let hits = items.iter().flatten().count();
-    call.count_reads(hits as u64, (items.len() - hits) as u64);
-    let bytes: usize = items.iter().flatten().map(|item| item.value.len()).sum();
+    let values = call.database().values(&keys).await?;
+    let hits = values.iter().flatten().count();
+    call.count_reads(hits as u64, (values.len() - hits) as u64);
+    let bytes: usize = values.iter().flatten().map(Bytes::len).sum();
     call.check_reply_bytes(bytes)?;
     let mut reply = call.reply();
-    reply.array_len(items.len());
-    for item in items {
-        match item {
-            Some(item) => reply.bulk(&item.value),
+    reply.array_len(values.len());
+    for value in values {
+        match value {
+            Some(value) => reply.bulk(&value),
             None => reply.null(),
         }
     }

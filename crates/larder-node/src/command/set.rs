@@ -1,4 +1,5 @@
-//! `SET key value [NX|XX] [GET] [EX s|PX ms|EXAT s|PXAT ms|KEEPTTL]`: stores a value.
+//! `SET key value [NX|XX] [GET] [EX s|PX ms|EXAT s|PXAT ms|KEEPTTL]`: stores a value. `CACHE.SET` is
+//! the same with `[TAGS cache n tag…]`: what it can be invalidated by beside its key.
 //!
 //! ```text
 //! *3 $3 SET $3 key $5 value  →  +OK  |  null when NX or XX did not hold  |  the old value with GET
@@ -9,9 +10,10 @@
 pub(super) mod options;
 
 use bytes::Bytes;
-use larder::bytes::{Decision, put};
+use larder::bytes::{Decision, put, put_tagged};
 use larder_core::record::Life;
-use larder_core::store::Expect;
+use larder_core::store::{Expect, Write};
+use larder_core::tag::Tags;
 
 use super::{Call, Failure, Outcome, expiry};
 use options::{Condition, Ending, Options};
@@ -19,7 +21,7 @@ use options::{Condition, Ending, Options};
 #[inline]
 pub(super) async fn set(call: &mut Call<'_>) -> Outcome {
     if call.argc() > 3 {
-        return set_with_options(call).await;
+        return set_with_options(call, false).await;
     }
     let key = call.key(1)?;
     let write = put(call.value(2), call.life_of(&key));
@@ -28,10 +30,36 @@ pub(super) async fn set(call: &mut Call<'_>) -> Outcome {
     Ok(())
 }
 
-async fn set_with_options(call: &mut Call<'_>) -> Outcome {
-    let options = Options::read_set(call)?;
+pub(super) async fn set_tagged(call: &mut Call<'_>) -> Outcome {
+    set_with_options(call, true).await
+}
+
+/// What is stored.
+pub(super) struct Stored {
+    value: Bytes,
+    tags: Tags,
+}
+
+impl Stored {
+    /// A value that can be invalidated by its key only.
+    pub(super) fn plain(value: Bytes) -> Stored {
+        let tags = Tags::default();
+        Stored { value, tags }
+    }
+
+    fn put(&self, life: Life) -> Write {
+        put_tagged(self.value.clone(), life, self.tags.clone())
+    }
+}
+
+async fn set_with_options(call: &mut Call<'_>, takes_tags: bool) -> Outcome {
+    let options = Options::read_set(call, takes_tags)?;
     let key = call.key(1)?;
-    let value = call.value(2);
+    let mut value = Stored::plain(call.value(2));
+    if let Some(labels) = options.tags {
+        let (cache, tags) = labels.names(call)?;
+        value.tags = call.session.shared.node.cache.tags(&cache, &tags)?;
+    }
     let plain = call.life_of(&key);
     let life = match options.ending {
         Ending::Unsaid => plain,
@@ -46,9 +74,7 @@ async fn set_with_options(call: &mut Call<'_>) -> Outcome {
     let written = match options.condition {
         _ if options.get || keeps => None,
         Condition::Always => {
-            call.database()
-                .write(&key, None, put(value.clone(), life))
-                .await?;
+            call.database().write(&key, None, value.put(life)).await?;
             Some(true)
         }
         Condition::Absent => Some(add(call, &key, &value, life).await?),
@@ -71,10 +97,10 @@ async fn set_with_options(call: &mut Call<'_>) -> Outcome {
 pub(super) async fn add(
     call: &Call<'_>,
     key: &Bytes,
-    value: &Bytes,
+    value: &Stored,
     life: Life,
 ) -> Result<bool, Failure> {
-    let write = put(value.clone(), life);
+    let write = value.put(life);
     let outcome = call
         .database()
         .write(key, Some(Expect::Absent), write)
@@ -90,7 +116,7 @@ pub(super) async fn add(
 async fn look_and_set(
     call: &Call<'_>,
     key: &Bytes,
-    value: &Bytes,
+    value: &Stored,
     (present, absent): (Life, Life),
     condition: Condition,
 ) -> Result<(bool, Option<Bytes>), Failure> {
@@ -107,7 +133,7 @@ async fn look_and_set(
             };
             let decision = Decision::answer((writes, old.map(|item| item.value.clone())));
             if writes {
-                decision.write(0, put(value.clone(), life))
+                decision.write(0, value.put(life))
             } else {
                 decision
             }

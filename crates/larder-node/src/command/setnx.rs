@@ -6,12 +6,13 @@
 //!
 //! O(1). One round trip to a remote store, two when there is a value.
 
-use super::set::add;
+use super::set::{Stored, add};
 use super::{Call, Outcome};
 
 pub(super) async fn setnx(call: &mut Call<'_>) -> Outcome {
     let key = call.key(1)?;
-    let stored = add(call, &key, &call.value(2), call.life_of(&key)).await?;
+    let value = Stored::plain(call.value(2));
+    let stored = add(call, &key, &value, call.life_of(&key)).await?;
     call.reply().integer(stored.into());
     Ok(())
 }

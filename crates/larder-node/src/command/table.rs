@@ -5,10 +5,10 @@
 //! file and a new row.
 
 use super::{
-    Call, Outcome, append, auth, client, config, dbsize, del, echo, exists, expire, flush, get,
-    getdel, getex, getrange, getset, hello, incr, incrbyfloat, info, introspect, keys, mget, mset,
-    msetnx, persist, ping, quit, randomkey, rename, reset, role, scan, select, set, setex, setnx,
-    setrange, strlen, time, ttl, type_of,
+    Call, Outcome, append, auth, client, config, dbsize, del, echo, event, exists, expire, flush,
+    get, getdel, getex, getrange, getset, hello, incr, incrbyfloat, info, introspect, invalidate,
+    keys, mget, mset, msetnx, persist, ping, quit, randomkey, rename, reset, role, scan, select,
+    set, setex, setnx, setrange, strlen, time, ttl, type_of,
 };
 use crate::metrics::Op;
 
@@ -19,6 +19,8 @@ pub(crate) enum Family {
     Server,
     Keyspace,
     String,
+    /// What Redis has no word for.
+    Cache,
 }
 
 /// One command as clients are told about it.
@@ -220,4 +222,11 @@ commands! {
         "1.0.0" "O(N) with N keys" "Removes all keys of the database";
     Flushall b"FLUSHALL" "flushall" flush::flushall -1 [write] (0 0 0) Keyspace Delete
         "1.0.0" "O(N) with N keys" "Removes all keys of all databases";
+    CacheInvalidate b"CACHE.INVALIDATE" "cache.invalidate" invalidate::invalidate -3 [write] (0 0 0)
+        Cache Delete "0.1.0" "O(1), O(N) with N keys or tags"
+        "Makes keys, tags, parts of a cache or dependents unusable on all nodes";
+    CacheEvent b"CACHE.EVENT" "cache.event" event::event -2 [write] (0 0 0) Cache Delete
+        "0.1.0" "O(N) with N orders of its rule" "Invalidates what the rules say of an event";
+    CacheSet b"CACHE.SET" "cache.set" set::set_tagged -3 [write denyoom] (1 1 1) Cache Set
+        "0.1.0" "O(N) with N tags" "Sets the value of a key, with tags to invalidate it by";
 }

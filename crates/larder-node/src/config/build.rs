@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use larder::WhenFenced;
+
 use super::draft::{Draft, Named};
 use super::value::Value;
 use crate::settings::{
-    Identity, LogFormat, LogSettings, NamedTtl, RespSettings, Settings, StoreSettings, TtlSettings,
+    Identity, LogFormat, LogSettings, NamedTtl, NearSettings, OutboxSettings, RespSettings,
+    Settings, StoreSettings, TtlSettings,
 };
 
 /// The settings of a draft without errors.
@@ -20,6 +23,23 @@ pub(crate) fn build(draft: &Draft) -> Settings {
         },
         enabled: values.bool("enabled"),
         store: store(&values),
+        near: NearSettings {
+            size: values.number("near.size") as u64,
+            ttl: values.duration("near.ttl"),
+            when_fenced: match values.choice("near.when_fenced") {
+                "serve-stale" => WhenFenced::ServeStale,
+                _ => WhenFenced::Bypass,
+            },
+        },
+        name: values.word("node"),
+        rules: draft.rules.clone(),
+        outbox: values.word("outbox.url").map(|url| OutboxSettings {
+            url,
+            caches: values
+                .word("outbox.caches")
+                .map(|names| names.split(',').map(str::to_owned).collect())
+                .unwrap_or_default(),
+        }),
         shutdown_grace: values.duration("shutdown.grace").unwrap_or_default(),
         log: LogSettings {
             level: values.choice("log.level"),
@@ -55,10 +75,7 @@ fn identity(values: &Values<'_>) -> Identity {
         "native" => ("larder", env!("CARGO_PKG_VERSION")),
         _ => ("redis", "7.4.0"),
     };
-    let or = |path, otherwise: &str| match &values.0.get(path).value {
-        Value::Word(word) => word.clone(),
-        _ => otherwise.to_owned(),
-    };
+    let or = |path, otherwise: &str| values.word(path).unwrap_or_else(|| otherwise.to_owned());
     Identity {
         server: or("resp.server", server),
         version: or("resp.version", version),
@@ -126,6 +143,13 @@ impl Values<'_> {
                 usize::try_from(number).unwrap_or(usize::MAX)
             }
             _ => unreachable!("{path} is a number"),
+        }
+    }
+
+    fn word(&self, path: &str) -> Option<String> {
+        match &self.0.get(path).value {
+            Value::Word(word) => Some(word.clone()),
+            _ => None,
         }
     }
 

@@ -33,6 +33,8 @@ pub(crate) fn check(draft: &mut Draft) {
     errors.extend(ports(draft));
     errors.extend(output(draft));
     errors.extend(named(draft));
+    errors.extend(rules(draft));
+    errors.extend(outbox(draft));
     draft.errors.extend(errors);
     let kind = draft.get("type");
     if let (Value::Choice("memory"), Value::Url(_)) = (&kind.value, &draft.get("url").value) {
@@ -144,6 +146,37 @@ fn named(draft: &Draft) -> Vec<String> {
         ))
     };
     lacking.filter_map(message).collect()
+}
+
+fn rules(draft: &Draft) -> impl Iterator<Item = String> {
+    let empty = draft
+        .rules
+        .events()
+        .into_iter()
+        .filter(|(_, orders)| *orders == 0);
+    empty.map(|(event, _)| {
+        format!("on.{event} invalidates nothing – give it key, tag, prefix, pattern or clear")
+    })
+}
+
+fn outbox(draft: &Draft) -> Option<String> {
+    let is_set = |path| matches!(draft.get(path).value, Value::Word(_));
+    let has_caches = is_set("outbox.caches") || !draft.rules.caches().is_empty();
+    match (is_set("outbox.url"), has_caches) {
+        (true, _) if cfg!(not(feature = "sqlite")) => Some(format!(
+            "{} needs a larder that was built with the feature sqlite",
+            blame(draft, "outbox.url")
+        )),
+        (true, false) => Some(format!(
+            "{} says of no cache – name those whose notices are to be carried out in outbox.caches",
+            blame(draft, "outbox.url")
+        )),
+        (false, true) if is_set("outbox.caches") => Some(format!(
+            "{} without an outbox – set outbox.url, for example sqlite:/var/lib/app.db",
+            blame(draft, "outbox.caches")
+        )),
+        _ => None,
+    }
 }
 
 /// A setting as its source wrote it.

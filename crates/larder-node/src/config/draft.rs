@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use larder::Rules;
+
 use super::origin::Origin;
 use super::table::{Kind, Setting, TABLE, TTL};
 use super::value::{Units, Value};
@@ -14,6 +16,7 @@ use super::value::{Units, Value};
 pub(crate) struct Draft {
     values: Vec<Entry>,
     pub(crate) named: BTreeMap<String, Named>,
+    pub(crate) rules: Rules,
     /// One line each.
     pub(crate) errors: Vec<String>,
     /// One line each.
@@ -49,6 +52,7 @@ impl Draft {
         Draft {
             values: TABLE.iter().map(default).collect(),
             named: BTreeMap::new(),
+            rules: Rules::new(),
             errors: Vec::new(),
             warnings: Vec::new(),
         }

@@ -1,5 +1,6 @@
 //! The layer of the configuration file.
 
+use larder::Rules;
 use larder_core::nearest::nearest;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
@@ -7,6 +8,9 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::draft::Draft;
 use super::origin::Origin;
 use super::table::{self, TABLE};
+
+/// The table of the rules, which are no settings: a library of its own reads them.
+const RULES: &str = "on";
 
 /// The text of a file, and what to call it.
 pub(crate) struct File {
@@ -24,6 +28,12 @@ pub(crate) fn apply(draft: &mut Draft, file: &File) {
             .errors
             .push(format!("{}:{line}: {what} – this is no TOML", file.name));
     }
+    let (rules, wrong) = Rules::within_toml(&file.text);
+    let wrong = wrong
+        .into_iter()
+        .map(|(line, what)| format!("{}:{line}: {what}", file.name));
+    draft.errors.extend(wrong);
+    draft.rules = rules;
     Walk { draft, file }.table(table.get_ref(), "");
 }
 
@@ -36,6 +46,9 @@ impl Walk<'_> {
     fn table(&mut self, table: &DeTable<'_>, prefix: &str) {
         for (key, value) in in_order(table) {
             let path = format!("{prefix}{}", key.get_ref());
+            if path == RULES {
+                continue;
+            }
             let origin = self.origin(key.span().start);
             self.key(&path, value.get_ref(), origin);
         }
@@ -102,7 +115,8 @@ impl Walk<'_> {
                 .iter()
                 .filter_map(|setting| setting.path.split_once('.'));
             let known = TABLE.iter().map(|setting| setting.path);
-            nearest(path, known.chain(sections.map(|(section, _)| section))).map(str::to_owned)
+            let sections = sections.map(|(section, _)| section).chain([RULES]);
+            nearest(path, known.chain(sections)).map(str::to_owned)
         };
         let hint = match meant {
             Some(meant) => format!("did you mean {meant:?}?"),

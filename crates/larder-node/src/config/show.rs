@@ -18,6 +18,10 @@ pub(crate) fn show(draft: &Draft) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{path} = {} ({})", entry.value.shown(), entry.origin);
     }
+    for (event, orders) in draft.rules.events() {
+        let noun = if orders == 1 { "order" } else { "orders" };
+        let _ = writeln!(text, "on.{event} = {orders} {noun} (the file)");
+    }
     text
 }
 

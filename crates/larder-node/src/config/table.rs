@@ -31,6 +31,10 @@ pub(crate) enum Kind {
     Count(u64, u64),
     /// A word without blanks.
     Word,
+    /// Names of caches, with commas between them.
+    Names,
+    /// Where an outbox is.
+    Outbox,
     /// An address of a server, with its password masked wherever it is shown.
     Url,
     /// Never shown.
@@ -130,6 +134,9 @@ pub(crate) const TYPES: [&str; 6] = [
     "memcached",
 ];
 
+/// What becomes of near copies while nobody vouches for them.
+pub(crate) const WHEN_FENCED: [&str; 2] = ["bypass", "serve-stale"];
+
 /// What the node can claim to be.
 pub(crate) const IDENTITIES: [&str; 3] = ["redis-7.4", "valkey-8.0", "native"];
 
@@ -141,6 +148,14 @@ pub(crate) const TABLE: &[Setting] = &[
         "Where values are kept: memory (this process) or redis; redis if only a URL is set"),
     setting("url", "url", "", Kind::Url,
         "The server, for example redis://cache:6379/0; REDIS_URL stands in for it"),
+    setting("near.size", "near-size", "64MiB", Kind::Size(0, 1_024 * 1_024 * MIB),
+        "With a server behind the node: how much of its values is kept near; 0 keeps none"),
+    setting("near.ttl", "near-ttl", "none", Kind::Duration(OPTIONAL_TTL),
+        "Use no near copy for longer than this, however long its value lives"),
+    setting("near.when_fenced", "near-when-fenced", "bypass", Kind::Choice(&WHEN_FENCED),
+        "While nobody vouches for near copies: bypass them, or serve-stale if the server is away"),
+    setting("node", "node", "", Kind::Word,
+        "What this node is called among those that follow the same log; default: a new name"),
     setting("ttl.default", "ttl-default", "none", Kind::Duration(OPTIONAL_TTL),
         "Life of keys written without one; none keeps them, as Redis does"),
     setting("pool.min_size", "pool-min-size", "0", Kind::Count(0, 1_000),
@@ -149,6 +164,10 @@ pub(crate) const TABLE: &[Setting] = &[
         "Most connections to the server for slow commands"),
     setting("pool.timeout", "pool-timeout", "5s", Kind::Duration(TIMEOUT),
         "How long a slow command waits for a free connection"),
+    setting("outbox.url", "outbox-url", "", Kind::Outbox,
+        "Carry out what transactions of this database have recorded; see docs/outbox.md"),
+    setting("outbox.caches", "outbox-caches", "", Kind::Names,
+        "The caches whose notices are taken from it, beside those that the rules name"),
     setting("resp.addr", "resp", "127.0.0.1:6380", Kind::Addr,
         "Where Redis clients connect"),
     setting("resp.password", "password-file", "", Kind::Secret,

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use larder_core::key::Name;
 use larder_core::units::{parse_bytes, parse_duration, show_bytes, show_duration};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -57,6 +58,12 @@ impl Kind {
                 true => Ok(Value::Word(text.to_owned())),
                 false => Err("is not a word"),
             },
+            Kind::Names | Kind::Outbox if text.is_empty() => Ok(Value::Absent),
+            Kind::Names => return parse_names(text),
+            Kind::Outbox => match text.strip_prefix("sqlite:") {
+                Some(path) if !path.is_empty() => Ok(Value::Word(text.to_owned())),
+                _ => Err("is not the place of an outbox"),
+            },
             Kind::Url | Kind::Secret if text.is_empty() => Ok(Value::Absent),
             Kind::Url => Ok(Value::Url(text.into())),
             Kind::Secret => Ok(Value::Secret(text.into())),
@@ -78,6 +85,8 @@ impl Kind {
             ),
             Kind::Count(min, max) => format!("{min} to {max}"),
             Kind::Word => "up to 64 visible ASCII characters".into(),
+            Kind::Names => "names of caches with commas between them".into(),
+            Kind::Outbox => "sqlite: and the path of a file".into(),
             Kind::Url => "redis://host:6379/0, rediss://… for TLS, or unix:///path".into(),
             Kind::Secret => "any text".into(),
         }
@@ -169,9 +178,18 @@ fn parse_addr(text: &str) -> Option<SocketAddr> {
         .or_else(|| port.parse().ok().map(on_loopback))
 }
 
+fn parse_names(text: &str) -> Result<Value, String> {
+    let names: Vec<&str> = text.split(',').map(str::trim).collect();
+    match names.iter().find(|name| Name::new(name).is_err()) {
+        Some(wrong) => Err(format!("has {wrong:?}, which is no name of a cache")),
+        None => Ok(Value::Word(names.join(","))),
+    }
+}
+
 fn parse_size(text: &str, units: Units, min: u64, max: u64) -> Result<Value, String> {
     let is_bare = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if is_bare && units == Units::Required {
+    // Nothing is nothing, whatever the unit.
+    if is_bare && units == Units::Required && text != "0" {
         return Err(format!("has no unit; write \"{text}B\""));
     }
     match parse_bytes(&format!("{text}{}", if is_bare { "B" } else { "" })) {

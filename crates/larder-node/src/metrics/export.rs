@@ -5,22 +5,33 @@
 
 use std::sync::atomic::Ordering;
 
+use larder::{Cause, Stats};
 use larder_core::Timestamp;
 
 use super::histogram::{BOUNDS, Reading};
 use super::op::Op;
 use super::text::{Family, Labels, Text, Type};
-use super::{ERROR_KINDS, Metrics, process};
+use super::{ERROR_KINDS, Metrics, near, outbox, process};
 
 /// The value of the label `cache`: the node's keyspace as a whole.
-const CACHE: (&str, &str) = ("cache", "default");
+pub(super) const CACHE: (&str, &str) = ("cache", "default");
 
 /// The tier of what this process holds itself.
 const EMBEDDED: (&str, &str) = ("tier", "embedded");
 
+/// The tier of near copies of what a server holds.
+const L1: (&str, &str) = ("tier", "l1");
+
 pub(super) fn export(metrics: &Metrics, now: Timestamp) -> String {
     let mut text = Text::default();
-    keyspace(metrics, &mut text);
+    let near = metrics.near_stats();
+    keyspace(metrics, near.as_ref(), &mut text);
+    if let Some(stats) = &near {
+        near::export(stats, &mut text);
+    }
+    if let Some(stats) = metrics.tail_stats() {
+        outbox::export(&stats, &mut text);
+    }
     latency(metrics, &mut text);
     clients(metrics, &mut text);
     commands(metrics, &mut text);
@@ -28,19 +39,34 @@ pub(super) fn export(metrics: &Metrics, now: Timestamp) -> String {
     text.finish()
 }
 
-fn keyspace(metrics: &Metrics, text: &mut Text) {
+fn keyspace(metrics: &Metrics, near: Option<&Stats>, text: &mut Text) {
     let tier = ("tier", metrics.tier);
-    let stats = metrics.store_stats();
-    text.family("cache_hits_total", Type::Counter, "Keys read and found.")
-        .sample(&[CACHE, tier], metrics.hits());
-    text.family("cache_misses_total", Type::Counter, "Keys read and absent.")
-        .sample(&[CACHE, tier], metrics.misses());
+    let own = metrics.is_embedded().then(|| metrics.store_stats());
+    // With near copies, commands hit what either tier has; each tier knows its own part.
+    let (hits, misses) = near.map_or_else(
+        || (metrics.hits(), metrics.misses()),
+        |stats| (stats.remote.hits, stats.remote.misses),
+    );
+    let near = near.map(|stats| &stats.near);
+    let mut family = text.family("cache_hits_total", Type::Counter, "Keys read and found.");
+    family.sample(&[CACHE, tier], hits);
+    near.map(|near| family.sample(&[CACHE, L1], near.hits));
+    let mut family = text.family("cache_misses_total", Type::Counter, "Keys read and absent.");
+    family.sample(&[CACHE, tier], misses);
+    near.map(|near| family.sample(&[CACHE, L1], near.misses));
     let help = "Entries removed to make room; expired ones are counted apart.";
-    text.family("cache_evictions_total", Type::Counter, help)
-        .sample(&[CACHE, tier, ("cause", "size")], metrics.evicted());
+    let mut family = text.family("cache_evictions_total", Type::Counter, help);
+    family.sample(&[CACHE, tier, ("cause", "size")], metrics.evicted());
+    near.map(|near| {
+        family.sample(
+            &[CACHE, L1, ("cause", "size")],
+            near::left(near, Cause::Size),
+        )
+    });
     let help = "Bytes of entries that this node holds itself, with what each costs beside them.";
-    text.family("cache_size_bytes", Type::Gauge, help)
-        .sample(&[CACHE, EMBEDDED], stats.bytes);
+    let mut family = text.family("cache_size_bytes", Type::Gauge, help);
+    own.map(|own| family.sample(&[CACHE, EMBEDDED], own.bytes));
+    near.map(|near| family.sample(&[CACHE, L1], near.bytes));
     let help = "Operations that failed in the store, by kind of error.";
     let mut errors = text.family("cache_errors_total", Type::Counter, help);
     for (kind, count) in ERROR_KINDS.iter().zip(&metrics.errors) {
@@ -48,14 +74,16 @@ fn keyspace(metrics: &Metrics, text: &mut Text) {
         errors.sample(&[CACHE, tier, ("kind", kind)], count);
     }
     let help = "Entries that this node holds itself.";
-    text.family("cache_entries", Type::Gauge, help)
-        .sample(&[CACHE, EMBEDDED], stats.records);
+    let mut family = text.family("cache_entries", Type::Gauge, help);
+    own.map(|own| family.sample(&[CACHE, EMBEDDED], own.records));
+    near.map(|near| family.sample(&[CACHE, L1], near.entries));
     let help = "Entries that this node holds itself and that have an end of life.";
-    text.family("cache_entries_with_ttl", Type::Gauge, help)
-        .sample(&[CACHE, EMBEDDED], stats.expiring);
+    let mut family = text.family("cache_entries_with_ttl", Type::Gauge, help);
+    own.map(|own| family.sample(&[CACHE, EMBEDDED], own.expiring));
     let help = "Entries that this node removed because their life had ended.";
-    text.family("cache_expirations_total", Type::Counter, help)
-        .sample(&[CACHE, EMBEDDED], stats.expired);
+    let mut family = text.family("cache_expirations_total", Type::Counter, help);
+    own.map(|own| family.sample(&[CACHE, EMBEDDED], own.expired));
+    near.map(|near| family.sample(&[CACHE, L1], near::left(near, Cause::Expired)));
 }
 
 fn latency(metrics: &Metrics, text: &mut Text) {

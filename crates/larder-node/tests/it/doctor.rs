@@ -56,6 +56,12 @@ impl Report {
         self.found(check).0
     }
 
+    /// Claims that it ended so, with these checks that are not well.
+    #[track_caller]
+    fn says(&self, code: i32, bad: &[&str]) {
+        assert_eq!((self.code, &self.bad()[..]), (code, bad), "{}", self.text);
+    }
+
     /// The checks that are neither well nor left out.
     fn bad(&self) -> Vec<&str> {
         let is_bad = |found: &&Value| found["level"] == "warning" || found["level"] == "problem";
@@ -134,7 +140,7 @@ fn a_file_of_changes_is_warned_about() {
     let Some(server) = server(&GOOD) else { return };
     assert_eq!(server.cli(&["CONFIG", "SET", "appendonly", "yes"]), "OK");
     let report = Report::of(&server.url());
-    assert_eq!((report.code, report.bad()), (0, vec!["persistence"]));
+    report.says(0, &["persistence"]);
 }
 
 #[test]
@@ -198,12 +204,7 @@ fn a_wrong_password_is_a_problem_and_not_shown() {
         (format!("redis://127.0.0.1:{}", server.port()), "NOAUTH"),
     ] {
         let report = Report::of(&url);
-        assert_eq!(
-            (report.code, report.bad()),
-            (1, vec!["login"]),
-            "{}",
-            report.text
-        );
+        report.says(1, &["login"]);
         assert!(report.found("login").1.starts_with(said), "{}", report.text);
         assert!(!report.text.contains("sesame"), "{}", report.text);
     }
@@ -217,23 +218,13 @@ fn certificates_are_judged() {
     let url = server.tls_url();
     let trusted = format!("{url}?ca_file={}", server.ca_pem_path().display());
     let report = Report::of(&trusted);
-    assert_eq!((report.code, report.bad()), (0, vec![]), "{}", report.text);
+    report.says(0, &[]);
     assert!(report.found("tls").1.starts_with("encrypted"));
     let report = Report::of(&format!("{url}#insecure"));
-    assert_eq!(
-        (report.code, report.bad()),
-        (0, vec!["tls"]),
-        "{}",
-        report.text
-    );
+    report.says(0, &["tls"]);
     // Nobody's word for it.
     let report = Report::of(&url);
-    assert_eq!(
-        (report.code, report.bad()),
-        (1, vec!["tls"]),
-        "{}",
-        report.text
-    );
+    report.says(1, &["tls"]);
     // The certificate is for another name.
     let other = trusted.replace("localhost", "127.0.0.2");
     let report = Report::of(&other);
@@ -245,20 +236,10 @@ fn certificates_are_judged() {
     // TLS where there is none, and none where there is.
     let plain = server.url().replace("redis://", "rediss://");
     let report = Report::of(&plain);
-    assert_eq!(
-        (report.code, report.bad()),
-        (5, vec!["tls"]),
-        "{}",
-        report.text
-    );
+    report.says(5, &["tls"]);
     let crossed = url.replace("rediss://localhost", "redis://127.0.0.1");
     let report = Report::of(&crossed);
-    assert_eq!(
-        (report.code, report.bad()),
-        (5, vec!["connection"]),
-        "{}",
-        report.text
-    );
+    report.says(5, &["connection"]);
 }
 
 #[test]
@@ -274,12 +255,7 @@ fn a_replica_is_a_problem_and_its_primary_should_know_when_it_is_alone() {
     })
     .unwrap();
     let report = Report::of(&replica.url());
-    assert_eq!(
-        (report.code, report.bad()),
-        (1, vec!["role"]),
-        "{}",
-        report.text
-    );
+    report.says(1, &["role"]);
     assert!(
         report
             .found("role")
@@ -288,17 +264,12 @@ fn a_replica_is_a_problem_and_its_primary_should_know_when_it_is_alone() {
     );
 
     let report = Report::of(&primary.url());
-    assert_eq!(
-        (report.code, report.bad()),
-        (0, vec!["replicas"]),
-        "{}",
-        report.text
-    );
+    report.says(0, &["replicas"]);
     for setting in ["min-replicas-to-write", "min-replicas-max-lag"] {
         primary.cli(&["CONFIG", "SET", setting, "1"]);
     }
     let report = Report::of(&primary.url());
-    assert_eq!((report.code, report.bad()), (0, vec![]), "{}", report.text);
+    report.says(0, &[]);
     drop(replica);
     until(LIMIT, "a primary that is alone", || {
         primary
@@ -307,12 +278,7 @@ fn a_replica_is_a_problem_and_its_primary_should_know_when_it_is_alone() {
     })
     .unwrap();
     let report = Report::of(&primary.url());
-    assert_eq!(
-        (report.code, report.bad()),
-        (1, vec!["replicas"]),
-        "{}",
-        report.text
-    );
+    report.says(1, &["replicas"]);
 }
 
 #[test]
@@ -329,33 +295,18 @@ fn a_cluster_is_not_supported() {
 fn who_does_not_answer_is_unreachable() {
     let dead = format!("redis://app:sesame@127.0.0.1:{}/0", free_port());
     let report = Report::of(&dead);
-    assert_eq!(
-        (report.code, report.bad()),
-        (5, vec!["address"]),
-        "{}",
-        report.text
-    );
+    report.says(5, &["address"]);
     assert_eq!(report.object["verdict"], "unreachable");
     assert!(!report.text.contains("sesame"), "{}", report.text);
 
     let report = Report::of("unix:///nowhere/redis.sock");
-    assert_eq!(
-        (report.code, report.bad()),
-        (5, vec!["address"]),
-        "{}",
-        report.text
-    );
+    report.says(5, &["address"]);
 
     let Some(server) = server(&[]) else { return };
     server.stop_signal();
     let report = Report::of(&server.url());
     server.cont_signal();
-    assert_eq!(
-        (report.code, report.bad()),
-        (5, vec!["connection"]),
-        "{}",
-        report.text
-    );
+    report.says(5, &["connection"]);
 }
 
 #[test]
@@ -369,12 +320,7 @@ fn a_far_server_is_slow_and_one_that_goes_away_in_the_middle_is_unreachable() {
     };
     proxy.set(Traffic::REPLIES, late);
     let report = Report::of(&url);
-    assert_eq!(
-        (report.code, report.bad()),
-        (0, vec!["latency"]),
-        "{}",
-        report.text
-    );
+    report.says(0, &["latency"]);
     proxy.heal();
     let before = proxy.counts().replies.passed;
     assert_eq!(Report::of(&url).code, 0);
@@ -382,12 +328,7 @@ fn a_far_server_is_slow_and_one_that_goes_away_in_the_middle_is_unreachable() {
     // Somewhere among the pings, which come last.
     proxy.set(Traffic::REPLIES, Fault::Limit(all - 500));
     let report = Report::of(&url);
-    assert_eq!(
-        (report.code, report.bad()),
-        (5, vec!["connection"]),
-        "{}",
-        report.text
-    );
+    report.says(5, &["connection"]);
     assert_eq!(report.level("version"), "ok");
 }
 
@@ -443,7 +384,7 @@ fn processes_that_use_the_server_are_not_disturbed() {
     let subscription = id(pubsub());
 
     let report = Report::of(&server.url());
-    assert_eq!((report.code, report.bad()), (0, vec![]), "{}", report.text);
+    report.says(0, &[]);
     assert_eq!(server.cli(&["DBSIZE"]), keys);
     assert_eq!(cache.stats().bus, before);
     assert_eq!(id(pubsub()), subscription);

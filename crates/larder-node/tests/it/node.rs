@@ -71,6 +71,19 @@ impl Node {
         }
     }
 
+    /// A node over this Redis.
+    pub(crate) fn over(url: &str, arguments: &[&str]) -> Node {
+        Node::start(arguments, &[("CACHE_TYPE", "redis"), ("CACHE_URL", url)])
+    }
+
+    /// The value of a series; 0 if there is none.
+    pub(crate) fn metric(&self, series: &str) -> f64 {
+        let text = self.get("/metrics").body;
+        let mut lines = text.lines().filter_map(|line| line.rsplit_once(' '));
+        let found = lines.find(|(name, _)| *name == series);
+        found.map_or(0.0, |(_, value)| value.parse().unwrap())
+    }
+
     /// Asks the HTTP port.
     pub(crate) fn get(&self, path: &str) -> Answer {
         self.ask(&format!(

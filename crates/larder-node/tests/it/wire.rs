@@ -104,3 +104,9 @@ pub(crate) fn show(reply: &Reply) -> String {
         other => format!("{other:?}"),
     }
 }
+
+/// Asks until the reply is this one.
+pub(crate) fn until_reply(wire: &mut Wire, request: &str, reply: &str) {
+    let asked = larder_testkit::servers::until(LIMIT, "the reply", || wire.ask(request) == reply);
+    asked.unwrap();
+}

@@ -15,6 +15,9 @@ use crate::scripts::TAGS;
 /// Tags in one call: far more than one entry may have.
 const TAGS_PER_CALL: usize = 512;
 
+/// Caches in one question for areas: a record lies in a few at most, many records in many.
+const CACHES_PER_QUESTION: usize = 512;
+
 impl RedisStore {
     async fn ask_tags(&self, tags: &[Bytes], remember: bool) -> Result<Vec<Cut>> {
         let calls: Vec<Cmd> = tags
@@ -46,34 +49,46 @@ impl RedisStore {
         call
     }
 
-    /// The question for the areas of a cache.
-    fn areas_question(&self, cache: &Bytes) -> Cmd {
-        let name = area::cache_of(cache).unwrap_or_default();
+    /// The question for the areas of some caches, and for where the tag clock began.
+    fn areas_question(&self, caches: &[Bytes]) -> Cmd {
         let mut ask = redis::cmd("HMGET");
         ask.arg(&self.tier.keys.shard()[..]).arg("base");
-        ask.arg(format!("{}{name}", area::AREA));
+        for cache in caches {
+            let name = area::cache_of(cache).unwrap_or_default();
+            ask.arg(format!("{}{name}", area::AREA));
+        }
         ask
     }
 
-    async fn ask_within(&self, keys: &[Bytes], cache: &Bytes) -> Result<(Vec<Lookup>, Areas)> {
+    async fn ask_among(
+        &self,
+        keys: &[Bytes],
+        caches: &[Bytes],
+    ) -> Result<(Vec<Lookup>, Vec<Areas>)> {
         // The areas last: what was voided before a record was read is in them.
         let mut commands = self.reads(keys);
-        commands.push(self.areas_question(cache));
+        let asked = caches.chunks(CACHES_PER_QUESTION);
+        commands.extend(asked.clone().map(|caches| self.areas_question(caches)));
         let mut answers = self.tier.read_all(&commands).await?;
         let found = self.lookups(keys, &mut answers)?;
-        let mut fields = Reply::of(fault::checked(&self.tier.name, answers.next()?)?)?;
-        let base = fields.bytes()?.and_then(|digits| {
-            let digits = std::str::from_utf8(&digits).ok()?;
-            digits.parse().ok()
-        });
-        // Without it nothing is known, and the next lease begins anew.
-        let Some(base) = base.map(Cut) else {
-            return Ok((found, Areas::unknown()));
-        };
-        let mut areas = fields
-            .bytes()?
-            .map_or_else(Areas::default, |bytes| Areas::decode(&bytes));
-        areas.raise_floor(base);
+        let mut areas = Vec::with_capacity(caches.len());
+        for caches in asked {
+            let mut fields = Reply::of(fault::checked(&self.tier.name, answers.next()?)?)?;
+            let base = fields.bytes()?.and_then(|digits| {
+                let digits = std::str::from_utf8(&digits).ok()?;
+                digits.parse().ok()
+            });
+            for _ in caches {
+                let known = fields.bytes()?;
+                // Without a base nothing is known, and the next lease begins anew.
+                areas.push(base.map_or_else(Areas::unknown, |base| {
+                    let mut areas =
+                        known.map_or_else(Areas::default, |bytes| Areas::decode(&bytes));
+                    areas.raise_floor(Cut(base));
+                    areas
+                }));
+            }
+        }
         Ok((found, areas))
     }
 }
@@ -88,11 +103,11 @@ impl TagStore for RedisStore {
         Pending::waiting(self.ask_tags(keys, true))
     }
 
-    fn get_within<'a>(
+    fn get_among<'a>(
         &'a self,
         keys: &'a [Bytes],
-        cache: &'a Bytes,
-    ) -> Pending<'a, (Vec<Lookup>, Areas)> {
-        Pending::waiting(self.ask_within(keys, cache))
+        caches: &'a [Bytes],
+    ) -> Pending<'a, (Vec<Lookup>, Vec<Areas>)> {
+        Pending::waiting(self.ask_among(keys, caches))
     }
 }

@@ -1,5 +1,48 @@
 //! The list of all claims, and the macros that mount them.
 
+use std::future::Future;
+use std::pin::Pin;
+
+use super::Subject;
+
+type Held<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+/// A claim about stores with versions, leases and a log.
+pub struct Claim {
+    /// Its group and its name.
+    pub name: &'static str,
+    held: for<'a> fn(&'a Subject) -> Held<'a>,
+}
+
+impl Claim {
+    /// All of them.
+    pub fn all() -> Vec<Claim> {
+        let mut claims = crate::conformance_bare_claims!([collected], ());
+        claims.extend(crate::conformance_record_claims!([collected], ()));
+        claims.extend(crate::conformance_bus_claims!([collected], ()));
+        claims
+    }
+
+    /// Holds the claim against a fresh, empty store.
+    ///
+    /// # Panics
+    ///
+    /// If it does not hold.
+    pub async fn hold(&self, subject: &Subject) {
+        (self.held)(subject).await;
+    }
+}
+
+macro_rules! collected {
+    ($make:expr; $($group:ident: $($claim:ident),+;)+) => {
+        vec![$($(Claim {
+            name: concat!(stringify!($group), "::", stringify!($claim)),
+            held: |subject| Box::pin(super::$group::$claim(subject)),
+        }),+),+]
+    };
+}
+use collected;
+
 /// Calls `$then` with every claim that holds for bare values too, by group.
 #[doc(hidden)]
 #[macro_export]

@@ -215,6 +215,20 @@ impl Pair {
         Ok(simulated)
     }
 
+    /// The ends of lives, and how late it was when that was known last.
+    pub(super) fn lives(&mut self) -> (Vec<i64>, i64) {
+        let sequence = self.sequence();
+        (sequence.simulated.ends(), sequence.now_us / 1_000)
+    }
+
+    /// Whether any of these lives may have ended since.
+    pub(super) fn may_have_ended(&mut self, (ends, since): &(Vec<i64>, i64)) -> bool {
+        let now = time(&self.real.words(&["TIME"])) / 1_000;
+        let near = NEAR + self.sequence().slack_ms();
+        let is_over = |end: &i64| (since - near..=now + near).contains(end);
+        ends.iter().any(is_over)
+    }
+
     /// Waits while the end of a life is near.
     pub(super) fn wait_for_ends(&mut self) {
         let sequence = self.sequence.as_mut().expect("a sequence has begun");

@@ -164,7 +164,7 @@ impl World {
         self.tell(text);
     }
 
-    async fn wait(&self, ms: u64) {
+    pub(super) async fn wait(&self, ms: u64) {
         self.runtime.sleep(Duration::from_millis(ms)).await;
     }
 }

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use larder_core::mutant::{Mutant, activate, activate_masks};
-
-use super::{Beyond, Fault, Faults, Journal, Report, SCENARIOS, Setup, Shared, World};
+use super::{
+    Beyond, Fault, Faults, Journal, Report, Rule, SCENARIOS, Setup, Shared, World, take_out,
+};
 
 /// Something to run under a seed.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,8 @@ const CALM: Setup = Setup {
     nodes: 3,
     keys: 6,
     tasks: 4,
-    operations: 60,
+    operations: 24,
+    looks: 3,
     rest: Duration::from_millis(3),
     slow_loads: 0,
     faults: Faults {
@@ -46,6 +47,8 @@ const CALM: Setup = Setup {
         broken_push: 0,
     },
     chaos: false,
+    writers_die: 0,
+    outbox: false,
     beyond: Beyond {
         rewinds: false,
         repeats: false,
@@ -53,6 +56,7 @@ const CALM: Setup = Setup {
     store: Shared::Embedded,
     inserts: true,
     alone: false,
+    refresh: None,
 };
 
 const STORMY: Setup = Setup {
@@ -73,17 +77,34 @@ const STORMY: Setup = Setup {
 /// Slow enough for leases to end and links to be cut in the middle of things.
 const CHAOTIC: Setup = Setup {
     chaos: true,
+    // Time enough for things to happen.
+    operations: 28,
     rest: Duration::from_millis(150),
     slow_loads: 60,
     ..STORMY
 };
 
+/// Some writers die between the source and the cache; an outbox makes up for it.
+const DEATHS: Setup = Setup {
+    writers_die: 300,
+    outbox: true,
+    ..CHAOTIC
+};
+
+/// Values are old soon: most reads find something to refresh, and many of them something stale.
+const REFRESHING: Setup = Setup {
+    refresh: Some(Duration::from_millis(700)),
+    ..CHAOTIC
+};
+
 /// All courses, from the quickest to the roughest.
-pub const COURSES: [Course; 4] = [
+pub const COURSES: [Course; 6] = [
     Course::new("races", Kind::Races),
     Course::new("calm", Kind::Workload(CALM)),
     Course::new("stormy", Kind::Workload(STORMY)),
     Course::new("chaotic", Kind::Workload(CHAOTIC)),
+    Course::new("deaths", Kind::Workload(DEATHS)),
+    Course::new("refreshing", Kind::Workload(REFRESHING)),
 ];
 
 /// The first seed that broke a promise, and which.
@@ -129,6 +150,7 @@ impl Course {
         };
         let on_redis = self.store == Shared::Redis;
         match fault {
+            Fault::WriterDied => setup.writers_die > 0,
             Fault::OldDump | Fault::Promoted => setup.chaos && on_redis && self.beyond.rewinds,
             fault if fault.is_of_servers() => setup.chaos && on_redis,
             fault if fault.is_disaster() => setup.chaos,
@@ -169,7 +191,10 @@ impl Course {
     fn run_unguarded(self, seed: u64, journal: &Journal) -> Result<Report, String> {
         match self.kind {
             Kind::Workload(setup) => {
+                // A read takes more messages there, so that fewer end as near copies.
+                let on_redis = self.store == Shared::Redis;
                 let setup = Setup {
+                    looks: setup.looks * if on_redis { 3 } else { 1 },
                     store: self.store,
                     beyond: self.beyond,
                     ..setup
@@ -185,24 +210,26 @@ impl Course {
                     report.add(&done);
                 }
                 report.runs = 1;
+                report.counted = u64::from(report.is_half_near());
                 Ok(report)
             }
         }
     }
 
-    /// Runs many seeds on all processors, with `mutant` (if any) taken out of the engine, up to
-    /// the first seed that fails. `progress` is told after each seed.
+    /// Runs many seeds on so many threads, with a rule (if any) taken out, up to the first seed that
+    /// fails; with the rule in its place that seed must pass. `progress` is told after each seed.
     pub fn run_all(
         self,
         seeds: Range<u64>,
-        mutant: Option<Mutant>,
+        threads: usize,
+        rule: Option<Rule>,
         progress: &(dyn Fn() + Sync),
     ) -> (Report, Option<Failure>) {
         let next = AtomicU64::new(seeds.start);
         let found: Mutex<(Report, Option<Failure>)> = Mutex::default();
         let work = || {
             // The switch belongs to the thread.
-            let mut active = Some(activate(mutant));
+            let mut active = Some(take_out(rule));
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
                 let lock = || found.lock().expect("adding up does not panic");
@@ -212,18 +239,16 @@ impl Course {
                     return;
                 }
                 let mut outcome = self.run(seed, &Journal::default());
-                if let Some(hidden) = mutant.filter(|mutant| !mutant.masks().is_empty())
-                    && outcome.is_err()
-                {
+                if let (Some(rule), Err(_)) = (rule, &outcome) {
                     // One at a time: a guard that is dropped puts all rules back.
                     drop(active.take());
-                    let masks = activate_masks(hidden);
-                    // What is noticed without its masks alone says nothing about the rule.
+                    let masks = rule.out_but_masks();
+                    // What is noticed with the rule in its place says nothing about it.
                     if self.run(seed, &Journal::default()).is_err() {
                         outcome = Ok(Report::default());
                     }
                     drop(masks);
-                    active = Some(activate(mutant));
+                    active = Some(take_out(Some(rule)));
                 }
                 let (report, failure) = &mut *lock();
                 match outcome {
@@ -236,9 +261,8 @@ impl Course {
                 progress();
             }
         };
-        let threads = thread::available_parallelism().map_or(1, usize::from);
         thread::scope(|scope| {
-            for _ in 0..threads {
+            for _ in 0..threads.max(1) {
                 scope.spawn(work);
             }
         });

@@ -43,7 +43,7 @@ impl World {
             Ok(found) => self.check(begun, what, &found),
             Err(error) => {
                 let error: LoadError<SourceDown> = error;
-                self.say(begun.0, what, &format!("{error:?}"));
+                self.say(begun.0, what, || format!("{error:?}"));
                 return false;
             }
         }
@@ -55,15 +55,8 @@ impl World {
     pub(super) async fn peek_derived(&self, node: usize, key: u64) -> bool {
         let begun = self.begin(self.reader(node), key);
         let what = ("get derived", node, key);
-        match self.nodes[node].get(&(DERIVED + key)).await {
-            Ok(Some(found)) => self.check(begun, what, &found),
-            Ok(None) => self.say(begun.0, what, "nothing"),
-            Err(error) => {
-                self.say(begun.0, what, &error.to_string());
-                return false;
-            }
-        }
-        true
+        let found = self.nodes[node].get(&(DERIVED + key)).await;
+        self.peeked(begun, what, found)
     }
 
     /// Changes the source of every key that begins with this one's digits, and invalidates the
@@ -99,7 +92,7 @@ impl World {
         let (began, node) = (self.runtime.now(), what.1);
         let changed: Vec<(u64, u64)> = keys.map(|key| (key, self.source.write(key))).collect();
         let done = change().await;
-        self.say(began, what, &format!("{done:?} for {changed:?}"));
+        self.say(began, what, || format!("{done:?} for {changed:?}"));
         if done.is_ok() {
             for (key, value) in changed {
                 let (now, bound) = (self.runtime.now(), self.bound(node));

@@ -3,18 +3,20 @@
 //! Tasks may belong to a node, and a node may be frozen, as a stopped process is: time goes on, and
 //! what the node waits for takes place, but none of its tasks takes a step until it is thawed.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+mod tasks;
+mod timers;
+
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::Context;
 use std::time::Duration;
 
 use larder_core::runtime::{BoxFuture, Mono, Runtime, Timestamp};
 
 use super::Random;
+use tasks::{Task, Tasks};
+use timers::{Sleep, Timers};
 
 /// More steps than any run needs: a run that takes them goes round in circles.
 const STEPS: u64 = 5_000_000;
@@ -29,21 +31,8 @@ struct Shared {
 struct State {
     choices: Random,
     numbers: Random,
-    /// In the order of their numbers, not of their waking: what wakes several tasks at once may
-    /// wake them in any order.
-    ready: Vec<u64>,
-    tasks: BTreeMap<u64, Task>,
-    frozen: BTreeSet<usize>,
-    /// Ready tasks of frozen nodes.
-    held: Vec<u64>,
-    timers: BinaryHeap<Reverse<(u64, u64)>>,
-    sleepers: BTreeMap<u64, Waker>,
-    drawn: u64,
-}
-
-struct Task {
-    node: Option<usize>,
-    work: BoxFuture<'static, ()>,
+    tasks: Tasks,
+    timers: Timers,
 }
 
 /// The surroundings of simulated engines.
@@ -54,26 +43,10 @@ pub struct SimRuntime {
     node: Option<usize>,
 }
 
-struct TaskWaker {
-    id: u64,
-    runtime: SimRuntime,
-}
-
-impl Wake for TaskWaker {
-    fn wake(self: Arc<Self>) {
-        let mut state = self.runtime.state();
-        if !state.held.contains(&self.id) {
-            state.make_ready(self.id);
-        }
-    }
-}
-
-impl State {
-    fn make_ready(&mut self, id: u64) {
-        if let Err(at) = self.ready.binary_search(&id) {
-            self.ready.insert(at, id);
-        }
-    }
+/// What became of the task that has just taken a step.
+enum Stepped {
+    Waits(Task),
+    Ended(u64),
 }
 
 impl SimRuntime {
@@ -100,16 +73,12 @@ impl SimRuntime {
 
     /// Stops a node's tasks.
     pub fn freeze(&self, node: usize) {
-        self.state().frozen.insert(node);
+        self.state().tasks.freeze(node);
     }
 
     /// Lets a node's tasks go on.
     pub fn thaw(&self, node: usize) {
-        let mut state = self.state();
-        state.frozen.remove(&node);
-        for id in std::mem::take(&mut state.held) {
-            state.make_ready(id);
-        }
+        self.state().tasks.thaw(node);
     }
 
     /// A stream of random numbers of its own.
@@ -117,36 +86,51 @@ impl SimRuntime {
         self.state().numbers.fork()
     }
 
-    fn id(&self) -> u64 {
+    /// Runs `work` once `after` has passed; cheaper than a task that sleeps first.
+    pub(super) fn spawn_after(&self, after: Duration, work: BoxFuture<'static, ()>) {
+        let until = self.now().after(after).0;
         let mut state = self.state();
-        state.drawn += 1;
-        state.drawn
+        let waker = state.tasks.add(self, self.node, work);
+        state.timers.add(until, waker);
     }
 
-    /// Takes one ready task, chosen by the seed; with none ready, time goes to the next timer.
-    fn choose(&self) -> Option<(u64, Task)> {
+    /// Done once `after` has passed.
+    pub(super) fn pause(&self, after: Duration) -> Sleep {
+        Sleep::new(self.clone(), self.now().after(after).0)
+    }
+
+    /// Drops all tasks. They hold the runtime and the runtime holds them, and what they leave behind
+    /// when they are dropped may be more tasks.
+    fn clear(&self) {
         loop {
-            let mut state = self.state();
-            while !state.ready.is_empty() {
-                let among = state.ready.len() as u64;
-                let at = state.choices.below(among) as usize;
-                let id = state.ready.remove(at);
-                let node = state.tasks.get(&id).and_then(|task| task.node);
-                if node.is_some_and(|node| state.frozen.contains(&node)) {
-                    state.held.push(id);
-                    continue;
-                }
-                if let Some(task) = state.tasks.remove(&id) {
-                    return Some((id, task));
-                }
+            let left = std::mem::take(&mut self.state().tasks);
+            if left.is_empty() {
+                break;
             }
-            let Reverse((at, timer)) = state.timers.pop()?;
+        }
+        let timers = std::mem::take(&mut self.state().timers);
+        drop(timers);
+    }
+
+    /// Puts the last task back and takes one ready task, chosen by the seed; with none ready, time
+    /// goes to the next timer.
+    fn choose(&self, last: Option<Stepped>) -> Option<Task> {
+        let mut state = self.state();
+        match last {
+            Some(Stepped::Waits(task)) => state.tasks.put_back(task),
+            Some(Stepped::Ended(id)) => state.tasks.ended(id),
+            None => {}
+        }
+        loop {
+            let State { choices, tasks, .. } = &mut *state;
+            if let Some(task) = tasks.choose(choices) {
+                return Some(task);
+            }
+            let (at, sleeper) = state.timers.next()?;
             self.shared.now.fetch_max(at, Ordering::Relaxed);
-            let sleeper = state.sleepers.remove(&timer);
             drop(state);
-            if let Some(waker) = sleeper {
-                waker.wake();
-            }
+            sleeper.wake();
+            state = self.state();
         }
     }
 }
@@ -165,61 +149,12 @@ impl Runtime for SimRuntime {
     }
 
     fn spawn(&self, work: BoxFuture<'static, ()>) {
-        let id = self.id();
-        let mut state = self.state();
-        let node = self.node;
-        state.tasks.insert(id, Task { node, work });
-        state.make_ready(id);
+        let waker = self.state().tasks.add(self, self.node, work);
+        waker.wake();
     }
 
     fn sleep(&self, after: Duration) -> BoxFuture<'static, ()> {
-        let until = self.now().after(after).0;
-        Box::pin(Sleep {
-            runtime: self.clone(),
-            until,
-            timer: None,
-        })
-    }
-}
-
-struct Sleep {
-    runtime: SimRuntime,
-    until: u64,
-    timer: Option<u64>,
-}
-
-impl Future for Sleep {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.runtime.now().0 >= self.until {
-            return Poll::Ready(());
-        }
-        let timer = match self.timer {
-            Some(timer) => timer,
-            None => {
-                let timer = self.runtime.id();
-                self.runtime
-                    .state()
-                    .timers
-                    .push(Reverse((self.until, timer)));
-                self.timer = Some(timer);
-                timer
-            }
-        };
-        self.runtime
-            .state()
-            .sleepers
-            .insert(timer, cx.waker().clone());
-        Poll::Pending
-    }
-}
-
-impl Drop for Sleep {
-    fn drop(&mut self) {
-        if let Some(timer) = self.timer {
-            self.runtime.state().sleepers.remove(&timer);
-        }
+        Box::pin(self.pause(after))
     }
 }
 
@@ -239,13 +174,8 @@ where
     let state = State {
         choices,
         numbers,
-        ready: Vec::new(),
-        tasks: BTreeMap::new(),
-        frozen: BTreeSet::new(),
-        held: Vec::new(),
-        timers: BinaryHeap::new(),
-        sleepers: BTreeMap::new(),
-        drawn: 0,
+        tasks: Tasks::default(),
+        timers: Timers::default(),
     };
     let runtime = SimRuntime {
         shared: Arc::new(Shared {
@@ -260,27 +190,24 @@ where
         let value = main.await;
         *slot.lock().expect("only this task holds the lock") = Some(value);
     }));
+    let mut last = None;
     for _ in 0..STEPS {
-        let Some((id, mut task)) = runtime.choose() else {
+        let Some(mut task) = runtime.choose(last) else {
             panic!("seed {seed}: nothing can go on, and the run has not ended");
         };
-        let waker = Waker::from(Arc::new(TaskWaker {
-            id,
-            runtime: runtime.clone(),
-        }));
-        if task
-            .work
-            .as_mut()
-            .poll(&mut Context::from_waker(&waker))
-            .is_pending()
-        {
-            runtime.state().tasks.insert(id, task);
+        let is_pending = {
+            let mut cx = Context::from_waker(&task.waker);
+            task.work.as_mut().poll(&mut cx).is_pending()
+        };
+        if is_pending {
+            last = Some(Stepped::Waits(task));
+            continue;
         }
+        last = Some(Stepped::Ended(task.id));
+        // What it held may wake others.
+        drop(task);
         if let Some(value) = result.lock().expect("no task runs now").take() {
-            // Tasks hold the runtime and the runtime holds the tasks: break the circle.
-            let left = std::mem::take(&mut runtime.state().tasks);
-            drop(left);
-            runtime.state().sleepers.clear();
+            runtime.clear();
             return value;
         }
     }

@@ -56,11 +56,13 @@ pub enum Fault {
     DoubledPush,
     /// A subscription that breaks.
     BrokenPush,
+    /// A writer dies between the source and the cache.
+    WriterDied,
 }
 
 impl Fault {
-    /// All of them: first disasters, then what happens to single messages.
-    pub const ALL: [Fault; 23] = [
+    /// All of them: first disasters, then what happens to single messages and writers.
+    pub const ALL: [Fault; 24] = [
         Fault::CutRequests,
         Fault::CutReplies,
         Fault::CutBoth,
@@ -84,6 +86,7 @@ impl Fault {
         Fault::LostPush,
         Fault::DoubledPush,
         Fault::BrokenPush,
+        Fault::WriterDied,
     ];
 
     /// How many of them, from the first, are disasters.
@@ -135,6 +138,7 @@ impl Fault {
             Fault::LostPush => "lost push",
             Fault::DoubledPush => "doubled push",
             Fault::BrokenPush => "broken subscription",
+            Fault::WriterDied => "writer died",
         }
     }
 }

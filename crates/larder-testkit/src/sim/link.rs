@@ -219,14 +219,14 @@ impl TagStore for Link {
         })
     }
 
-    fn get_within<'a>(
+    fn get_among<'a>(
         &'a self,
         keys: &'a [Bytes],
-        cache: &'a Bytes,
-    ) -> Pending<'a, (Vec<Lookup>, Areas)> {
-        let (keys, cache) = (keys.to_vec(), cache.clone());
+        caches: &'a [Bytes],
+    ) -> Pending<'a, (Vec<Lookup>, Vec<Areas>)> {
+        let (keys, caches) = (keys.to_vec(), caches.to_vec());
         self.carry("get", move |store| async move {
-            tags(&*store).get_within(&keys, &cache).await
+            tags(&*store).get_among(&keys, &caches).await
         })
     }
 }

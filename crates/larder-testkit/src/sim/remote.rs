@@ -41,6 +41,9 @@ impl Shared {
     }
 }
 
+/// Enough for the keys of a run; there is a store per run.
+const SHARDS: usize = 64;
+
 /// The store of one run.
 pub enum Remote {
     /// In the process.
@@ -59,7 +62,7 @@ impl Remote {
     pub(super) fn new(shared: Shared, runtime: &SimRuntime) -> Remote {
         let clock: Arc<dyn Runtime> = Arc::new(runtime.outside());
         match shared {
-            Shared::Embedded => Remote::Embedded(Embedded::new(clock)),
+            Shared::Embedded => Remote::Embedded(Embedded::with_shards(clock, SHARDS)),
             Shared::Redis => Remote::Redis(SimRedis::new(clock)),
         }
     }

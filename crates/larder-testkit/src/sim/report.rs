@@ -6,11 +6,16 @@ use larder::{ErrorKind, Refusal, Stats};
 
 use super::{Fault, World};
 
+const COUNTED: &str = "seeds with near hits for half of their reads";
+const MISSES: &str = "near misses";
+
 /// The sums of one or more runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Runs.
     pub runs: u64,
+    /// Runs in which at least half of the reads were answered by near caches. Others say little.
+    pub counted: u64,
     /// Operations that the workload asked for.
     pub operations: u64,
     /// Reads whose value was checked.
@@ -39,6 +44,10 @@ pub struct Report {
     pub unheard: u64,
     /// Values that were not stored, in the order of [`Refusal::ALL`].
     pub refused: [u64; Refusal::ALL.len()],
+    /// Refreshes that brought a newer value.
+    pub refreshed: u64,
+    /// Stale values that were served while they were refreshed.
+    pub stale_served: u64,
     /// Requests of the nodes that were not answered in time.
     pub unanswered: u64,
 }
@@ -62,6 +71,7 @@ impl Report {
         for node in &world.nodes {
             report.count(&node.stats());
         }
+        report.counted = u64::from(report.is_half_near());
         report
     }
 
@@ -72,6 +82,8 @@ impl Report {
         self.gaps += stats.bus.gaps;
         self.flushes += stats.bus.flushes;
         self.updates += stats.bus.updates;
+        self.refreshed += stats.refreshes.loaded + stats.refreshes.adopted;
+        self.stale_served += stats.refreshes.stale_served;
         for (sum, refusal) in self.refused.iter_mut().zip(Refusal::ALL) {
             let counts = stats.refused.iter();
             *sum += counts
@@ -86,29 +98,18 @@ impl Report {
             .sum::<u64>();
     }
 
+    /// Whether near caches have answered at least half of the reads.
+    pub(super) fn is_half_near(&self) -> bool {
+        self.near_hits >= self.near_misses
+    }
+
     /// Adds the sums of other runs.
     pub fn add(&mut self, other: &Report) {
-        self.runs += other.runs;
-        self.operations += other.operations;
-        self.reads += other.reads;
-        self.changes += other.changes;
-        self.errors += other.errors;
-        self.near_hits += other.near_hits;
-        self.near_misses += other.near_misses;
-        self.bus_records += other.bus_records;
-        self.gaps += other.gaps;
-        self.flushes += other.flushes;
-        self.updates += other.updates;
-        self.heard += other.heard;
-        self.unheard += other.unheard;
-        self.unanswered += other.unanswered;
-        let more = |sums: &mut [u64], others: &[u64]| {
-            for (sum, other) in sums.iter_mut().zip(others) {
-                *sum += other;
-            }
-        };
-        more(&mut self.faults, &other.faults);
-        more(&mut self.refused, &other.refused);
+        let mut other = other.clone();
+        let others = other.fields();
+        for ((_, sum), (_, more)) in self.fields().into_iter().zip(others) {
+            *sum += *more;
+        }
     }
 
     /// How many faults of a class there were.
@@ -136,35 +137,81 @@ impl Report {
 }
 
 impl Report {
+    /// Every sum with its name, in an order for people.
+    fn fields(&mut self) -> Vec<(String, &mut u64)> {
+        let named = |name: &str| name.to_owned();
+        let mut fields = vec![
+            (named("seeds"), &mut self.runs),
+            (named(COUNTED), &mut self.counted),
+            (named("operations"), &mut self.operations),
+            (named("reads checked"), &mut self.reads),
+            (named("near hits"), &mut self.near_hits),
+            (named(MISSES), &mut self.near_misses),
+            (named("changes acknowledged"), &mut self.changes),
+            (named("operations that failed"), &mut self.errors),
+            (
+                named("requests of nodes without answer"),
+                &mut self.unanswered,
+            ),
+        ];
+        let faults = Fault::ALL.into_iter().zip(&mut self.faults);
+        fields.extend(faults.map(|(fault, count)| (named(fault.as_str()), count)));
+        fields.extend([
+            (named("bus records applied"), &mut self.bus_records),
+            (named("gaps"), &mut self.gaps),
+            (named("flushes"), &mut self.flushes),
+            (named("values kept that travelled"), &mut self.updates),
+            (named("values refreshed"), &mut self.refreshed),
+            (
+                named("stale values served meanwhile"),
+                &mut self.stale_served,
+            ),
+            (named("changes heard of by all nodes"), &mut self.heard),
+            (named("not in the time given"), &mut self.unheard),
+        ]);
+        let refused = Refusal::ALL.into_iter().zip(&mut self.refused);
+        fields.extend(
+            refused.map(|(reason, count)| (format!("refused: {}", reason.as_str()), count)),
+        );
+        fields
+    }
+
     /// Name and count of everything, in an order for people.
     pub fn rows(&self) -> Vec<(String, String)> {
-        let row = |name: &str, count: u64| (name.to_owned(), count.to_string());
-        let mut rows = vec![
-            row("seeds", self.runs),
-            row("operations", self.operations),
-            row("reads checked", self.reads),
-            row("near hits", self.near_hits),
-            (
-                "near hits, share of all reads".to_owned(),
-                format!("{:.1} %", self.hit_percent()),
-            ),
-            row("changes acknowledged", self.changes),
-            row("operations that failed", self.errors),
-            row("requests of nodes without answer", self.unanswered),
-        ];
-        let faults = Fault::ALL.into_iter().zip(self.faults);
-        rows.extend(faults.map(|(fault, count)| row(fault.as_str(), count)));
-        rows.push(row("bus records applied", self.bus_records));
-        rows.push(row("gaps", self.gaps));
-        rows.push(row("flushes", self.flushes));
-        rows.push(row("values kept that travelled", self.updates));
-        rows.push(row("changes heard of by all nodes", self.heard));
-        rows.push(row("not in the time given", self.unheard));
-        let refused = Refusal::ALL.into_iter().zip(self.refused);
-        rows.extend(
-            refused.map(|(reason, count)| row(&format!("refused: {}", reason.as_str()), count)),
-        );
+        let share = format!("{:.1} %", self.hit_percent());
+        let mut copy = self.clone();
+        let mut rows: Vec<(String, String)> = copy
+            .fields()
+            .into_iter()
+            .map(|(name, count)| (name, count.to_string()))
+            .collect();
+        if let Some(misses) = rows.iter_mut().find(|(name, _)| name == MISSES) {
+            *misses = ("near hits, share of all reads".to_owned(), share);
+        }
         rows
+    }
+
+    /// All sums in one line, which [`Report::read`] reads.
+    pub fn line(&self) -> String {
+        let mut copy = self.clone();
+        let fields = copy.fields().into_iter();
+        let words: Vec<String> = fields
+            .map(|(name, count)| format!("{name}={count}"))
+            .collect();
+        words.join("\t")
+    }
+
+    /// Reads a line of [`Report::line`]. What it does not name is zero, and what is not known is
+    /// passed over.
+    pub fn read(line: &str) -> Report {
+        let mut report = Report::default();
+        for (name, count) in report.fields() {
+            let word = |word: &&str| word.rsplit_once('=').is_some_and(|(key, _)| key == name);
+            let found = line.split('\t').find(word);
+            let value = found.and_then(|word| word.rsplit_once('=')?.1.parse().ok());
+            *count = value.unwrap_or(0);
+        }
+        report
     }
 }
 
@@ -174,5 +221,22 @@ impl fmt::Display for Report {
             writeln!(f, "| {name} | {count} |")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_brings_every_sum_back() {
+        let mut report = Report::default();
+        for (at, (_, count)) in report.fields().into_iter().enumerate() {
+            *count = at as u64 * 7 + 1;
+        }
+        assert_eq!(Report::read(&report.line()), report);
+        let mut twice = report.clone();
+        twice.add(&report);
+        assert_eq!((twice.runs, twice.refused[0]), (2, report.refused[0] * 2));
     }
 }

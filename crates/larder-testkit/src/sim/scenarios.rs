@@ -27,6 +27,9 @@ pub struct Scenario {
     alone: bool,
 }
 
+/// The fresh life in races with refreshes.
+const SHORT: Duration = Duration::from_millis(300);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Load(usize),
@@ -43,10 +46,14 @@ enum Before {
     Nothing,
     Value,
     Stale,
+    /// The value is old enough to be refreshed.
+    Due,
+    /// Its fresh life is over, and it may be served while it is refreshed.
+    Overdue,
 }
 
-/// All of them. "Eager" refreshes do not exist yet: K05 races the load that refreshes a stale
-/// value, and its failure, which may serve that value.
+/// All of them. K05 races the load that replaces an expired value, and its failure, which may serve
+/// that value; and the refreshes behind values that are still served.
 pub const SCENARIOS: &[Scenario] = &[
     race(
         "K01 load against remove",
@@ -89,6 +96,36 @@ pub const SCENARIOS: &[Scenario] = &[
         Step::FailingLoad(A),
         Step::Invalidate(A),
         Before::Stale,
+    ),
+    race(
+        "K05 eager refresh against remove",
+        Step::Load(A),
+        Step::Invalidate(A),
+        Before::Due,
+    ),
+    race(
+        "K05 eager refresh against remove on another node",
+        Step::Load(A),
+        Step::Invalidate(B),
+        Before::Due,
+    ),
+    race(
+        "K05 eager refresh against set",
+        Step::Load(A),
+        Step::Insert(A),
+        Before::Due,
+    ),
+    race(
+        "K05 refresh behind a stale value against remove",
+        Step::Load(A),
+        Step::Invalidate(A),
+        Before::Overdue,
+    ),
+    race(
+        "K05 failing refresh behind a stale value against remove",
+        Step::FailingLoad(A),
+        Step::Invalidate(A),
+        Before::Overdue,
     ),
     race(
         "K06 remove on another node while loading",
@@ -156,14 +193,18 @@ impl Scenario {
                 keys: 1,
                 tasks: 0,
                 operations: 0,
+                looks: 0,
                 rest: Duration::ZERO,
                 slow_loads: 0,
                 faults,
                 chaos: false,
+                writers_die: 0,
+                outbox: false,
                 beyond: Beyond::default(),
                 store,
                 inserts: true,
                 alone: self.alone,
+                refresh: matches!(self.before, Before::Due | Before::Overdue).then_some(SHORT),
             };
             let world = Arc::new(World::new(runtime.clone(), setup, journal).await);
             self.prepare(&world).await;
@@ -202,6 +243,12 @@ impl Scenario {
             Before::Stale => {
                 world.read(B, KEY, Duration::ZERO, Loading::Plain).await;
                 world.expire(B, KEY).await;
+            }
+            Before::Due | Before::Overdue => {
+                let is_due = self.before == Before::Due;
+                world.read(A, KEY, Duration::ZERO, Loading::Plain).await;
+                let age = if is_due { SHORT / 2 } else { SHORT };
+                world.runtime.sleep(age).await;
             }
         }
     }

@@ -44,14 +44,16 @@ const WAY: u64 = 1_000_000;
 /// One node's way to the server. Each request is served at one moment between its sending and its
 /// reply.
 #[derive(Clone)]
-pub struct Way {
+pub struct Way(Arc<Inner>);
+
+struct Inner {
     runtime: SimRuntime,
-    random: Arc<Mutex<Random>>,
+    random: Mutex<Random>,
     faults: Faults,
     journal: Journal,
     node: usize,
-    cut: Arc<AtomicU8>,
-    is_calm: Arc<AtomicBool>,
+    cut: AtomicU8,
+    is_calm: AtomicBool,
 }
 
 /// Which ways of a link are cut.
@@ -84,59 +86,58 @@ impl Cut {
 impl Way {
     /// The way of a node, with these faults, which are counted in `journal`.
     pub fn new(runtime: &SimRuntime, faults: Faults, (node, journal): (usize, Journal)) -> Way {
-        let random = Arc::new(Mutex::new(runtime.fork_random()));
-        Way {
+        Way(Arc::new(Inner {
             runtime: runtime.outside(),
-            random,
+            random: Mutex::new(runtime.fork_random()),
             faults,
             journal,
             node,
-            cut: Arc::default(),
-            is_calm: Arc::default(),
-        }
+            cut: AtomicU8::default(),
+            is_calm: AtomicBool::default(),
+        }))
     }
 
     /// Cuts some ways, or heals all.
     pub fn cut(&self, cut: Cut) {
         match cut {
             Cut::Nothing => {}
-            Cut::Requests => self.journal.fault(Fault::CutRequests),
-            Cut::Replies => self.journal.fault(Fault::CutReplies),
-            Cut::Both => self.journal.fault(Fault::CutBoth),
-            Cut::Pushes => self.journal.fault(Fault::CutPushes),
+            Cut::Requests => self.0.journal.fault(Fault::CutRequests),
+            Cut::Replies => self.0.journal.fault(Fault::CutReplies),
+            Cut::Both => self.0.journal.fault(Fault::CutBoth),
+            Cut::Pushes => self.0.journal.fault(Fault::CutPushes),
         }
         self.note(cut.as_str(), &|| "link".to_owned());
-        self.cut.store(cut as u8, Ordering::Relaxed);
+        self.0.cut.store(cut as u8, Ordering::Relaxed);
     }
 
     /// Ends all that goes wrong: nothing is cut, and from now on nothing is lost or slow.
     pub fn calm(&self) {
         self.cut(Cut::Nothing);
-        self.is_calm.store(true, Ordering::Relaxed);
+        self.0.is_calm.store(true, Ordering::Relaxed);
     }
 
     fn faults(&self) -> Faults {
-        if self.is_calm.load(Ordering::Relaxed) {
+        if self.0.is_calm.load(Ordering::Relaxed) {
             Faults::default()
         } else {
-            self.faults
+            self.0.faults
         }
     }
 
     fn is_cut(&self, ways: &[Cut]) -> bool {
-        let cut = self.cut.load(Ordering::Relaxed);
+        let cut = self.0.cut.load(Ordering::Relaxed);
         ways.iter().any(|way| *way as u8 == cut)
     }
 
     fn draw<T>(&self, draw: impl FnOnce(&mut Random) -> T) -> T {
-        draw(&mut self.random.lock().expect("drawing does not panic"))
+        draw(&mut self.0.random.lock().expect("drawing does not panic"))
     }
 
     /// Whether a fault of this chance happens now; if so, it is counted.
     fn happens(&self, fault: Fault, chance: u64) -> bool {
-        let happens = self.draw(|random| random.per_mille(chance));
+        let happens = chance > 0 && self.draw(|random| random.per_mille(chance));
         if happens {
-            self.journal.fault(fault);
+            self.0.journal.fault(fault);
         }
         happens
     }
@@ -151,9 +152,10 @@ impl Way {
     }
 
     pub(super) fn note(&self, what: &str, name: &dyn Fn() -> String) {
-        let at = self.runtime.now();
-        let node = self.node;
-        self.journal
+        let at = self.0.runtime.now();
+        let node = self.0.node;
+        self.0
+            .journal
             .note(at, || format!("node {node}: {}: {what}", name()));
     }
 
@@ -167,21 +169,22 @@ impl Way {
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        let way = self.clone();
-        Box::pin(async move {
-            let (done, reply) = oneshot::channel();
-            let runtime = way.runtime.clone();
-            runtime.spawn(Box::pin(async move {
-                if let Some(reply) = way.travel(name, serve).await {
+        let (done, reply) = oneshot::channel();
+        let (way, departure) = (self.clone(), self.delay());
+        self.0.runtime.spawn_after(
+            departure,
+            Box::pin(async move {
+                if let Some(reply) = way.arrive(name, serve).await {
                     // Nobody to tell if the sender no longer cares.
                     let _ = done.send(reply);
                 }
-            }));
-            reply.await.ok()
-        })
+            }),
+        );
+        Box::pin(async move { reply.await.ok() })
     }
 
-    async fn travel<T, F>(
+    /// The request has come to the server's end.
+    async fn arrive<T, F>(
         &self,
         name: impl Fn() -> String + Send + Sync + 'static,
         serve: impl FnOnce() -> F + Send + 'static,
@@ -191,7 +194,6 @@ impl Way {
         F: Future<Output = T> + Send + 'static,
     {
         let faults = self.faults();
-        self.runtime.sleep(self.delay()).await;
         let lost = self.happens(Fault::LostRequest, faults.lost_request);
         if lost || self.is_cut(&[Cut::Requests, Cut::Both]) {
             self.note("the request is lost", &name);
@@ -201,17 +203,17 @@ impl Way {
             self.note("the request is late", &name);
             let late = LIMIT + Duration::from_nanos(self.draw(|random| random.below(LATE)));
             let way = self.clone();
-            self.runtime.spawn(Box::pin(async move {
-                way.runtime.sleep(late).await;
+            let arrival = Box::pin(async move {
                 way.note("arrives late", &name);
                 // Its sender has given up: there is nobody to tell.
                 let _ = serve().await;
-            }));
+            });
+            self.0.runtime.spawn_after(late, arrival);
             return None;
         }
         let reply = serve().await;
         self.note("is served", &name);
-        self.runtime.sleep(self.delay()).await;
+        self.0.runtime.pause(self.delay()).await;
         let lost = self.happens(Fault::LostReply, faults.lost_reply);
         if lost || self.is_cut(&[Cut::Replies, Cut::Both]) {
             self.note("the reply is lost", &name);
@@ -223,9 +225,9 @@ impl Way {
     /// Done once something that the server sends unasked has arrived. It is sent again and again
     /// while the way is cut.
     pub(super) async fn arrival(&self) {
-        self.runtime.sleep(self.delay()).await;
+        self.0.runtime.pause(self.delay()).await;
         while self.is_cut(&[Cut::Replies, Cut::Both]) {
-            self.runtime.sleep(AGAIN).await;
+            self.0.runtime.sleep(AGAIN).await;
         }
     }
 
@@ -250,23 +252,22 @@ impl Way {
             let twice = self.happens(Fault::DoubledPush, faults.doubled_push);
             for _ in 0..1 + u8::from(twice) {
                 let (message, deliver) = (message.clone(), deliver.clone());
-                let arrival = self.runtime.sleep(self.delay());
-                self.runtime.spawn(Box::pin(async move {
-                    arrival.await;
+                let arrival = Box::pin(async move {
                     let _ = deliver.send(message);
-                }));
+                });
+                self.0.runtime.spawn_after(self.delay(), arrival);
             }
         }
     }
 
     /// Starts a task that belongs to no node.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.runtime.spawn(Box::pin(task));
+        self.0.runtime.spawn(Box::pin(task));
     }
 
     /// Waits, whichever node stands still meanwhile.
     pub(super) fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
-        self.runtime.sleep(time)
+        self.0.runtime.sleep(time)
     }
 }
 

@@ -3,64 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder::{Cache, Cx, LoadError, Loaded, Mode, Near, Ticket};
+use larder::{Cache, Cx, LoadError, Loaded, Mode, Near, Refresh, Ticket};
 use larder_core::error::Error;
 use larder_core::runtime::{BoxFuture, Mono, Runtime};
 use tokio::sync::mpsc;
 
-use super::derived::DERIVED;
-use super::everywhere::How;
 use super::history::{Change, Due};
+use super::outbox::{CACHE, SimOutbox};
 use super::rows::{self, Rows};
 use super::{
-    Faults, History, Journal, Random, Remote, Report, Shared, SimRuntime, Source, Violation, Way,
-    chaos, simulate,
+    History, Journal, Random, Remote, Report, Setup, SimRuntime, Source, Violation, Way, chaos,
+    simulate,
 };
-
-/// What a world consists of.
-#[derive(Clone, Copy, Debug)]
-pub struct Setup {
-    /// Engines. The last one has no near cache.
-    pub nodes: usize,
-    /// Keys of the workload.
-    pub keys: u64,
-    /// Tasks per node; the last one has one, which sees what the store says.
-    pub tasks: usize,
-    /// Operations per task.
-    pub operations: usize,
-    /// The longest rest of a task between two operations.
-    pub rest: Duration,
-    /// Loaders that take up to two seconds instead of milliseconds, in cases of a thousand.
-    pub slow_loads: u64,
-    /// What goes wrong between nodes and store.
-    pub faults: Faults,
-    /// Whether links are cut, nodes paused, the store robbed or restarted, and logs trimmed.
-    pub chaos: bool,
-    /// What is not promised to go well.
-    pub beyond: Beyond,
-    /// What the nodes share.
-    pub store: Shared,
-    /// Whether some keys have one writer each, who also inserts; the values travel on the bus.
-    pub inserts: bool,
-    /// Whether the nodes have near caches only, and nothing between them.
-    pub alone: bool,
-}
-
-/// Disasters of servers that may break promises (docs/consistency.md, docs/wire-format.md).
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Beyond {
-    /// A server goes back to what it held some time ago: old dumps, lagging replicas.
-    pub rewinds: bool,
-    /// A server forgets its versions while its clock repeats itself.
-    pub repeats: bool,
-}
 
 /// A failure of a loader, injected.
 #[derive(Debug)]
 pub(crate) struct SourceDown;
 
 /// Every key bears one of so many tags.
-const TAGS: u64 = 2;
+pub(super) const TAGS: u64 = 2;
 
 pub(super) fn tag_of(key: u64) -> String {
     format!("tag:{}", key % TAGS)
@@ -96,9 +57,6 @@ impl Loading {
     }
 }
 
-/// How long copies may take to become what the source says, once nothing goes wrong any more.
-const CONVERGENCE: Duration = Duration::from_secs(2);
-
 /// Engines over one store.
 pub struct World {
     /// The scheduler.
@@ -115,6 +73,8 @@ pub struct World {
     pub links: Vec<Way>,
     /// The store itself.
     pub store: Remote,
+    /// Where writers record their changes, if they do.
+    pub(super) outbox: Option<SimOutbox>,
 }
 
 impl World {
@@ -129,7 +89,7 @@ impl World {
                 true => Mode::Update,
                 false => Mode::Invalidate,
             };
-            let mut builder = Cache::builder("sim:rows")
+            let mut builder = Cache::builder(CACHE)
                 .ttl(Duration::from_secs(600))
                 .stale_for(Duration::from_secs(600))
                 .lease(Duration::from_millis(300))
@@ -139,6 +99,10 @@ impl World {
                 .coherence(mode);
             if !setup.alone {
                 builder = builder.remote(store.over(way.clone(), &own));
+            }
+            if let Some(ttl) = setup.refresh {
+                let refresh = Refresh::after(ttl / 3).and_stale();
+                builder = builder.ttl(ttl).refresh(refresh.retry(ttl / 10));
             }
             builder = builder.runtime(Arc::new(own));
             if setup.alone || node + 1 < setup.nodes {
@@ -153,7 +117,9 @@ impl World {
             links.push(way);
         }
         let (source, history) = (Source::default(), History::default());
+        let outbox = setup.outbox.then(|| SimOutbox::new(&runtime));
         World {
+            outbox,
             runtime,
             source,
             history,
@@ -214,13 +180,16 @@ impl World {
         });
     }
 
-    pub(super) fn say(&self, began: Mono, (verb, node, key): (&str, usize, u64), outcome: &str) {
+    pub(super) fn say(
+        &self,
+        began: Mono,
+        (verb, node, key): (&str, usize, u64),
+        outcome: impl FnOnce() -> String,
+    ) {
         let now = self.runtime.now();
         self.journal.note(now, || {
-            format!(
-                "node {node}: {verb} {key} -> {outcome} ({:?})",
-                now.since(began)
-            )
+            let (outcome, taken) = (outcome(), now.since(began));
+            format!("node {node}: {verb} {key} -> {outcome} ({taken:?})")
         });
     }
 
@@ -294,7 +263,25 @@ impl World {
         match read {
             Ok(found) => self.check(begun, what, &found),
             Err(error) => {
-                self.say(begun.0, what, &format!("{error:?}"));
+                self.say(begun.0, what, || format!("{error:?}"));
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Checks what a read without a loader gave.
+    pub(super) fn peeked(
+        &self,
+        begun: (Mono, Due),
+        what: (&str, usize, u64),
+        found: Result<Option<Loaded<u64>>, Error>,
+    ) -> bool {
+        match found {
+            Ok(Some(found)) => self.check(begun, what, &found),
+            Ok(None) => self.say(begun.0, what, || "nothing".to_owned()),
+            Err(error) => {
+                self.say(begun.0, what, || error.to_string());
                 return false;
             }
         }
@@ -307,15 +294,8 @@ impl World {
     pub async fn peek(&self, node: usize, key: u64) -> bool {
         let begun = self.begin(self.reader(node), key);
         let what = ("get", node, key);
-        match self.nodes[node].get(&key).await {
-            Ok(Some(found)) => self.check(begun, what, &found),
-            Ok(None) => self.say(begun.0, what, "nothing"),
-            Err(error) => {
-                self.say(begun.0, what, &error.to_string());
-                return false;
-            }
-        }
-        true
+        let found = self.nodes[node].get(&key).await;
+        self.peeked(begun, what, found)
     }
 
     /// Changes the source, then does what `change` says, and keeps what was promised. After a
@@ -349,11 +329,11 @@ impl World {
                     removal,
                 };
                 self.history.acknowledged(now, bound, change);
-                self.say(began, what, &format!("done for {value}"));
+                self.say(began, what, || format!("done for {value}"));
                 Some((done, change))
             }
             Err(error) => {
-                self.say(began, what, &format!("{error} for {value}"));
+                self.say(began, what, || format!("{error} for {value}"));
                 None
             }
         }
@@ -392,81 +372,6 @@ impl World {
         self.change(("clear", node, key), true, change).await
     }
 
-    async fn step(
-        &self,
-        (node, own): (usize, Option<u64>),
-        setup: Setup,
-        random: &mut Random,
-    ) -> bool {
-        let key = random.below(setup.keys);
-        if setup.inserts && random.per_mille(150) {
-            return self.step_aside(node, own, setup, random).await;
-        }
-        let scale = if random.per_mille(setup.slow_loads) {
-            300
-        } else {
-            1
-        };
-        let pause = Duration::from_micros(random.below(3_000 * scale));
-        match random.below(1_000) {
-            0..500 => self.read(node, key, pause, Loading::draw(random)).await,
-            500..700 => self.read_derived(node, key, pause).await,
-            700..850 => self.peek(node, key).await,
-            850..900 => self.peek_derived(node, key).await,
-            900..935 => self.invalidate(node, key).await,
-            935..950 => {
-                self.change_everywhere(node, key, How::Invalidate, random)
-                    .await
-            }
-            950..963 => self.expire(node, key).await,
-            963..970 => self.change_everywhere(node, key, How::Expire, random).await,
-            970..975 => self.clear(node, key).await,
-            975..985 => self.invalidate_tag(node, key % TAGS, setup.keys).await,
-            985..990 => self.invalidate_prefix(node, key, setup.keys).await,
-            990..992 => self.invalidate_pattern(node, setup.keys).await,
-            // No inserts here: they race the source by nature (of two writers the slower one
-            // wins), so nothing could be promised. The scenarios have them, one writer each.
-            _ => self.read(node, key, pause, Loading::Plain).await,
-        }
-    }
-
-    /// Tries until it is done: a connection may still have to be opened again.
-    async fn surely_invalidate(&self, key: u64) {
-        while !self.invalidate(0, key).await {
-            self.runtime.sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    /// Once nothing goes wrong any more: every key changes once more, and soon every copy is
-    /// what the source says.
-    async fn converge(&self, setup: Setup) {
-        for link in &self.links {
-            link.calm();
-        }
-        for key in 0..setup.keys {
-            self.surely_invalidate(key).await;
-            // A last copy everywhere, then a last change.
-            for node in 0..self.nodes.len() {
-                self.settle(node, key).await;
-            }
-            self.surely_invalidate(key).await;
-        }
-        self.runtime.sleep(CONVERGENCE).await;
-        for (node, cache) in self.nodes.iter().enumerate() {
-            for key in 0..setup.keys {
-                let source = self.source.read(key);
-                for copy in [key, DERIVED + key] {
-                    match cache.get(&copy).await {
-                        Ok(Some(copy)) if *copy != source => {
-                            self.history.not_converged(node, key, *copy, source);
-                        }
-                        _ => {}
-                    }
-                }
-            }
-        }
-    }
-
     /// What the run amounted to, or what it broke.
     pub(super) fn report(&self, errors: u64) -> Result<Report, Violation> {
         match self.history.violation() {
@@ -480,6 +385,8 @@ impl World {
         let (done, ended) = mpsc::unbounded_channel();
         for node in 0..setup.nodes {
             let is_observer = node + 1 == setup.nodes;
+            // It cannot have near hits: it does less, so that they are most of all reads.
+            let operations = setup.operations / if is_observer { 2 } else { 1 };
             let runtime = self.runtime.on_node(node);
             for task in 0..if is_observer { 1 } else { setup.tasks } {
                 let (world, done, clock) = (self.clone(), done.clone(), runtime.clone());
@@ -487,7 +394,7 @@ impl World {
                 let mut random = runtime.fork_random();
                 runtime.spawn(Box::pin(async move {
                     let mut errors = 0;
-                    for _ in 0..setup.operations {
+                    for _ in 0..operations {
                         errors += u64::from(!world.step((node, own), setup, &mut random).await);
                         let rest = setup.rest.as_nanos() as u64;
                         let rest = Duration::from_nanos(random.below(rest.max(1)));
@@ -504,6 +411,7 @@ impl World {
     pub fn run(seed: u64, setup: Setup, journal: Journal) -> Result<Report, Violation> {
         simulate(seed, move |runtime| async move {
             let world = Arc::new(World::new(runtime, setup, journal).await);
+            let tails = world.follow();
             let mut ended = world.start(setup);
             let chaos = setup.chaos.then(|| chaos::start(&world, setup.beyond));
             let mut errors = 0;
@@ -513,6 +421,11 @@ impl World {
             if let Some(chaos) = chaos {
                 chaos.stop().await;
             }
+            world.links.iter().for_each(Way::calm);
+            if setup.outbox {
+                world.hold_the_dead(setup).await;
+            }
+            drop(tails);
             world.converge(setup).await;
             world.report(errors)
         })

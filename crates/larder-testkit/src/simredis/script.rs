@@ -7,10 +7,13 @@ mod library;
 mod numbers;
 mod packing;
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use larder_resp::Reply;
 
 use super::command::{Args, Outcome};
+use super::mutants;
 use super::server::{Failure, Server};
 
 /// Scripts that a server keeps at most. A client has a dozen.
@@ -19,7 +22,8 @@ const MOST: usize = 4_096;
 pub(super) fn eval(server: &mut Server, args: &Args<'_>) -> Outcome {
     let (keys, values) = split(args)?;
     let hash = remember(server, args[1])?;
-    engine::run(server, &hash, keys, values)
+    let name = prepare(&hash, args[1])?;
+    engine::run(server, &name, keys, values)
 }
 
 pub(super) fn evalsha(server: &mut Server, args: &Args<'_>) -> Outcome {
@@ -28,9 +32,22 @@ pub(super) fn evalsha(server: &mut Server, args: &Args<'_>) -> Outcome {
     let Some(text) = server.scripts.get(&hash) else {
         return Err("NOSCRIPT No matching script. Please use EVAL.".into());
     };
-    engine::compile(&hash, text)?;
-    engine::run(server, &hash, keys, values)
+    let name = prepare(&hash, text)?;
+    engine::run(server, &name, keys, values)
 }
+
+/// Makes a script ready to run, or what tests want in its place; gives the name under which it is.
+fn prepare(hash: &str, text: &[u8]) -> Result<String, Failure> {
+    let (name, text) = match mutants::instead_of(hash, text) {
+        Some((name, text)) => (name, Cow::Owned(text)),
+        None => (hash.to_owned(), Cow::Borrowed(text)),
+    };
+    engine::compile(&name, &text)?;
+    Ok(name)
+}
+
+#[cfg(test)]
+pub(in crate::simredis) use engine::compile;
 
 /// Keys and other arguments.
 fn split<'a, 'b>(args: &'a Args<'b>) -> Result<(&'a Args<'b>, &'a Args<'b>), Failure> {

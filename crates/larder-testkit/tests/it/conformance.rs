@@ -65,12 +65,17 @@ async fn in_process() -> Option<Subject> {
     in_virtual_time(|time| Arc::new(Embedded::new(time)))
 }
 
+/// All keys share one lock, and a scan is one step.
+async fn in_one_shard() -> Option<Subject> {
+    in_virtual_time(|time| Arc::new(Embedded::with_shards(time, 1)))
+}
+
 fn simulated(time: &Arc<VirtualTime>) -> Redis {
     let redis = Redis::open("redis://simulated").expect("this is an address");
     redis.over(Arc::new(Direct(SimRedis::new(time.clone()))))
 }
 
-async fn simulated_enveloped() -> Option<Subject> {
+pub(crate) async fn simulated_enveloped() -> Option<Subject> {
     in_virtual_time(|time| Arc::new(simulated(&time).store(time)))
 }
 
@@ -81,11 +86,12 @@ async fn simulated_prefixed() -> Option<Subject> {
     })
 }
 
-async fn simulated_plain() -> Option<Subject> {
+pub(crate) async fn simulated_plain() -> Option<Subject> {
     in_virtual_time(|time| Arc::new(simulated(&time).plain_store(time, CodecId::RAW)))
 }
 
 conformance::store!(embedded, in_process);
+conformance::store!(embedded_in_one_shard, in_one_shard);
 conformance::store!(redis_enveloped, enveloped);
 conformance::store!(redis_prefixed, prefixed);
 conformance::plain_store!(redis_plain, plain);
@@ -93,6 +99,7 @@ conformance::store!(simulated_redis_enveloped, simulated_enveloped);
 conformance::store!(simulated_redis_prefixed, simulated_prefixed);
 conformance::plain_store!(simulated_redis_plain, simulated_plain);
 conformance::bus!(embedded_bus, in_process);
+conformance::bus!(embedded_in_one_shard_bus, in_one_shard);
 conformance::bus!(simulated_redis_bus, simulated_enveloped);
 conformance::bus!(simulated_redis_prefixed_bus, simulated_prefixed);
 conformance::bus!(redis_bus, enveloped);

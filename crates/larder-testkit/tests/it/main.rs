@@ -4,5 +4,6 @@ mod conformance;
 mod differential;
 mod proxy;
 mod redis;
+mod script_mutants;
 mod servers;
 mod simulation;

@@ -3,9 +3,13 @@
 //!
 //! A bounded number of seeds of what `cargo xtask sim` runs with as many as one likes.
 
+use std::thread;
+
 use larder_core::admit::Refusal;
 use larder_core::mutant::Mutant;
-use larder_testkit::sim::{COURSES, Course, Failure, Fault, Journal, Report, Shared};
+use larder_testkit::sim::{
+    COURSES, Course, Failure, Fault, Journal, RUNGS, Report, Rule, Rung, Shared, WEATHERS,
+};
 
 const RACES: u64 = 1_000;
 const RUNS: u64 = 150;
@@ -13,6 +17,10 @@ const RUNS: u64 = 150;
 const FEWER: u64 = 3;
 /// Some rules are guarded by others, so that few seeds notice when they are gone.
 const HUNTS: u64 = 1_000;
+
+fn threads() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
 
 fn seeds(course: Course) -> u64 {
     let seeds = if course.name == "races" { RACES } else { RUNS };
@@ -23,7 +31,7 @@ fn seeds(course: Course) -> u64 {
 }
 
 fn run(course: Course, seeds: u64, mutant: Option<Mutant>) -> (Report, Option<Failure>) {
-    course.run_all(0..seeds, mutant, &|| {})
+    course.run_all(0..seeds, threads(), mutant.map(Rule::Engine), &|| {})
 }
 
 fn passed(name: &str, store: Shared) -> Report {
@@ -41,10 +49,15 @@ fn passed(name: &str, store: Shared) -> Report {
 /// Pushed records overtake each other even on a calm day.
 fn proves_something(name: &str, store: Shared) -> Report {
     let report = passed(name, store);
-    assert!(report.hit_percent() > 33.0, "{name}: too few near hits");
+    // Nearly every seed is one in which near caches could go wrong.
+    assert!(report.hit_percent() > 50.0, "{name}: too few near hits");
+    assert!(
+        report.counted * 10 > report.runs * 9,
+        "{name}: too few near hits in too many seeds"
+    );
     assert!(report.gaps > report.runs && report.flushes > 0, "{name}");
     assert!(
-        report.heard > report.runs * 7,
+        report.heard > report.runs * 3,
         "{name}: too few changes were waited for"
     );
     report
@@ -57,7 +70,7 @@ fn a_calm_day(store: Shared) {
         report.unheard, 0,
         "somebody did not hear of a change in time"
     );
-    assert!(report.updates > report.runs * 7, "too few values travelled");
+    assert!(report.updates > report.runs * 3, "too few values travelled");
 }
 
 fn a_storm(store: Shared) {
@@ -126,6 +139,33 @@ fn on_redis_chaos_never_reads_behind_what_was_promised() {
     chaos(Shared::Redis);
 }
 
+fn refreshes(store: Shared) {
+    let report = passed("refreshing", store);
+    assert!(report.refreshed > report.runs * 7, "too few refreshes");
+    assert!(
+        report.stale_served > report.runs * 3,
+        "too few stale values"
+    );
+}
+
+#[test]
+fn with_refreshes_nothing_is_read_behind_what_was_promised() {
+    refreshes(Shared::Embedded);
+}
+
+#[test]
+fn on_redis_with_refreshes_nothing_is_read_behind_what_was_promised() {
+    refreshes(Shared::Redis);
+}
+
+#[test]
+fn writers_that_die_before_they_have_invalidated_leave_nothing_stale() {
+    for store in Shared::ALL {
+        let report = passed("deaths", store);
+        assert!(report.fault(Fault::WriterDied) > report.runs * 2);
+    }
+}
+
 #[test]
 fn a_seed_decides_everything_that_happens() {
     for store in Shared::ALL {
@@ -146,33 +186,46 @@ fn a_seed_decides_everything_that_happens() {
     }
 }
 
+#[test]
+fn with_all_its_rules_the_engine_leaves_nothing_stale_and_without_them_it_does() {
+    let stale = |rung: Rung| {
+        WEATHERS.map(|weather| rung.stale_runs(weather, weather.share_of(RUNS), threads()))
+    };
+    let whole = RUNGS.into_iter().find(|rung| rung.is_whole());
+    let whole = stale(whole.expect("a rung has all rules"));
+    assert_eq!(whole, [0; WEATHERS.len()]);
+    let naive = stale(RUNGS[0]);
+    assert!(naive.iter().all(|runs| *runs > 0), "{naive:?}");
+}
+
 /// Each rule, and where its loss is noticed soonest.
 const NOTICED: [(Mutant, &str); Mutant::ALL.len()] = [
     (Mutant::StripeCount, "races"),
     (Mutant::DetachFlight, "races"),
     (Mutant::OldFlight, "chaotic"),
-    (Mutant::Revoke, "races"),
-    (Mutant::AbsenceRefuses, "races"),
+    (Mutant::Revoke, "calm"),
+    (Mutant::AbsenceRefuses, "calm"),
     (Mutant::Conclude, "races"),
     (Mutant::IgnoreBus, "calm"),
-    (Mutant::IgnoreClear, "chaotic"),
+    (Mutant::IgnoreClear, "calm"),
     (Mutant::IgnoreGaps, "calm"),
     (Mutant::LeaseBeforeReplay, "chaotic"),
     (Mutant::TagCheck, "calm"),
-    (Mutant::VoidFlight, "chaotic"),
-    (Mutant::IgnoreLease, "chaotic"),
+    (Mutant::VoidFlight, "calm"),
+    (Mutant::IgnoreLease, "calm"),
     (Mutant::IgnoreIncarnation, "chaotic"),
     (Mutant::IgnoreTrim, "chaotic"),
-    (Mutant::TagFill, "chaotic"),
-    (Mutant::AreaFill, "chaotic"),
-    (Mutant::AreaCheck, "chaotic"),
-    (Mutant::AreaEpoch, "chaotic"),
-    (Mutant::Capture, "chaotic"),
-    (Mutant::BondFill, "chaotic"),
-    (Mutant::NoteChange, "chaotic"),
-    (Mutant::NearDependents, "chaotic"),
+    (Mutant::TagFill, "calm"),
+    (Mutant::AreaFill, "calm"),
+    (Mutant::AreaCheck, "calm"),
+    (Mutant::AreaEpoch, "calm"),
+    (Mutant::Capture, "calm"),
+    (Mutant::BondFill, "calm"),
+    (Mutant::NoteChange, "calm"),
+    (Mutant::NearDependents, "calm"),
     (Mutant::TicketCheck, "calm"),
-    (Mutant::WaitForAll, "calm"),
+    (Mutant::WaitForAll, "stormy"),
+    (Mutant::OldOffer, "refreshing"),
 ];
 
 #[test]

@@ -63,7 +63,9 @@ where
     }
 
     /// Makes every value void whose loader read this key from this cache, directly or through
-    /// others, and leaves the key itself as it is. One round trip.
+    /// others, and leaves the value of the key as it is. One round trip. A load that is under way
+    /// and has read the key is void, too. The record of the key gets another version, so that near
+    /// copies of it are fetched again, and a load of the key that is under way is not stored.
     ///
     /// [`invalidate`](Cache::invalidate), [`expire`](Cache::expire) and
     /// [`insert`](Cache::insert) do the same beside changing the key.

@@ -43,8 +43,9 @@ where
         }
         let wire = self.engine.key(key)?;
         let (hit, standing) = self.engine.near_hit_with(&wire, ticket);
-        if hit.is_some() {
-            return Ok(hit);
+        if let Some(hit) = hit {
+            self.refresh_through(key, &hit);
+            return Ok(Some(hit));
         }
         let Some(loader) = &self.loader else {
             return Box::pin(self.engine.remote_hit(&wire)).await;
@@ -80,6 +81,7 @@ where
         let wire = self.engine.key(key)?;
         let (hit, standing) = self.engine.near_hit_with(&wire, ticket);
         if let Some(hit) = hit {
+            self.refresh(key, &hit, loader);
             return Ok(hit);
         }
         if let Some(found) = Box::pin(self.anew(&wire, standing)).await {

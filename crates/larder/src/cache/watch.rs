@@ -5,8 +5,7 @@ use larder_core::key::Key;
 use super::Cache;
 use crate::events::Events;
 use crate::link;
-use crate::near::Cause;
-use crate::observe::{NearStats, Stats};
+use crate::observe::Stats;
 use crate::options::Policy;
 
 impl<K, V> Cache<K, V>
@@ -17,20 +16,7 @@ where
     /// Counts since the cache was built, and its present size.
     #[doc(alias("get_stats", "metrics"))]
     pub fn stats(&self) -> Stats {
-        let near = &self.engine.near;
-        let (entries, bytes) = near.size();
-        let near = NearStats {
-            entries,
-            bytes,
-            capacity: near.capacity(),
-            left: Cause::ALL
-                .into_iter()
-                .map(|cause| (cause, near.left(cause)))
-                .collect(),
-            ..NearStats::default()
-        };
-        let now = self.engine.runtime.now();
-        self.engine.counts.stats(near, now)
+        self.engine.stats()
     }
 
     /// The settings in force.
@@ -40,6 +26,7 @@ where
             name: engine.name.as_str().to_owned(),
             ttl: engine.lives.ttl,
             stale_for: engine.lives.stale_for,
+            refresh: engine.refreshes.policy,
             jitter_percent: engine.lives.jitter_percent,
             near_capacity: engine.near.capacity(),
             near_ttl: engine.lives.near_ttl,

@@ -2,22 +2,24 @@
 //! made from what has changed since.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use ::bytes::Bytes;
 use larder_core::area::Area;
 use larder_core::tag::depended_on;
-use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use super::Reads;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Mutex, MutexGuard};
+
+type Loads = HashMap<Bytes, SmallVec<[Weak<Reads>; 1]>>;
 
 /// The loads in the scope of which keys were looked at, by the dependency on the key. A load is noted
 /// before it looks, and stays until it has ended.
 #[derive(Default)]
 pub(crate) struct Touched {
-    loads: Mutex<HashMap<Bytes, SmallVec<[Weak<Reads>; 1]>>>,
+    loads: Mutex<Loads>,
     /// How many keys there are: changes need not take the lock for nothing.
     keys: AtomicUsize,
 }
@@ -49,7 +51,8 @@ impl Touched {
             return;
         }
         let loads = self.loads.lock();
-        loads.get(dependency).into_iter().flatten().for_each(void);
+        let noted = loads.get(dependency).into_iter().flatten();
+        void(noted.filter_map(Weak::upgrade).collect(), loads);
     }
 
     /// An area of the cache whose keys begin so was invalidated.
@@ -57,12 +60,16 @@ impl Touched {
         if self.is_empty() {
             return;
         }
-        for (dependency, loads) in &*self.loads.lock() {
+        let loads = self.loads.lock();
+        let is_covered = |dependency: &Bytes| {
             let key = depended_on(dependency).and_then(|key| key.strip_prefix(prefix));
-            if key.is_some_and(|key| area.covers(key)) {
-                loads.iter().for_each(void);
-            }
-        }
+            key.is_some_and(|key| area.covers(key))
+        };
+        let covered = loads
+            .iter()
+            .filter(|(dependency, _)| is_covered(dependency));
+        let noted = covered.flat_map(|(_, noted)| noted);
+        void(noted.filter_map(Weak::upgrade).collect(), loads);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -70,8 +77,8 @@ impl Touched {
     }
 }
 
-fn void(reads: &Weak<Reads>) {
-    if let Some(reads) = reads.upgrade() {
-        reads.void();
-    }
+/// Lets go of the lock first: a load that has ended meanwhile ends here, and takes itself off the list.
+fn void(noted: SmallVec<[Arc<Reads>; 2]>, loads: MutexGuard<'_, Loads>) {
+    drop(loads);
+    noted.iter().for_each(|reads| reads.void());
 }

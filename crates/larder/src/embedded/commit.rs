@@ -71,7 +71,8 @@ impl Inner {
                     // First, so that a value which replaces another one is newer than what this
                     // makes void.
                     self.tags.changed(key, now_us);
-                    return shard.apply(hash, key, write, now, self.cut_of(write, now_us));
+                    let cut = self.cut_of(write, now_us);
+                    return shard.apply((hash, key), write, now, (cut, self.tags.has_areas()));
                 }
             };
             Outcome {
@@ -122,7 +123,7 @@ impl Inner {
         let slot = shard.live(hash, &change.key, now);
         let slot = slot.filter(|slot| slot.version == change.version)?;
         *room -= cost;
-        Some(Box::new(slot.record()))
+        Some(Box::new(self.record_of(slot)))
     }
 
     fn cut_of(&self, write: &Write, now_us: u64) -> Cut {
@@ -155,13 +156,21 @@ fn kind_of(write: &Write) -> ChangeKind {
 pub(super) struct Stamp {
     pub(super) version: Version,
     pub(super) cut: Cut,
+    /// Whether even a value that names nothing keeps its cut.
+    pub(super) keeps_cut: bool,
     pub(super) now: Timestamp,
     /// The ends of the record that is replaced.
     pub(super) kept: (Option<Timestamp>, Option<Timestamp>),
 }
 
 impl Shard {
-    fn apply(&mut self, hash: u64, key: &[u8], write: &Write, now: Timestamp, cut: Cut) -> Outcome {
+    fn apply(
+        &mut self,
+        (hash, key): (u64, &[u8]),
+        write: &Write,
+        now: Timestamp,
+        (cut, keeps_cut): (Cut, bool),
+    ) -> Outcome {
         let live = self.live(hash, key, now);
         let existed = live.is_some();
         let (stored, kept) = match live {
@@ -179,6 +188,7 @@ impl Shard {
                     Stamp {
                         version,
                         cut,
+                        keeps_cut,
                         now,
                         kept,
                     },
@@ -217,6 +227,7 @@ impl Shard {
         let Stamp {
             version,
             cut,
+            keeps_cut,
             now,
             kept,
         } = stamp;
@@ -244,8 +255,8 @@ impl Shard {
             cut,
             value: put.value.clone(),
         };
-        // Without a cache there is nothing to hold a cut against.
-        let keeps_cut = put.within.is_some() || !record.tags.is_empty();
+        // Without a cache, tags or areas there is nothing to hold a cut against.
+        let keeps_cut = keeps_cut || put.within.is_some() || !record.tags.is_empty();
         self.put(hash, key, record, keeps_cut);
     }
 }

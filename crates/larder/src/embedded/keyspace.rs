@@ -10,7 +10,7 @@ use larder_core::version::Version;
 
 use super::log::Written;
 use super::shard::Slot;
-use super::{Embedded, Inner, SHARDS};
+use super::{Embedded, Inner};
 
 /// How many shards are tried at random before a search begins at one of them.
 const RANDOM_TRIES: usize = 64;
@@ -23,14 +23,14 @@ impl Inner {
 
     fn scan(&self, space: &Space, cursor: u64, count: usize) -> Page {
         let now = self.now();
-        let mut keys = Vec::new();
-        let mut at = usize::try_from(cursor).unwrap_or(SHARDS);
-        while at < SHARDS && keys.len() < count.max(1) {
+        let (mut keys, shards) = (Vec::new(), self.shards.len());
+        let mut at = usize::try_from(cursor).unwrap_or(shards);
+        while at < shards && keys.len() < count.max(1) {
             self.keys_of(at, space, now, &mut keys);
             at += 1;
         }
         Page {
-            next: if at < SHARDS { at as u64 } else { 0 },
+            next: if at < shards { at as u64 } else { 0 },
             keys,
         }
     }
@@ -46,10 +46,10 @@ impl Inner {
 
     fn random_key(&self, space: &Space) -> Option<Bytes> {
         let now = self.now();
-        let mut keys = Vec::new();
+        let (mut keys, shards) = (Vec::new(), self.shards.len());
         for _ in 0..RANDOM_TRIES {
             self.keys_of(
-                self.runtime.random() as usize % SHARDS,
+                self.runtime.random() as usize % shards,
                 space,
                 now,
                 &mut keys,
@@ -58,12 +58,12 @@ impl Inner {
                 break;
             }
         }
-        let start = self.runtime.random() as usize % SHARDS;
-        for step in 0..SHARDS {
+        let start = self.runtime.random() as usize % shards;
+        for step in 0..shards {
             if !keys.is_empty() {
                 break;
             }
-            self.keys_of((start + step) % SHARDS, space, now, &mut keys);
+            self.keys_of((start + step) % shards, space, now, &mut keys);
         }
         let pick = self.runtime.random() as usize % keys.len().max(1);
         keys.into_iter().nth(pick)

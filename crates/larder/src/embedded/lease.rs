@@ -52,7 +52,7 @@ impl Inner {
 
     fn lease(&self, key: &[u8], token: LeaseToken, ttl: Duration, void: Version) -> Lease {
         self.with_shard(key, |shard, hash, now| {
-            let record = shard.live(hash, key, now).map(|slot| slot.record());
+            let record = shard.live(hash, key, now).map(|slot| self.record_of(slot));
             let record = record.filter(|record| record.version != void);
             let stale = match record {
                 Some(record) if classify(&record, now) == Freshness::Fresh => {
@@ -107,6 +107,7 @@ impl Inner {
             let stamp = Stamp {
                 version,
                 cut,
+                keeps_cut: false,
                 now,
                 kept: (None, None),
             };

@@ -4,12 +4,12 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::{Inner, SHARDS};
+use super::Inner;
 
 /// Between two steps.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Shards per step; a whole round takes about five seconds.
-const STEP: usize = SHARDS / 100;
+/// Steps of a whole round, which takes about five seconds.
+const STEPS: usize = 100;
 
 pub(super) fn start(inner: &Arc<Inner>) {
     let weak = Arc::downgrade(inner);
@@ -21,9 +21,10 @@ pub(super) fn start(inner: &Arc<Inner>) {
             let Some(inner) = Weak::upgrade(&weak) else {
                 return;
             };
-            for _ in 0..STEP {
+            let shards = inner.shards.len();
+            for _ in 0..shards.div_ceil(STEPS) {
                 inner.sweep(at);
-                at = (at + 1) % SHARDS;
+                at = (at + 1) % shards;
             }
         }
     }));

@@ -2,6 +2,7 @@
 //! See [`larder_core::tag`] and [`larder_core::area`].
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use larder_core::area::{Area, Areas, cache_of};
@@ -18,12 +19,18 @@ use super::{Embedded, Inner};
 const REMEMBERED: usize = 1 << 20;
 
 #[derive(Default)]
-pub(super) struct TagClock(Mutex<Numbers>);
+pub(super) struct TagClock {
+    numbers: Mutex<Numbers>,
+    /// Where the clock began: everything older is void.
+    base: AtomicU64,
+    /// Whether an area was ever invalidated. Until then no plain value needs to know its cut.
+    has_areas: AtomicBool,
+}
 
 #[derive(Default)]
 struct Numbers {
     clock: u64,
-    /// Where the clock began: everything older is void.
+    /// [`TagClock::base`].
     base: u64,
     numbers: HashMap<Bytes, u64>,
     /// Whether a dependency was ever among them.
@@ -76,22 +83,34 @@ impl Numbers {
 impl TagClock {
     /// Starts, or after a loss starts again, beyond every number given before `now_us`.
     pub(super) fn start(&self, now_us: u64) {
-        let mut numbers = self.0.lock();
+        let mut numbers = self.numbers.lock();
         let clock = now_us.max(numbers.clock + 1);
         *numbers = Numbers {
             clock,
             base: clock,
             ..Numbers::default()
         };
+        self.base.store(clock, Ordering::Release);
+    }
+
+    /// Whether values that name nothing must keep their cut all the same.
+    pub(super) fn has_areas(&self) -> bool {
+        self.has_areas.load(Ordering::Acquire)
+    }
+
+    /// The cut of a value that has not kept one: it was stored in this life, and before any area was
+    /// invalidated.
+    pub(super) fn least_cut(&self) -> Cut {
+        Cut(self.base.load(Ordering::Acquire))
     }
 
     pub(super) fn cut(&self) -> Cut {
-        Cut(self.0.lock().clock)
+        Cut(self.numbers.lock().clock)
     }
 
     /// Invalidates a tag; gives its new number.
     pub(super) fn bump(&self, tag: &[u8], now_us: u64) -> u64 {
-        let mut numbers = self.0.lock();
+        let mut numbers = self.numbers.lock();
         let number = numbers.next(now_us);
         numbers.keep(tag, number);
         number
@@ -99,7 +118,9 @@ impl TagClock {
 
     /// Invalidates an area of a cache; gives its number.
     pub(super) fn void(&self, cache: &[u8], area: &Area, now_us: u64) -> u64 {
-        let mut numbers = self.0.lock();
+        // Before the number is drawn: who stores after it has one keeps its cut.
+        self.has_areas.store(true, Ordering::Release);
+        let mut numbers = self.numbers.lock();
         let number = numbers.next(now_us);
         let base = Cut(numbers.base);
         let cache = Bytes::copy_from_slice(cache);
@@ -111,7 +132,7 @@ impl TagClock {
 
     /// A key was changed: what depends on it is void. The caller holds the lock of its shard.
     pub(super) fn changed(&self, key: &[u8], now_us: u64) {
-        let mut numbers = self.0.lock();
+        let mut numbers = self.numbers.lock();
         if !numbers.has_dependencies || Mutant::NoteChange.is_active() {
             return;
         }
@@ -124,14 +145,14 @@ impl TagClock {
 
     /// Remembers what a record that is put names; gives where the clock then stands.
     pub(super) fn cut_for(&self, tags: &Tags, bonds: &[Bond], now_us: u64) -> Cut {
-        let mut numbers = self.0.lock();
+        let mut numbers = self.numbers.lock();
         let all = tags.keys().iter().chain(bonds.iter().map(|bond| &bond.tag));
         all.for_each(|tag| numbers.remember(tag, now_us));
         Cut(numbers.clock)
     }
 
     fn areas(&self, cache: &Bytes) -> Areas {
-        let numbers = self.0.lock();
+        let numbers = self.numbers.lock();
         let mut areas = numbers.areas.get(cache).cloned().unwrap_or_default();
         areas.raise_floor(Cut(numbers.base));
         areas
@@ -139,7 +160,7 @@ impl TagClock {
 
     /// Whether a lease given at this number is of this life.
     pub(super) fn began_before(&self, cut: Cut) -> bool {
-        self.0.lock().base <= cut.0
+        self.numbers.lock().base <= cut.0
     }
 }
 
@@ -153,7 +174,7 @@ impl Inner {
     pub(super) fn prove(&self, bonds: &[Bond]) -> Result<Cut, Vec<Bytes>> {
         let now_us = self.now().0.saturating_mul(1_000);
         let (cut, mut raced) = {
-            let mut numbers = self.tags.0.lock();
+            let mut numbers = self.tags.numbers.lock();
             let holds: Vec<bool> = bonds
                 .iter()
                 .map(|bond| numbers.number(&bond.tag) <= bond.cut)
@@ -205,25 +226,26 @@ fn is_overlooked(bond: &Bond) -> bool {
 
 impl TagStore for Embedded {
     fn tags<'a>(&'a self, keys: &'a [Bytes]) -> Pending<'a, Vec<Cut>> {
-        let numbers = self.inner.tags.0.lock();
+        let numbers = self.inner.tags.numbers.lock();
         Pending::ready(Ok(keys.iter().map(|key| numbers.number(key)).collect()))
     }
 
     fn watch<'a>(&'a self, keys: &'a [Bytes]) -> Pending<'a, Vec<Cut>> {
         let now_us = self.inner.now().0.saturating_mul(1_000);
-        let mut numbers = self.inner.tags.0.lock();
+        let mut numbers = self.inner.tags.numbers.lock();
         keys.iter().for_each(|key| numbers.remember(key, now_us));
         Pending::ready(Ok(keys.iter().map(|key| numbers.number(key)).collect()))
     }
 
-    fn get_within<'a>(
+    fn get_among<'a>(
         &'a self,
         keys: &'a [Bytes],
-        cache: &'a Bytes,
-    ) -> Pending<'a, (Vec<Lookup>, Areas)> {
+        caches: &'a [Bytes],
+    ) -> Pending<'a, (Vec<Lookup>, Vec<Areas>)> {
         let now = self.inner.now();
         let look = |key: &Bytes| self.inner.lookup(key, now);
         let found = keys.iter().map(look).collect();
-        Pending::ready(Ok((found, self.inner.tags.areas(cache))))
+        let areas = |cache: &Bytes| self.inner.tags.areas(cache);
+        Pending::ready(Ok((found, caches.iter().map(areas).collect())))
     }
 }

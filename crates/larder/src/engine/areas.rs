@@ -1,6 +1,10 @@
 //! Areas in the engine: which parts of this cache were invalidated, as far as this process knows,
 //! and whether a record of the remote tier lies in one.
 
+mod known;
+mod lies;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,36 +12,26 @@ use ::bytes::Bytes;
 use larder_core::area::{Area, Areas, area_key, cache_of};
 use larder_core::bus::BusChange;
 use larder_core::error::{Error, ErrorKind, Result};
+use larder_core::key::Name;
 use larder_core::record::Record;
+use larder_core::space::Space;
 use larder_core::store::{Batch, Committed, Damage, Keyspace, Lookup, Store, Write};
 use larder_core::tag::Cut;
 use larder_core::version::Version;
-use parking_lot::RwLock;
+use smallvec::{SmallVec, smallvec};
 
 use super::tell::area_meaning;
 use super::{Engine, EngineKey};
 use crate::receipt::Receipt;
+pub(crate) use known::KnownAreas;
+use lies::Lies;
+pub(crate) use lies::Reach;
 
 /// Keys looked at in one go while the memory of void records is released, and the pause after it.
 const PAGE: (usize, Duration) = (512, Duration::from_millis(5));
 
-/// The areas of the cache that were invalidated. Facts: they only become more, until a new life of
-/// the log makes all of them unknown.
-#[derive(Default)]
-pub(crate) struct KnownAreas(RwLock<Known>);
-
-#[derive(Default)]
-struct Known {
-    areas: Areas,
-    /// Whether nothing that happened before the last question is missing.
-    is_complete: bool,
-    /// How often everything was forgotten: an answer is of use only if that is as it was when the
-    /// question was asked.
-    life: u64,
-}
-
 /// What a look at the remote tier has shown under one key.
-pub(super) enum Sight {
+pub(crate) enum Sight {
     Absent,
     Damaged(Damage),
     /// A record of this version, in an area that was invalidated.
@@ -53,33 +47,14 @@ impl Sight {
             Lookup::Found(record) => Sight::Found(record),
         }
     }
-}
 
-impl KnownAreas {
-    fn add(&self, number: Cut, area: Area) {
-        self.0.write().areas.add(number, area);
-    }
-
-    fn learn(&self, life: u64, areas: &Areas) {
-        let mut known = self.0.write();
-        // A store that has lost its memory knows nothing until the next lease there.
-        if known.life == life && *areas != Areas::unknown() {
-            known.areas.merge(areas.clone());
-            known.is_complete = true;
+    /// Whether a record lies in an area that was invalidated, by its cut.
+    fn hold_against(&mut self, is_void: impl FnOnce(Cut) -> bool) {
+        if let Sight::Found(record) = self
+            && is_void(record.cut)
+        {
+            *self = Sight::Void(record.version);
         }
-    }
-
-    fn life(&self) -> u64 {
-        self.0.read().life
-    }
-
-    /// Something may have been missed.
-    pub(crate) fn forget(&self) {
-        let mut known = self.0.write();
-        *known = Known {
-            life: known.life + 1,
-            ..Known::default()
-        };
     }
 }
 
@@ -89,33 +64,80 @@ impl<V: Send + Sync + 'static> Engine<V> {
         area_key(self.name.as_str())
     }
 
+    /// The caches in which a stored key may lie.
+    fn lies<'a>(&'a self, stored: &'a [u8]) -> SmallVec<[Lies<'a>; 2]> {
+        match self.reach {
+            Reach::Cache => smallvec![Lies {
+                cache: self.name.as_str(),
+                at: self.prefix.len(),
+            }],
+            Reach::Store => lies::any_of(stored),
+        }
+    }
+
     /// Reads records, and sees to it that the areas are known as of then. One round trip.
-    pub(super) async fn look(&self, store: &dyn Store, keys: &[Bytes]) -> Result<Vec<Sight>> {
+    pub(crate) async fn look(&self, store: &dyn Store, keys: &[Bytes]) -> Result<Vec<Sight>> {
         let Some(there) = store.describe().tags else {
             return self.look_alone(store, keys).await;
         };
-        let is_current = self.near.view().is_current(self.runtime.now());
-        let life = self.areas.life();
-        if is_current && self.areas.0.read().is_complete {
-            let seen = self.look_alone(store, keys).await;
+        let lies: Vec<_> = keys.iter().map(|key| self.lies(key)).collect();
+        let all = || lies.iter().flatten().map(|lies| lies.cache);
+        if let Some(life) = self.knows_areas(all()) {
+            let mut seen = self.look_alone(store, keys).await?;
+            for (sight, (key, lies)) in seen.iter_mut().zip(keys.iter().zip(&lies)) {
+                sight.hold_against(|cut| self.areas.cover(key, lies, cut));
+            }
             // Else what was known has been forgotten meanwhile.
             if self.areas.life() == life {
-                return seen;
+                return Ok(seen);
             }
         }
         let life = self.areas.life();
-        let cache = self.area_key();
-        let asked = there.get_within(keys, &cache).await;
+        let caches: Vec<&str> = all().collect::<BTreeSet<_>>().into_iter().collect();
+        let named: Vec<Bytes> = caches.iter().map(|cache| area_key(cache)).collect();
+        let asked = there.get_among(keys, &named).await;
         let (found, areas) = asked.map_err(|error| self.failed(error))?;
-        self.areas.learn(life, &areas);
-        // What this answer knows counts for what it found, whatever is known by now.
-        let look = |(found, key): (Lookup, &Bytes)| match found {
-            Lookup::Found(record) if self.covers_record(&areas, key, &record) => {
-                Sight::Void(record.version)
-            }
-            other => Sight::of(other),
+        let areas_of = |cache: &str| {
+            caches
+                .binary_search(&cache)
+                .ok()
+                .and_then(|at| areas.get(at))
         };
+        for (cache, areas) in caches.iter().zip(&areas) {
+            self.areas.learn(life, cache, areas);
+        }
+        // What this answer knows counts for what it found, whatever is known by now.
+        let is_void = |key: &Bytes, lies: &[Lies<'_>], cut: Cut| {
+            lies.iter().any(|lies| {
+                let key = key.get(lies.at..).unwrap_or_default();
+                areas_of(lies.cache).is_none_or(|areas| areas.void(key, cut))
+            })
+        };
+        let look = |(found, (key, lies)): (Lookup, (&Bytes, &SmallVec<_>))| {
+            let mut sight = Sight::of(found);
+            sight.hold_against(|cut| is_void(key, lies, cut));
+            sight
+        };
+        let keys = keys.iter().zip(&lies);
         Ok(found.into_iter().zip(keys).map(look).collect())
+    }
+
+    /// The same for one key.
+    pub(crate) async fn look_at(&self, store: &dyn Store, key: &Bytes) -> Result<Sight> {
+        if self.areas.is_blank() {
+            let found = store.get(key).await;
+            return found.map(Sight::of).map_err(|error| self.failed(error));
+        }
+        let mut seen = self.look(store, std::slice::from_ref(key)).await?;
+        Ok(seen.pop().unwrap_or(Sight::Absent))
+    }
+
+    /// The life in which all areas of these caches are known, as of a moment ago; `None` if they must
+    /// be asked for.
+    fn knows_areas<'a>(&self, caches: impl Iterator<Item = &'a str>) -> Option<u64> {
+        let life = self.areas.life();
+        let is_current = self.near.view().is_current(self.runtime.now());
+        (is_current && self.areas.are_complete(caches)).then_some(life)
     }
 
     async fn look_alone(&self, store: &dyn Store, keys: &[Bytes]) -> Result<Vec<Sight>> {
@@ -129,15 +151,36 @@ impl<V: Send + Sync + 'static> Engine<V> {
         found.map_err(|error| self.failed(error))
     }
 
-    fn covers_record(&self, areas: &Areas, stored: &Bytes, record: &Record) -> bool {
-        let key = stored.get(self.prefix.len()..).unwrap_or_default();
-        areas.void(key, record.cut)
-    }
-
     /// Whether a record of the remote tier lies in an area that was invalidated after it was
     /// proven, as far as is known.
     pub(super) fn is_covered(&self, key: &EngineKey, cut: Cut) -> bool {
-        self.areas.0.read().areas.void(key.near().bytes, cut)
+        let stored = &key.wire[..];
+        self.areas.cover(stored, &self.lies(stored), cut)
+    }
+
+    /// Whether a record lies in such an area that came with the answer to a request for a lease, which
+    /// does not tell of areas. One round trip, unless they are known and the bus says that they are
+    /// current: what was known may have been forgotten with a new life of the log.
+    pub(super) async fn is_voided(
+        &self,
+        store: &dyn Store,
+        key: &EngineKey,
+        cut: Cut,
+    ) -> Result<bool> {
+        if store.describe().tags.is_none() {
+            return Ok(false);
+        }
+        let cache = self.name.as_str();
+        if let Some(life) = self.knows_areas(std::iter::once(cache)) {
+            let is_covered = self.is_covered(key, cut);
+            if self.areas.life() == life {
+                return Ok(is_covered);
+            }
+        }
+        let life = self.areas.life();
+        let areas = self.ask_areas(store, &self.area_key()).await?;
+        self.areas.learn(life, cache, &areas);
+        Ok(areas.void(key.near().bytes, cut))
     }
 
     /// The areas of a cache, asked for now.
@@ -151,12 +194,28 @@ impl<V: Send + Sync + 'static> Engine<V> {
             .map_err(|error| self.failed(error))
     }
 
-    /// An area was invalidated, here or elsewhere.
-    pub(crate) fn voided(&self, number: Cut, area: &Area) {
-        self.areas.add(number, area.clone());
-        self.near.void(area.clone());
-        self.flights.detach_covered(area);
-        self.touched.voided(&self.prefix, area);
+    /// An area of a cache within this engine's reach was invalidated, here or elsewhere.
+    pub(crate) fn voided(&self, cache: &str, number: Cut, area: &Area) {
+        self.areas.add(cache, number, area.clone());
+        self.void_copies(cache, area);
+    }
+
+    fn void_copies(&self, cache: &str, area: &Area) {
+        let near = self.in_near(cache, area);
+        self.near.void(near.clone());
+        self.flights.detach_covered(&near);
+        self.touched.voided(format!("{cache}:").as_bytes(), area);
+    }
+
+    /// What the area is to the near cache and to loads, whose keys may have the cache's name.
+    fn in_near(&self, cache: &str, area: &Area) -> Area {
+        let (kind, rest) = area.parts();
+        let whole = match self.reach {
+            Reach::Cache => rest.clone(),
+            // Nothing in the name of a cache means anything in a pattern.
+            Reach::Store => [cache.as_bytes(), b":", rest].concat().into(),
+        };
+        Area::from_parts(kind, whole).unwrap_or(Area::ALL)
     }
 
     /// Some areas were invalidated, of this cache or another one, as the bus says.
@@ -165,39 +224,54 @@ impl<V: Send + Sync + 'static> Engine<V> {
             return;
         };
         self.tags.raise(&cache, change.version.0);
-        if let Some(name) = cache_of(&cache) {
+        let Some(name) = cache_of(&cache) else {
+            return;
+        };
+        if self.reaches(name) {
+            self.voided(name, Cut(change.version.0), &area);
+        } else {
             self.touched.voided(format!("{name}:").as_bytes(), &area);
-        }
-        if cache == self.area_key() {
-            self.voided(Cut(change.version.0), &area);
         }
     }
 
-    /// Makes void every value whose key the area covers. One round trip, whatever their number;
-    /// what they hold in the remote tier is released behind.
+    /// Whether keys of this cache are the engine's.
+    pub(super) fn reaches(&self, cache: &str) -> bool {
+        self.reach == Reach::Store || cache == self.name.as_str()
+    }
+
+    /// Makes void every value of this cache whose key the area covers. One round trip, whatever
+    /// their number; what they hold in the remote tier is released behind.
     pub(crate) async fn void(self: &Arc<Self>, area: Area) -> Result<Receipt> {
+        self.void_in(self.name.clone(), area).await
+    }
+
+    /// The same for any cache within reach.
+    pub(crate) async fn void_in(self: &Arc<Self>, cache: Name, area: Area) -> Result<Receipt> {
         let engine = self.clone();
         self.detached(async move {
             let Some(store) = engine.remote.clone() else {
-                engine.void_locally(&area);
+                engine.void_locally(cache.as_str(), &area);
                 engine.tell_area(&area);
                 return Ok(Receipt::default());
             };
             if store.describe().tags.is_none() {
-                engine.void_one_by_one(&*store, &area).await?;
+                engine
+                    .void_one_by_one(&*store, cache.as_str(), &area)
+                    .await?;
                 engine.sent(&[area_meaning(area.clone()).0], None);
                 engine.tell_area(&area);
                 return Ok(Receipt::default());
             }
-            let batch = Batch::one(engine.area_key(), Write::Void(area.clone()));
+            let key = area_key(cache.as_str());
+            let batch = Batch::one(key.clone(), Write::Void(area.clone()));
             match store.commit(batch.by(engine.coherence.node.number)).await {
                 Ok(Committed::Done(outcomes)) => {
                     let position = outcomes.position;
                     let number = Cut(outcomes[0].version.0);
-                    engine.voided(number, &area);
-                    engine.tags.raise(&engine.area_key(), number.0);
+                    engine.voided(cache.as_str(), number, &area);
+                    engine.tags.raise(&key, number.0);
                     engine.sent(&[area_meaning(area.clone()).0], position);
-                    engine.clone().reclaim(store, area, number);
+                    engine.clone().reclaim(store, cache, area, number);
                     Ok(engine.receipt(Vec::new(), position))
                 }
                 Ok(Committed::Refused(_)) => {
@@ -205,7 +279,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 }
                 Err(error) => {
                     // It may or may not have taken place.
-                    engine.void_locally(&area);
+                    engine.void_locally(cache.as_str(), &area);
                     engine.areas.forget();
                     Err(engine.failed(error))
                 }
@@ -214,31 +288,25 @@ impl<V: Send + Sync + 'static> Engine<V> {
         .await
     }
 
-    fn void_locally(&self, area: &Area) {
-        self.near.void(area.clone());
-        self.tags.void(&self.area_key());
-        self.flights.detach_covered(area);
-        self.touched.voided(&self.prefix, area);
+    fn void_locally(&self, cache: &str, area: &Area) {
+        self.tags.void(&area_key(cache));
+        self.void_copies(cache, area);
     }
 
     /// Where records carry nothing that could be held against an area: each of them is removed.
-    async fn void_one_by_one(&self, store: &dyn Store, area: &Area) -> Result<()> {
-        self.void_locally(area);
+    async fn void_one_by_one(&self, store: &dyn Store, cache: &str, area: &Area) -> Result<()> {
+        self.void_locally(cache, area);
         let described = store.describe();
         let Some(keyspace) = described.keyspace else {
             let message = format!("{} cannot list its keys", described.name);
             return Err(Error::new(ErrorKind::Refused, message));
         };
         let done = match area {
-            Area::Prefix(prefix) => {
-                let mut space = self.space();
-                space.prefix = [&space.prefix[..], prefix].concat().into();
-                keyspace.clear(&space).await.map(drop)
-            }
-            Area::Pattern(_) => self.remove_matching(store, keyspace, area).await,
+            Area::Prefix(prefix) => keyspace.clear(&space_in(cache, prefix)).await.map(drop),
+            Area::Pattern(_) => self.remove_matching(store, keyspace, (cache, area)).await,
         };
         // Again: values may have been promoted while the remote tier was being cleared.
-        self.void_locally(area);
+        self.void_locally(cache, area);
         done.map_err(|error| self.failed(error))
     }
 
@@ -246,12 +314,13 @@ impl<V: Send + Sync + 'static> Engine<V> {
         &self,
         store: &dyn Store,
         keyspace: &dyn Keyspace,
-        area: &Area,
+        (cache, area): (&str, &Area),
     ) -> Result<()> {
         let mut cursor = 0;
+        let space = space_in(cache, b"");
         loop {
-            let page = keyspace.scan(&self.space(), cursor, PAGE.0).await?;
-            let covered = page.keys.into_iter().filter(|key| self.covers(area, key));
+            let page = keyspace.scan(&space, cursor, PAGE.0).await?;
+            let covered = page.keys.into_iter().filter(|key| covers(cache, area, key));
             let remove = |key| (key, Write::Remove { tombstone_ms: 0 });
             let batch = Batch {
                 writes: covered.map(remove).collect(),
@@ -268,29 +337,28 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
     }
 
-    fn covers(&self, area: &Area, stored: &Bytes) -> bool {
-        let key = stored.get(self.prefix.len()..);
-        key.is_some_and(|key| area.covers(key))
-    }
-
     /// Releases the memory of records that are void, in a task of its own that nobody waits for.
     /// What it does not reach ends with its ttl.
-    fn reclaim(self: Arc<Self>, store: Arc<dyn Store>, area: Area, before: Cut) {
+    fn reclaim(self: Arc<Self>, store: Arc<dyn Store>, cache: Name, area: Area, before: Cut) {
         let runtime = self.runtime.clone();
         runtime.spawn(Box::pin(async move {
             let Some(keyspace) = store.describe().keyspace else {
                 return;
             };
-            let mut space = self.space();
-            if let Area::Prefix(prefix) = &area {
-                space.prefix = [&space.prefix[..], prefix].concat().into();
-            }
+            let cache = cache.as_str();
+            let space = match &area {
+                Area::Prefix(prefix) => space_in(cache, prefix),
+                Area::Pattern(_) => space_in(cache, b""),
+            };
             let mut cursor = 0;
             loop {
                 let Ok(page) = keyspace.scan(&space, cursor, PAGE.0).await else {
                     return;
                 };
-                let covered = page.keys.into_iter().filter(|key| self.covers(&area, key));
+                let covered = page
+                    .keys
+                    .into_iter()
+                    .filter(|key| covers(cache, &area, key));
                 let covered: Vec<Bytes> = covered.collect();
                 if !covered.is_empty() && keyspace.reclaim(&covered, before).await.is_err() {
                     return;
@@ -303,4 +371,15 @@ impl<V: Send + Sync + 'static> Engine<V> {
             }
         }));
     }
+}
+
+/// The keys of a cache that begin so.
+fn space_in(cache: &str, prefix: &[u8]) -> Space {
+    Space::prefix(Bytes::from([cache.as_bytes(), b":", prefix].concat()))
+}
+
+/// Whether an area of a cache covers a stored key of its.
+fn covers(cache: &str, area: &Area, stored: &Bytes) -> bool {
+    let key = stored.get(cache.len() + 1..);
+    key.is_some_and(|key| area.covers(key))
 }

@@ -13,7 +13,7 @@ use larder_core::store::{Batch, Committed, Expect, Fill, Put, Store, Within, Wri
 use larder_core::tag::{Bond, Cut, depended_on};
 use larder_core::version::Version;
 
-use super::load::{HeldLease, Proof};
+use super::claim::{HeldLease, Proof};
 use super::{Before, Engine, EngineKey, Incoming, Kept};
 use crate::near::Entry;
 
@@ -63,10 +63,11 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 let cells = incoming.depends.cells.clone();
                 let tags = self.local_tags(&incoming.tags, cut, cells)?;
                 let kept = Kept {
-                    version: self.local_version(),
+                    version: before.version,
                     cut,
                     is_proven: true,
                     tags,
+                    cost,
                 };
                 Ok((kept, Ok(())))
             }
@@ -75,7 +76,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             Proof::Absence if !incoming.is_independent() => Err(Refusal::TagsRefused),
             Proof::Absence => {
                 let put = self.put(incoming, cost, Cut::default());
-                let version = self.fill_absent(key, put).await?;
+                let version = self.fill_absent(key, put, before.version).await?;
                 Ok((Kept::unproven(version), Ok(())))
             }
             Proof::None => Err(Refusal::Unproven),
@@ -101,6 +102,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             cut,
             is_proven: true,
             tags: None,
+            cost,
         };
         let mut near = Ok(());
         if let Some(held) = held {
@@ -219,14 +221,21 @@ impl<V: Send + Sync + 'static> Engine<V> {
         Ok(())
     }
 
-    async fn fill_absent(&self, key: &EngineKey, put: Put) -> Result<Version, Refusal> {
+    async fn fill_absent(
+        &self,
+        key: &EngineKey,
+        put: Put,
+        local: Version,
+    ) -> Result<Version, Refusal> {
         let Some(store) = &self.remote else {
             return Err(Refusal::Unproven);
         };
         let stored = key.stored();
         let batch = Batch::one(stored.clone(), Write::Put(put)).check(stored, Expect::Absent);
         match store.commit(batch.by(self.coherence.node.number)).await {
-            Ok(Committed::Done(outcomes)) => Ok(self.ordered(&**store, outcomes[0].version)),
+            Ok(Committed::Done(outcomes)) => {
+                Ok(Self::ordered(&**store, outcomes[0].version, local))
+            }
             Ok(Committed::Refused(_)) => Err(Refusal::Superseded),
             Err(error) => {
                 self.failed(error);

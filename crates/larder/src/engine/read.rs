@@ -1,6 +1,7 @@
 //! Reading: the near cache, then the remote tier, with promotion through the guard.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::bytes::Bytes;
 use larder_core::error::Result;
@@ -11,7 +12,7 @@ use larder_core::runtime::Mono;
 use larder_core::store::Store;
 use larder_core::version::Version;
 
-use super::areas::Sight;
+use super::areas::{Reach, Sight};
 use super::tagging::Tagged;
 use super::{Before, Engine, EngineKey};
 use crate::depend;
@@ -20,7 +21,7 @@ use crate::near::{Entry, EntryMeta, Near};
 use crate::observe::count;
 
 /// What the remote tier has for a key.
-pub(super) enum Fetched<V> {
+pub(crate) enum Fetched<V> {
     Fresh(Arc<Entry<V>>),
     Stale(Arc<Entry<V>>),
     /// Nothing, or the version of a record that must not be used.
@@ -39,7 +40,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
         match self.near.get(key.near(), now) {
             Some((entry, Freshness::Fresh)) => {
                 self.counts.near_hits.add(1);
-                if depend::is_loading() {
+                if let Some(reads) = depend::current() {
+                    reads.date(self.copy_as_of(&entry, now));
                     self.read_in_load(&key, &entry, false);
                 }
                 Ok(Some(Loaded::new(entry, Source::Near, false, now)))
@@ -51,6 +53,11 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
     }
 
+    /// As of when a near copy that may be used now is known to hold.
+    pub(super) fn copy_as_of(&self, entry: &Entry<V>, now: Mono) -> Mono {
+        self.near.view().as_of(entry.proven_until(), now)
+    }
+
     /// A fresh value of the remote tier, after the near cache had none.
     pub(crate) async fn remote_hit(&self, key: &EngineKey) -> Result<Option<Loaded<V>>> {
         let found = self.remote_hits(std::slice::from_ref(key)).await?;
@@ -58,7 +65,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
     }
 
     /// Reads one key from the remote tier and promotes a fresh value.
-    pub(super) async fn fetch(&self, store: &dyn Store, key: &EngineKey) -> Result<Fetched<V>> {
+    pub(crate) async fn fetch(&self, store: &dyn Store, key: &EngineKey) -> Result<Fetched<V>> {
         let before = self.before(key);
         let mut seen = self.look(store, &[key.stored()]).await?;
         let sight = seen.pop().unwrap_or(Sight::Absent);
@@ -87,7 +94,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         Ok(found.into_iter().map(|entry| entry.map(loaded)).collect())
     }
 
-    async fn fetch_many(
+    pub(crate) async fn fetch_many(
         &self,
         store: &dyn Store,
         keys: &[EngineKey],
@@ -119,8 +126,11 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 self.damaged(damage.as_str());
                 Fetched::Absent(Version::ZERO)
             }
-            Sight::Found(record) => self.take_record(store, key, &record, before.at).await?,
+            Sight::Found(record) => self.take_record(store, key, &record, before).await?,
         };
+        if let Fetched::Fresh(entry) | Fetched::Stale(entry) = &fetched {
+            self.near.date(entry, before.near);
+        }
         match &fetched {
             Fetched::Fresh(entry) => {
                 self.counts.remote_hits.add(1);
@@ -131,14 +141,15 @@ impl<V: Send + Sync + 'static> Engine<V> {
         Ok(fetched)
     }
 
-    /// Turns a record, which was asked for at `asked`, into an entry of this process. No round trip,
-    /// unless it has tags that are not known here.
+    /// Turns a record, which was asked for after `before`, into an entry of this process, with the
+    /// version drawn then where the store gives none that can be compared. No round trip, unless it
+    /// has tags that are not known here.
     pub(super) async fn take_record(
         &self,
         store: &dyn Store,
         key: &EngineKey,
         record: &Record,
-        asked: Mono,
+        before: Before,
     ) -> Result<Fetched<V>> {
         let store_now = store.now();
         let freshness = classify(record, store_now);
@@ -149,7 +160,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         if self.is_covered(key, record.cut) {
             return void;
         }
-        if !self.codec.accepts(record.codec) || record.schema != self.schema {
+        if !self.takes(record) {
             self.damaged("other_codec_or_schema");
             return void;
         }
@@ -166,20 +177,29 @@ impl<V: Send + Sync + 'static> Engine<V> {
             .weigher
             .as_ref()
             .map_or(record.value.len(), |weigher| weigher(&value));
+        let created = Mono(
+            now.0
+                .saturating_sub(store_now.since(record.created).as_nanos() as u64),
+        );
+        let fresh_end = record.fresh_until;
+        let fresh_end = fresh_end.map(|end| now.after(end.since(store_now)));
+        let cost = Duration::from_millis(record.load_cost_ms.into());
         let meta = EntryMeta {
-            version: self.ordered(store, record.version),
+            version: Self::ordered(store, record.version, before.version),
             cut: record.cut,
             is_proven: store.describe().tags.is_some(),
-            created: larder_core::Mono(
-                now.0
-                    .saturating_sub(store_now.since(record.created).as_nanos() as u64),
-            ),
+            created,
             life: NearLife::of(record, store_now, now, self.lives.near_ttl),
-            proven_until: self.near.view().proven_until(asked),
+            refresh_from: self.refresh_from(created, fresh_end, cost),
+            load_cost: cost,
+            proven_until: self.near.view().proven_until(before.at),
             tags,
             weight: Near::<V>::weight(key.near().bytes, size),
         };
         let entry = Arc::new(Entry::new(key.near().bytes, value, meta));
+        if record.marked_stale {
+            entry.mark_stale();
+        }
         Ok(if freshness == Freshness::Fresh {
             Fetched::Fresh(entry)
         } else {
@@ -187,7 +207,27 @@ impl<V: Send + Sync + 'static> Engine<V> {
         })
     }
 
-    fn damaged(&self, what: &'static str) {
+    /// The same for a record that came with the answer to a request for a lease.
+    pub(super) async fn take_leased(
+        &self,
+        store: &dyn Store,
+        key: &EngineKey,
+        record: &Record,
+        before: Before,
+    ) -> Result<Fetched<V>> {
+        if self.is_voided(store, key, record.cut).await? {
+            return Ok(Fetched::Absent(record.version));
+        }
+        self.take_record(store, key, record, before).await
+    }
+
+    /// Whether the bytes of a record mean something to this engine.
+    fn takes(&self, record: &Record) -> bool {
+        self.reach == Reach::Store
+            || (self.codec.accepts(record.codec) && record.schema == self.schema)
+    }
+
+    pub(crate) fn damaged(&self, what: &'static str) {
         count(&self.counts.damaged);
         tracing::debug!(
             cache = self.name.as_str(),

@@ -13,7 +13,7 @@ use larder_core::store::{
 use larder_core::tag::{Bond, Cut, Tags, dependency_key};
 use larder_core::version::Version;
 
-use super::load::HeldLease;
+use super::claim::HeldLease;
 use super::{Engine, EngineKey};
 
 /// How often it is tried while others change the value.
@@ -188,8 +188,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
             Ok(Committed::Done(outcomes)) => outcomes[0].version,
             _ => version,
         };
-        self.flights.detach(key);
         self.near.remove(key.near(), version, now);
+        self.flights.detach(key);
         told.map(drop)
     }
 }

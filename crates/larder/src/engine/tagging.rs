@@ -3,7 +3,7 @@
 use ::bytes::Bytes;
 use larder_core::admit::Refusal;
 use larder_core::error::{Error, ErrorKind, Result};
-use larder_core::record::Record;
+use larder_core::record::{Life, Record};
 use larder_core::store::{Batch, Committed, Store, Write};
 use larder_core::tag::{Cut, MAX_BONDS, Tags, dependency_key, tag_key};
 use larder_core::version::Version;
@@ -14,7 +14,7 @@ use crate::receipt::Receipt;
 use crate::tags::{EntryTags, Held};
 
 /// What became of a record's tags.
-pub(super) enum Tagged {
+pub(crate) enum Tagged {
     /// It has none, or all of them hold.
     Valid(Option<Box<EntryTags>>),
     /// One was invalidated since the value was read: it must never be used again.
@@ -55,7 +55,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
     }
 
     /// Checks the tags of a record from the remote tier.
-    pub(super) async fn check_tags(&self, store: &dyn Store, record: &Record) -> Result<Tagged> {
+    pub(crate) async fn check_tags(&self, store: &dyn Store, record: &Record) -> Result<Tagged> {
         if record.tags.is_empty() {
             return Ok(Tagged::Valid(None));
         }
@@ -122,10 +122,23 @@ impl<V: Send + Sync + 'static> Engine<V> {
             self.tell_tag(&dependency, self.local_version());
             return Ok(Receipt::default());
         }
-        self.bump(Tags::new([dependency])?).await
+        self.bump_with(Tags::new([dependency])?, Some(key.clone()))
+            .await
     }
 
-    async fn bump(self: &std::sync::Arc<Self>, tags: Tags) -> Result<Receipt> {
+    /// Invalidates tags by their stored keys.
+    pub(crate) async fn bump(self: &std::sync::Arc<Self>, tags: Tags) -> Result<Receipt> {
+        self.bump_with(tags, None).await
+    }
+
+    /// The same, and gives the record of a key another version. A load that has read it proves by
+    /// its version that nothing has changed since, whatever number its dependency was given: the
+    /// number may be new only because nobody had asked for it before.
+    async fn bump_with(
+        self: &std::sync::Arc<Self>,
+        tags: Tags,
+        renewed: Option<EngineKey>,
+    ) -> Result<Receipt> {
         if tags.is_empty() {
             return Ok(Receipt::default());
         }
@@ -140,11 +153,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
         };
         let engine = self.clone();
         self.detached(async move {
-            let writes = tags
-                .keys()
-                .iter()
-                .map(|tag| (tag.clone(), Write::Bump))
-                .collect();
+            let bumps = tags.keys().iter().map(|tag| (tag.clone(), Write::Bump));
+            let touch = |key: &EngineKey| (key.stored(), Write::Touch(Life::KEEP));
+            let writes = bumps.chain(renewed.iter().map(touch)).collect();
             let batch = Batch {
                 writes,
                 origin: engine.coherence.node.number,
@@ -155,8 +166,13 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     let position = outcomes.position;
                     let cause = |tag: &Bytes| engine.tag_meaning(tag).map(|(cause, _)| cause);
                     let causes: Vec<EventCause> = tags.keys().iter().filter_map(cause).collect();
-                    for (tag, outcome) in tags.keys().iter().zip(outcomes) {
+                    for (tag, outcome) in tags.keys().iter().zip(&*outcomes) {
                         engine.tags.raise(tag, outcome.version.0);
+                    }
+                    if let (Some(key), Some(last)) = (&renewed, outcomes.last()) {
+                        let now = engine.runtime.now();
+                        let end = || engine.near.replaced(key.near(), last.version, now);
+                        engine.show(key, &key.stored(), end);
                     }
                     // Which loads under way will name these tags only shows when they end. Their
                     // leases see to it that whoever comes now does not load beside them.
@@ -170,6 +186,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 Err(error) => {
                     // It may or may not have taken place: what depends on these tags is void here.
                     tags.keys().iter().for_each(|tag| engine.tags.void(tag));
+                    if let Some(key) = &renewed {
+                        let now = engine.runtime.now();
+                        engine.show(key, &key.stored(), || engine.near.forget(key.near(), now));
+                    }
                     engine.flights.detach_all();
                     Err(engine.failed(error))
                 }

@@ -4,13 +4,13 @@
 use std::fmt;
 
 use ::bytes::Bytes;
-use larder_core::area::Area;
+use larder_core::area::{Area, cache_of};
 use larder_core::bus::{BusChange, BusRecord, ChangeKind};
 use larder_core::lane::Position;
-use larder_core::space::system_key;
-use larder_core::tag::depended_on;
+use larder_core::tag::{depended_on, name_of, tag_prefix};
 use larder_core::version::Version;
 
+use super::areas::Reach;
 use super::{Engine, EngineKey};
 use crate::events::{Changed, Event, EventCause, Target};
 
@@ -40,7 +40,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
             .for_each(|cause| self.counts.bus.sent.add(*cause));
         let (cache, seq) = (self.name.as_str(), position.map(|at| at.seq));
         let changes = Sent(causes);
-        if causes.iter().all(|cause| *cause == EventCause::Inserted) {
+        let is_plain = causes.iter().all(|cause| *cause == EventCause::Inserted);
+        // A store is changed by commands of others: a line for each of them helps nobody.
+        if is_plain || self.reach == Reach::Store {
             tracing::debug!(cache, seq, %changes, "sent");
         } else {
             tracing::info!(cache, seq, %changes, "sent");
@@ -50,6 +52,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
     /// Tells of a record of the log.
     pub(crate) fn tell_record(&self, record: &BusRecord) {
         for change in &record.changes {
+            // It has the value that it had: only what was made from it is void.
+            if change.kind == ChangeKind::Replaced && renews(record, &change.key) {
+                continue;
+            }
             let Some((cause, target)) = self.meaning(change) else {
                 continue;
             };
@@ -75,7 +81,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
             ChangeKind::TagBumped => return self.tag_meaning(&change.key),
             ChangeKind::Voided => {
                 let (cache, area) = larder_core::bus::voided(&change.key)?;
-                return (cache == self.area_key()).then(|| area_meaning(area));
+                let is_ours = cache_of(&cache).is_some_and(|name| self.reaches(name));
+                return is_ours.then(|| area_meaning(area));
             }
             ChangeKind::Cleared => {
                 let (ours, theirs) = (&self.prefix[..], &change.key[..]);
@@ -93,8 +100,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
             let key = Bytes::copy_from_slice(key.strip_prefix(&*self.prefix)?);
             return Some((EventCause::Invalidated, Target::Dependents(key)));
         }
-        let tags = system_key(&format!("tag:{}\0", self.name));
-        let name = stored.strip_prefix(&tags[..])?;
+        let name = match self.reach {
+            Reach::Cache => stored.strip_prefix(&tag_prefix(self.name.as_str())[..])?,
+            Reach::Store => name_of(stored)?,
+        };
         let name = String::from_utf8_lossy(name).into_owned();
         Some((EventCause::Tag, Target::Tag(name)))
     }
@@ -129,6 +138,13 @@ impl<V: Send + Sync + 'static> Engine<V> {
     pub(super) fn key_target(key: &EngineKey) -> Target {
         Target::Key(Bytes::copy_from_slice(key.near().bytes))
     }
+}
+
+/// Whether a record of the log invalidates what depends on a key.
+fn renews(record: &BusRecord, key: &[u8]) -> bool {
+    let is_bump = |change: &BusChange| change.kind == ChangeKind::TagBumped;
+    let mut bumps = record.changes.iter().filter(|change| is_bump(change));
+    bumps.any(|change| depended_on(&change.key) == Some(key))
 }
 
 /// What the invalidation of an area amounts to.

@@ -65,8 +65,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
     pub(crate) async fn remote_hit_anew(&self, key: &EngineKey) -> Result<Option<Loaded<V>>> {
         let found = self.remote_hit(key).await;
         if !matches!(found, Ok(Some(_))) {
-            self.flights.detach(key);
             self.near.forget(key.near(), self.runtime.now());
+            self.flights.detach(key);
         }
         found
     }

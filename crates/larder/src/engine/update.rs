@@ -52,9 +52,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
         let key = self.wire_key(WireKey::from_slice(&change.key));
         // Usable only under a lease, which says that all later changes are known here.
-        let asked = Mono(self.runtime.now().0.saturating_sub(LEASE.as_nanos() as u64));
+        let mut before = self.before(&key);
+        before.at = Mono(before.at.0.saturating_sub(LEASE.as_nanos() as u64));
         // A codec that panics must not end the link.
-        let taken = AssertUnwindSafe(self.take_record(store, &key, record, asked)).catch_unwind();
+        let taken = AssertUnwindSafe(self.take_record(store, &key, record, before)).catch_unwind();
         match taken.now_or_never()? {
             Ok(Ok(Fetched::Fresh(entry))) => Some((key, entry)),
             Ok(Ok(Fetched::Stale(_) | Fetched::Absent(_)) | Err(_)) | Err(_) => None,

@@ -56,10 +56,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let now = self.runtime.now();
         let change = |(key, change): (EngineKey, Change<V>)| {
             let existed = self.near.get(key.near(), now).is_some();
-            self.flights.detach(&key);
-            self.changed(&key.stored());
             let cause = change.cause();
-            let version = match change {
+            let version = self.show(&key, &key.stored(), || match change {
                 Change::Insert(incoming) => self.insert_near(&key, incoming),
                 Change::Invalidate => {
                     let version = self.local_version();
@@ -71,7 +69,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     self.near.mark_stale(key.near(), version, now);
                     version
                 }
-            };
+            });
             self.tell_own(cause, version, || Self::key_target(&key));
             existed
         };
@@ -98,6 +96,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 cut,
                 is_proven: true,
                 tags,
+                cost: Duration::ZERO,
             };
             self.entry(key, incoming, kept, (now, now))
         };
@@ -136,9 +135,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
             Err(error) => {
                 // It may or may not have taken place: nothing of these keys can be trusted.
                 for (key, _) in &changes {
-                    self.flights.detach(key);
-                    self.changed(&key.stored());
-                    self.near.forget(key.near(), self.runtime.now());
+                    let now = self.runtime.now();
+                    self.show(key, &key.stored(), || self.near.forget(key.near(), now));
                 }
                 Err(self.failed(error))
             }
@@ -155,6 +153,21 @@ impl<V: Send + Sync + 'static> Engine<V> {
             },
             Change::Expire => Write::Expire,
         }
+    }
+
+    /// Lets a change of a key show in this process, in the order in which a value travels: in the near
+    /// cache, in the load of the key, in what is made from the key. Whoever begins in between may find
+    /// the old value in a later place, and is reached there.
+    pub(crate) fn show<T>(&self, key: &EngineKey, stored: &[u8], near: impl FnOnce() -> T) -> T {
+        if Mutant::DetachEarly.is_active() {
+            self.flights.detach(key);
+            self.changed(stored);
+            return near();
+        }
+        let shown = near();
+        self.flights.detach(key);
+        self.changed(stored);
+        shown
     }
 
     /// A key was changed: near copies of what depends on it are void.
@@ -179,13 +192,11 @@ impl<V: Send + Sync + 'static> Engine<V> {
         outcome: Outcome,
     ) -> Version {
         let now = self.runtime.now();
-        self.flights.detach(key);
-        self.changed(&key.stored());
         let version = match &self.remote {
-            Some(store) => self.ordered(&**store, outcome.version),
+            Some(store) => Self::ordered(&**store, outcome.version, self.local_version()),
             None => outcome.version,
         };
-        match change {
+        self.show(key, &key.stored(), || match change {
             // Which cut the store gave it is only known to the next reader.
             Change::Insert(incoming) if !incoming.tags.is_empty() => {
                 self.near.replaced(key.near(), version, now);
@@ -196,6 +207,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     cut: outcome.cut,
                     is_proven: self.place().is_some(),
                     tags: None,
+                    cost: Duration::ZERO,
                 };
                 let entry = self.entry(key, incoming, kept, (before.at, now));
                 if let Err(refusal) = self.near.conclude(key.near(), before.near, &entry, now) {
@@ -204,7 +216,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             }
             Change::Invalidate => self.near.remove(key.near(), version, now),
             Change::Expire => self.near.mark_stale(key.near(), version, now),
-        }
+        });
         version
     }
 }

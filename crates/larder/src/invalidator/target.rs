@@ -80,80 +80,105 @@ pub(crate) trait Target: Send + Sync {
     fn sweep(&self, sweep: Sweep) -> BoxFuture<'_, Swept>;
 }
 
+/// How a target does each kind of thing.
+pub(crate) trait Hands: Send + Sync {
+    /// Invalidates keys, without the name of their cache; tells how many had a value.
+    fn keys(&self, keys: BTreeSet<Bytes>) -> BoxFuture<'_, Result<usize>>;
+
+    /// Invalidates no more tags than one entry may have.
+    fn tags<'a>(&'a self, tags: &'a [String]) -> BoxFuture<'a, Result<()>>;
+
+    /// Invalidates a part of the cache.
+    fn void(&self, area: Area) -> BoxFuture<'_, Result<()>>;
+
+    /// Invalidates what was made from a key, which has no name of a cache.
+    fn dependents(&self, key: Bytes) -> BoxFuture<'_, Result<()>>;
+}
+
+/// Does everything at the same time.
+pub(crate) async fn sweep(hands: &dyn Hands, sweep: Sweep) -> Swept {
+    let keys = async {
+        match sweep.keys.is_empty() {
+            true => Ok(0),
+            false => hands.keys(sweep.keys).await,
+        }
+    };
+    let tags: Vec<String> = sweep.tags.into_iter().collect();
+    let tags = async {
+        // All are tried, whatever becomes of the first.
+        let parts = tags.chunks(MAX_TAGS).map(|tags| hands.tags(tags));
+        join_all(parts).await.into_iter().collect()
+    };
+    let others = sweep.others.into_iter().map(|other| async move {
+        let done = invalidate_other(hands, &other).await;
+        (other, done)
+    });
+    let ((keys, tags), others) = join(join(keys, tags), join_all(others)).await;
+    Swept {
+        keys,
+        tags,
+        others: others.into_iter().collect(),
+    }
+}
+
+async fn invalidate_other(hands: &dyn Hands, other: &Other) -> Result<()> {
+    match other {
+        Other::Prefix(prefix) => hands.void(Area::prefix(prefix)?).await,
+        Other::Pattern(pattern) => hands.void(Area::pattern(pattern)?).await,
+        Other::Clear => hands.void(Area::ALL).await,
+        Other::Dependents(key) => hands.dependents(key.clone()).await,
+    }
+}
+
 impl<V: Send + Sync + 'static> Target for Arc<Engine<V>> {
     fn name(&self) -> &str {
         self.name.as_str()
     }
 
     fn sweep(&self, sweep: Sweep) -> BoxFuture<'_, Swept> {
+        Box::pin(self::sweep(self, sweep))
+    }
+}
+
+impl<V: Send + Sync + 'static> Hands for Arc<Engine<V>> {
+    fn keys(&self, keys: BTreeSet<Bytes>) -> BoxFuture<'_, Result<usize>> {
         Box::pin(async move {
-            let keys = invalidate_keys(self, sweep.keys);
-            let tags = invalidate_tags(self, sweep.tags);
-            let others = sweep.others.into_iter().map(|other| async move {
-                let done = invalidate_other(self, &other).await;
-                (other, done)
-            });
-            let ((keys, tags), others) = join(join(keys, tags), join_all(others)).await;
-            Swept {
-                keys,
-                tags,
-                others: others.into_iter().collect(),
+            let mut changes = Vec::with_capacity(keys.len());
+            for key in keys {
+                match self.key(&RawKey(key)) {
+                    Ok(key) => changes.push((key, Change::Invalidate)),
+                    // Behind the name of this cache it is longer than any key that could be stored.
+                    Err(error) if error.kind() == ErrorKind::TooLarge => {}
+                    Err(error) => return Err(error),
+                }
             }
+            self.change(changes).await.map(|receipt| receipt.existed())
         })
     }
-}
 
-async fn invalidate_keys<V: Send + Sync + 'static>(
-    engine: &Arc<Engine<V>>,
-    keys: BTreeSet<Bytes>,
-) -> Result<usize> {
-    let mut changes = Vec::with_capacity(keys.len());
-    for key in keys {
-        match engine.key(&RawKey(key)) {
-            Ok(key) => changes.push((key, Change::Invalidate)),
-            // Behind the name of this cache it is longer than any key that could be stored.
-            Err(error) if error.kind() == ErrorKind::TooLarge => {}
-            Err(error) => return Err(error),
-        }
+    fn tags<'a>(&'a self, tags: &'a [String]) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            check_open(self)?;
+            self.invalidate_tags(tags).await.map(drop)
+        })
     }
-    engine
-        .change(changes)
-        .await
-        .map(|receipt| receipt.existed())
-}
 
-async fn invalidate_tags<V: Send + Sync + 'static>(
-    engine: &Arc<Engine<V>>,
-    tags: BTreeSet<String>,
-) -> Result<()> {
-    if tags.is_empty() {
-        return Ok(());
+    fn void(&self, area: Area) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            check_open(self)?;
+            Engine::void(self, area).await.map(drop)
+        })
     }
-    check_open(engine)?;
-    let tags: Vec<String> = tags.into_iter().collect();
-    let parts = tags
-        .chunks(MAX_TAGS)
-        .map(|tags| engine.invalidate_tags(tags));
-    // All are tried, whatever becomes of the first.
-    let done = join_all(parts).await;
-    done.into_iter().try_for_each(|part| part.map(drop))
-}
 
-async fn invalidate_other<V: Send + Sync + 'static>(
-    engine: &Arc<Engine<V>>,
-    other: &Other,
-) -> Result<()> {
-    check_open(engine)?;
-    match other {
-        Other::Prefix(prefix) => engine.void(Area::prefix(prefix)?).await.map(drop),
-        Other::Pattern(pattern) => engine.void(Area::pattern(pattern)?).await.map(drop),
-        Other::Clear => engine.void(Area::ALL).await.map(drop),
-        Other::Dependents(key) => match engine.key(&RawKey(key.clone())) {
-            Ok(key) => engine.invalidate_dependents(&key).await.map(drop),
-            // No such key could be stored, and nothing was made from it.
-            Err(error) if error.kind() == ErrorKind::TooLarge => Ok(()),
-            Err(error) => Err(error),
-        },
+    fn dependents(&self, key: Bytes) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            match self.key(&RawKey(key)) {
+                Ok(key) => self.invalidate_dependents(&key).await.map(drop),
+                // No such key could be stored, and nothing was made from it.
+                Err(error) if error.kind() == ErrorKind::TooLarge => Ok(()),
+                Err(error) => Err(error),
+            }
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! A value in the near cache, with what decides about its use.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use larder_core::freshness::{Freshness, NearLife};
 use larder_core::runtime::Mono;
@@ -8,6 +8,7 @@ use larder_core::tag::Cut;
 use larder_core::version::Version;
 use smallvec::SmallVec;
 
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::tags::EntryTags;
 
 /// A value that was read or written, shared by the near cache and everyone who holds it.
@@ -26,11 +27,15 @@ pub(crate) struct Entry<V> {
     epoch: AtomicU64,
     /// The instant at which the value was stored, or loaded.
     created: Mono,
+    /// From here on reads may refresh it.
+    refresh_from: Mono,
     tags: Option<Box<EntryTags>>,
     value: V,
     version: Version,
     cut: Cut,
     is_proven: bool,
+    /// How long its load took, in milliseconds; up to a minute.
+    load_cost_ms: u16,
     weight: u32,
 }
 
@@ -43,6 +48,8 @@ pub(crate) struct EntryMeta {
     pub(crate) is_proven: bool,
     pub(crate) created: Mono,
     pub(crate) life: NearLife,
+    pub(crate) refresh_from: Mono,
+    pub(crate) load_cost: Duration,
     pub(crate) proven_until: Mono,
     pub(crate) tags: Option<Box<EntryTags>>,
     pub(crate) weight: usize,
@@ -56,6 +63,8 @@ impl<V> Entry<V> {
             cut: meta.cut,
             is_proven: meta.is_proven,
             created: meta.created,
+            refresh_from: meta.refresh_from,
+            load_cost_ms: u16::try_from(meta.load_cost.as_millis()).unwrap_or(u16::MAX),
             fresh_until: AtomicU64::new(meta.life.fresh_until.0),
             usable_until: meta.life.usable_until,
             proven_until: meta.proven_until,
@@ -88,6 +97,14 @@ impl<V> Entry<V> {
 
     pub(crate) fn created(&self) -> Mono {
         self.created
+    }
+
+    pub(crate) fn refresh_from(&self) -> Mono {
+        self.refresh_from
+    }
+
+    pub(crate) fn load_cost(&self) -> Duration {
+        Duration::from_millis(self.load_cost_ms.into())
     }
 
     pub(crate) fn weight(&self) -> u32 {
@@ -127,6 +144,11 @@ impl<V> Entry<V> {
     /// It holds in this epoch too.
     pub(super) fn raise_epoch(&self, epoch: u64) {
         self.epoch.fetch_max(epoch, Ordering::Relaxed);
+    }
+
+    /// Whether somebody has ended its fresh life, and not the time.
+    pub(crate) fn is_marked_stale(&self) -> bool {
+        self.fresh_until.load(Ordering::Relaxed) == 0
     }
 
     /// Ends the fresh life. Ordered against admissions by the stripe's lock, which the caller

@@ -1,10 +1,10 @@
 //! Under what conditions near copies may be used, as the bus link last said.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
 use larder_core::lane::LEASE;
 use larder_core::mutant::Mutant;
 use larder_core::runtime::Mono;
+
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Written by the link, read by every hit.
 pub(crate) struct View {
@@ -24,6 +24,14 @@ impl View {
             lease_until: AtomicU64::new(Mono::MAX.0),
             generation: AtomicU32::new(0),
             follows_bus: false,
+        }
+    }
+
+    /// For the only cache of a store that nobody else can reach: whatever changes, it hears of.
+    pub(crate) fn sole() -> View {
+        View {
+            follows_bus: true,
+            ..View::unfenced()
         }
     }
 
@@ -56,6 +64,14 @@ impl View {
         } else {
             alone
         }
+    }
+
+    /// As of when a copy that may be used now holds at least, if it may be used alone up to
+    /// `proven_until`.
+    pub(crate) fn as_of(&self, proven_until: Mono, now: Mono) -> Mono {
+        let leased = Mono(self.lease_until.load(Ordering::Acquire));
+        let lease = u64::try_from(LEASE.as_nanos()).unwrap_or(u64::MAX);
+        Mono(leased.max(proven_until).0.saturating_sub(lease)).min(now)
     }
 
     /// Whether everything is known that others changed until a moment ago: not only that copies may

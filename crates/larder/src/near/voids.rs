@@ -9,9 +9,9 @@ use std::collections::VecDeque;
 
 use larder_core::area::{Area, MAX_AREAS};
 use larder_core::mutant::Mutant;
-use parking_lot::RwLock;
 
 use super::view::View;
+use crate::sync::RwLock;
 
 #[derive(Default)]
 pub(super) struct Voids(RwLock<Recent>);
@@ -26,8 +26,11 @@ struct Recent {
 impl Voids {
     /// Makes void what is in the map or being read for it, as far as the area covers it.
     pub(super) fn add(&self, view: &View, area: Area) {
+        if Mutant::EpochFirst.is_active() {
+            view.set_epoch(view.epoch() + 1);
+        }
         let mut recent = self.0.write();
-        let epoch = view.epoch() + 1;
+        let epoch = view.epoch() + u64::from(!Mutant::EpochFirst.is_active());
         if area == Area::ALL {
             recent.floor = epoch;
             recent.areas.clear();
@@ -37,7 +40,7 @@ impl Voids {
             }
             recent.areas.push_back((epoch, area));
         }
-        // Last: whoever sees the epoch finds in here why it rose.
+        // Under the lock: whoever sees the epoch finds in here why it rose.
         view.set_epoch(epoch);
     }
 

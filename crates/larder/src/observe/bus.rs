@@ -44,9 +44,26 @@ pub struct Delay {
     pub total: Duration,
     /// The longest one.
     pub longest: Duration,
+    /// How many were no longer than each of [`Delay::BOUNDS`] and longer than the one before; at
+    /// last, how many were longer than all of them.
+    pub counts: [u64; BOUNDS_MS.len() + 1],
 }
 
+/// What delays are sorted by, in milliseconds.
+const BOUNDS_MS: [u64; 11] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500];
+
 impl Delay {
+    /// The bounds of [`Delay::counts`].
+    pub const BOUNDS: [Duration; BOUNDS_MS.len()] = {
+        let mut bounds = [Duration::ZERO; BOUNDS_MS.len()];
+        let mut at = 0;
+        while at < bounds.len() {
+            bounds[at] = Duration::from_millis(BOUNDS_MS[at]);
+            at += 1;
+        }
+        bounds
+    };
+
     /// The mean; zero if none was measured.
     pub fn mean(&self) -> Duration {
         let records = u32::try_from(self.records).unwrap_or(u32::MAX);
@@ -87,6 +104,7 @@ pub(crate) struct BusCounts {
     delays: AtomicU64,
     delay_ms: AtomicU64,
     longest_ms: AtomicU64,
+    delays_by_bound: [AtomicU64; BOUNDS_MS.len() + 1],
 }
 
 impl BusCounts {
@@ -96,6 +114,7 @@ impl BusCounts {
         count(&self.delays);
         self.delay_ms.fetch_add(ms, Ordering::Relaxed);
         self.longest_ms.fetch_max(ms, Ordering::Relaxed);
+        count(&self.delays_by_bound[BOUNDS_MS.partition_point(|bound| *bound < ms)]);
     }
 
     /// Near copies cannot be used from here on.
@@ -131,7 +150,25 @@ impl BusCounts {
                 records: get(&self.delays),
                 total: Duration::from_millis(get(&self.delay_ms)),
                 longest: Duration::from_millis(get(&self.longest_ms)),
+                counts: self.delays_by_bound.each_ref().map(get),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_delay_is_counted_under_the_first_bound_that_it_does_not_exceed() {
+        let counts = BusCounts::default();
+        for ms in [0, 1, 2, 3, 2_500, 2_501, 9_000] {
+            counts.delayed(Duration::from_millis(ms));
+        }
+        let delay = counts.stats(Mono(0)).delay;
+        assert_eq!(delay.counts, [2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 2]);
+        assert_eq!(delay.counts.iter().sum::<u64>(), delay.records);
+        assert_eq!(Delay::BOUNDS[10], Duration::from_millis(2_500));
     }
 }

@@ -18,8 +18,10 @@ pub struct Stats {
     pub near: NearStats,
     /// The remote tier.
     pub remote: RemoteStats,
-    /// Loaders.
+    /// Loaders, those of refreshes included.
     pub loads: LoadStats,
+    /// Refreshes.
+    pub refreshes: RefreshStats,
     /// The bus.
     pub bus: BusStats,
     /// Values that were given to their caller but not stored, by reason.
@@ -74,6 +76,33 @@ pub struct LoadStats {
     pub stale_served: u64,
 }
 
+/// Counts of refreshes: loads behind a value that was served.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RefreshStats {
+    /// Refreshes begun.
+    pub begun: u64,
+    /// Those that stored a newly loaded value.
+    pub loaded: u64,
+    /// Those that found a newer value in a tier, which another process had stored.
+    pub adopted: u64,
+    /// Those whose loader gave an error or panicked.
+    pub failed: u64,
+    /// Those whose value was not stored; [`Stats::refused`] says why.
+    pub refused: u64,
+    /// Those that ended before they loaded: another process holds the lease, or the remote tier
+    /// could not be asked.
+    pub given_up: u64,
+    /// Those that were dropped because the cache was.
+    pub stopped: u64,
+    /// Refreshes that did not begin because there were too many under way.
+    pub limited: u64,
+    /// Reads that got a stale value while it was refreshed, or soon after that had failed.
+    pub stale_served: u64,
+    /// Refreshes under way.
+    pub under_way: u64,
+}
+
 const KINDS: [ErrorKind; 6] = [
     ErrorKind::Unavailable,
     ErrorKind::Timeout,
@@ -95,9 +124,41 @@ pub(crate) struct Counts {
     pub(crate) load_abandoned: AtomicU64,
     pub(crate) load_shared: AtomicU64,
     pub(crate) stale_served: AtomicU64,
+    pub(crate) refreshes: RefreshCounts,
     pub(crate) bus: BusCounts,
     refused: [AtomicU64; Refusal::ALL.len()],
     errors: [AtomicU64; KINDS.len()],
+}
+
+#[derive(Default)]
+pub(crate) struct RefreshCounts {
+    pub(crate) begun: AtomicU64,
+    pub(crate) loaded: AtomicU64,
+    pub(crate) adopted: AtomicU64,
+    pub(crate) failed: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) given_up: AtomicU64,
+    pub(crate) stopped: AtomicU64,
+    pub(crate) limited: AtomicU64,
+    pub(crate) stale_served: AtomicU64,
+}
+
+impl RefreshCounts {
+    fn stats(&self, under_way: usize) -> RefreshStats {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        RefreshStats {
+            begun: get(&self.begun),
+            loaded: get(&self.loaded),
+            adopted: get(&self.adopted),
+            failed: get(&self.failed),
+            refused: get(&self.refused),
+            given_up: get(&self.given_up),
+            stopped: get(&self.stopped),
+            limited: get(&self.limited),
+            stale_served: get(&self.stale_served),
+            under_way: under_way as u64,
+        }
+    }
 }
 
 pub(crate) fn count(counter: &AtomicU64) {
@@ -117,7 +178,7 @@ impl Counts {
         }
     }
 
-    pub(crate) fn stats(&self, near: NearStats, now: Mono) -> Stats {
+    pub(crate) fn stats(&self, near: NearStats, refreshing: usize, now: Mono) -> Stats {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let refused = Refusal::ALL.into_iter().zip(self.refused.iter().map(get));
         let errors = KINDS.into_iter().zip(self.errors.iter().map(get));
@@ -133,6 +194,7 @@ impl Counts {
                 damaged: get(&self.damaged),
             },
             bus: self.bus.stats(now),
+            refreshes: self.refreshes.stats(refreshing),
             loads: LoadStats {
                 succeeded: get(&self.loaded),
                 failed: get(&self.load_failed),

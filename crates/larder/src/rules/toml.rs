@@ -7,15 +7,16 @@ use larder_core::nearest::nearest;
 use super::plan::problem;
 use super::{Kind, Order, Rule, Rules};
 
-/// Reads rules, and what is wrong with them.
-pub(super) fn read(text: &str) -> (Rules, Vec<String>) {
+/// Reads rules, and what is wrong with them, by line. What else is in the file is nobody's business
+/// unless it is of rules alone.
+pub(super) fn read(text: &str, is_alone: bool) -> (Rules, Vec<(usize, String)>) {
     let (table, errors) = DeTable::parse_recoverable(text);
     let mut walk = Walk {
         text,
         rules: Rules::new(),
         wrong: Vec::new(),
     };
-    for error in errors {
+    for error in errors.iter().filter(|_| is_alone) {
         let at = error.span().map_or(0, |span| span.start);
         let what = error.message().replace('\n', " ");
         walk.wrong(at, &format!("{what} – this is no TOML"));
@@ -24,7 +25,8 @@ pub(super) fn read(text: &str) -> (Rules, Vec<String>) {
         match (key.get_ref().as_ref(), value.get_ref()) {
             ("on", DeValue::Table(events)) => walk.events(events),
             ("on", _) => walk.wrong(key.span().start, "write [on.<event>] and its orders below"),
-            (_, _) => walk.unknown(key, &["on"]),
+            (_, _) if is_alone => walk.unknown(key, &["on"]),
+            (_, _) => {}
         }
     }
     (walk.rules, walk.wrong)
@@ -33,7 +35,7 @@ pub(super) fn read(text: &str) -> (Rules, Vec<String>) {
 struct Walk<'a> {
     text: &'a str,
     rules: Rules,
-    wrong: Vec<String>,
+    wrong: Vec<(usize, String)>,
 }
 
 type Text<'i> = Spanned<DeString<'i>>;
@@ -121,6 +123,6 @@ impl Walk<'_> {
     fn wrong(&mut self, at: usize, what: &str) {
         let before = self.text.as_bytes().iter().take(at);
         let line = before.filter(|byte| **byte == b'\n').count() + 1;
-        self.wrong.push(format!("line {line}: {what}"));
+        self.wrong.push((line, what.to_owned()));
     }
 }

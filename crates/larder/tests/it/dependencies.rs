@@ -170,6 +170,39 @@ async fn whatever_happens_to_the_inner_value_voids_the_outer_one() {
     }
 }
 
+/// Nothing changes in the record of the inner value, so that its version proves nothing here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dependents_that_are_being_loaded_are_not_stored() {
+    for world in worlds().await {
+        let _ = world.inner.get_or_load(&1, plain(7)).await.unwrap();
+        // The first load names what nobody had named before, and may be refused for that.
+        for round in 0..3 {
+            let (read, is_read) = tokio::sync::oneshot::channel();
+            let (go, may_go) = tokio::sync::oneshot::channel::<()>();
+            let (inner, outer) = (world.inner.clone(), world.outer.clone());
+            let load = move |cx: larder::Cx<u64>| async move {
+                cx.tag("t");
+                let inner = inner.get(&1).await.unwrap().unwrap();
+                read.send(()).unwrap();
+                may_go.await.unwrap();
+                Ok::<_, Oops>(*inner * 10)
+            };
+            let loading = tokio::spawn(async move { outer.get_or_load(&1, load).await });
+            is_read.await.unwrap();
+            if round == 2 {
+                let _ = world.inner.invalidate_dependents(&1).await.unwrap();
+            }
+            go.send(()).unwrap();
+            assert_eq!(*loading.await.unwrap().unwrap(), 70);
+            let stored = world.stored().await;
+            if round > 0 {
+                assert_eq!(stored, (round == 1).then_some(70), "{}", world.name);
+            }
+            let _ = world.outer.invalidate(&1).await.unwrap();
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tags_of_the_inner_value_void_the_outer_one() {
     for world in worlds().await {

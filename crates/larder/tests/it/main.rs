@@ -18,6 +18,7 @@ mod near;
 mod nodes;
 mod races;
 mod redis;
+mod refresh;
 mod restarts;
 mod rules;
 mod scenarios;

@@ -2,21 +2,22 @@
 //! embedded store and over a real Redis. Names begin with a scenario's id; `docs/scenarios.md` lists
 //! them all, those that are tested elsewhere among them.
 //!
-//! They run on one thread, so that `LARDER_MUTANT=StripeCount` takes that rule out of everything
-//! that happens in them: then those that it is for must fail.
+//! `LARDER_MUTANT=StripeCount` takes that rule out of everything that happens in them: then those
+//! that it is for must fail.
 
 mod bus;
 mod loads;
 mod page;
 mod races;
 mod recovery;
+mod refresh;
 mod tags;
 mod tiers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder::core::mutant::{Mutant, activate};
+use larder::core::mutant::{Mutant, activate_everywhere};
 use larder::embedded::Embedded;
 use larder::redis::Redis;
 use larder::{Builder, Cache, Cx, Near, Source, TokioRuntime};
@@ -58,12 +59,11 @@ pub(super) fn patient(server: &RedisServer) -> Redis {
 /// Takes the rule out that the environment names.
 pub(super) fn take_out() {
     let name = std::env::var("LARDER_MUTANT").unwrap_or_default();
-    let mutant = Mutant::ALL
-        .into_iter()
-        .find(|mutant| format!("{mutant:?}") == name);
+    let mut known = Mutant::ALL.into_iter().chain(Mutant::SCENARIOS);
+    let mutant = known.find(|mutant| format!("{mutant:?}") == name);
     assert!(mutant.is_some() || name.is_empty(), "{name} is no rule");
-    // For the rest of this thread, and so of this test.
-    std::mem::forget(activate(mutant));
+    // For all tests of the process: the environment is that of all of them.
+    mutant.into_iter().for_each(activate_everywhere);
 }
 
 impl Scene {

@@ -7,7 +7,7 @@ use larder::core::lane::Position;
 use larder::{Source, Ticket};
 use larder_testkit::sim::Cut;
 
-use crate::support::{Oops, World, found, on_a_network};
+use crate::support::{Network, Oops, Users, World, found, on_a_network};
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -181,25 +181,31 @@ fn a_forged_ticket_costs_round_trips_and_nothing_else() {
     });
 }
 
+/// While `reading` loads a key, `writing` changes it: who holds the ticket does not get what the load
+/// brings.
+async fn keeps_an_older_load_away(network: &mut Network, writing: &Users, reading: &Users) {
+    let (slow, clock) = (reading.clone(), network.runtime.clone());
+    network.runtime.spawn(Box::pin(async move {
+        let loader = |_| async move {
+            clock.sleep(ms(200)).await;
+            Ok::<_, Oops>(10)
+        };
+        slow.get_or_load(&1, loader).await.unwrap();
+    }));
+    network.pass(ms(50)).await;
+    let ticket = writing.invalidate(&1).await.unwrap().ticket();
+    let loader = |_| async { Ok::<_, Oops>(20) };
+    let loaded = reading.get_or_load_with_ticket(&1, &ticket, loader).await;
+    assert_eq!(*loaded.unwrap(), 20);
+}
+
 #[test]
 fn without_a_near_cache_a_ticket_still_keeps_older_loads_away() {
     on_a_network(|mut network| async move {
         let (one, _) = network.two().await;
         let bare = network.bare(2).build().await.unwrap();
         one.invalidate(&1).await.unwrap();
-        let (slow, clock) = (bare.clone(), network.runtime.clone());
-        network.runtime.spawn(Box::pin(async move {
-            let loader = |_| async move {
-                clock.sleep(ms(200)).await;
-                Ok::<_, Oops>(10)
-            };
-            slow.get_or_load(&1, loader).await.unwrap();
-        }));
-        network.pass(ms(50)).await;
-        let ticket = one.invalidate(&1).await.unwrap().ticket();
-        let loader = |_| async { Ok::<_, Oops>(20) };
-        let loaded = bare.get_or_load_with_ticket(&1, &ticket, loader).await;
-        assert_eq!(*loaded.unwrap(), 20);
+        keeps_an_older_load_away(&mut network, &one, &bare).await;
     });
 }
 
@@ -208,19 +214,7 @@ fn where_nobody_reads_a_log_a_ticket_still_keeps_older_loads_away() {
     on_a_network(|mut network| async move {
         let one = network.bare(0).build().await.unwrap();
         let two = network.bare(1).build().await.unwrap();
-        let (slow, clock) = (two.clone(), network.runtime.clone());
-        network.runtime.spawn(Box::pin(async move {
-            let loader = |_| async move {
-                clock.sleep(ms(200)).await;
-                Ok::<_, Oops>(10)
-            };
-            slow.get_or_load(&1, loader).await.unwrap();
-        }));
-        network.pass(ms(50)).await;
-        let ticket = one.invalidate(&1).await.unwrap().ticket();
-        let loader = |_| async { Ok::<_, Oops>(20) };
-        let loaded = two.get_or_load_with_ticket(&1, &ticket, loader).await;
-        assert_eq!(*loaded.unwrap(), 20);
+        keeps_an_older_load_away(&mut network, &one, &two).await;
     });
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use larder::Stats;
+
 use super::super::Call;
 
 /// Appends one section.
@@ -121,7 +123,7 @@ fn cache(call: &Call<'_>) -> Fields {
     let shared = &call.session.shared;
     let stats = shared.node.metrics.store_stats();
     let enabled = u8::from(shared.node.settings.enabled);
-    vec![
+    let mut fields = vec![
         ("cache_enabled", enabled.to_string()),
         ("cache_store", shared.node.cache.describe().to_owned()),
         ("cache_entries", stats.records.to_string()),
@@ -130,6 +132,31 @@ fn cache(call: &Call<'_>) -> Fields {
             stats.records.saturating_sub(stats.expiring).to_string(),
         ),
         ("cache_size_bytes", stats.bytes.to_string()),
+    ];
+    if let Some(stats) = shared.node.metrics.near_stats() {
+        fields.extend(near(&stats));
+    }
+    fields
+}
+
+/// Near copies, and the log that they follow.
+fn near(stats: &Stats) -> Fields {
+    let (near, bus) = (&stats.near, &stats.bus);
+    let count = |name, value: u64| (name, value.to_string());
+    vec![
+        count("l1_hits", near.hits),
+        count("l1_misses", near.misses),
+        count("l1_entries", near.entries),
+        count("l1_size_bytes", near.bytes),
+        count("l1_limit_bytes", near.capacity),
+        count("bus_records_received", bus.received),
+        count("bus_gaps", bus.gaps),
+        count("bus_flushes", bus.flushes),
+        ("bus_fenced_ms", bus.fenced.as_millis().to_string()),
+        (
+            "bus_delay_mean_ms",
+            bus.delay.mean().as_millis().to_string(),
+        ),
     ]
 }
 

@@ -30,11 +30,23 @@ pub(crate) struct Options {
     pub(crate) condition: Condition,
     pub(crate) get: bool,
     pub(crate) ending: Ending,
+    pub(crate) tags: Option<Labels>,
+}
+
+/// Where the tags of a value stand in its command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Labels {
+    /// The argument with the name of their cache.
+    pub(crate) cache: usize,
+    /// The first of them.
+    pub(crate) first: usize,
+    pub(crate) count: usize,
 }
 
 impl Options {
-    /// Reads the options of `SET`, which begin behind the value.
-    pub(crate) fn read_set(call: &Call<'_>) -> Result<Options, Failure> {
+    /// Reads the options of `SET`, which begin behind the value; those of `CACHE.SET` are the same
+    /// and tags.
+    pub(crate) fn read_set(call: &Call<'_>, takes_tags: bool) -> Result<Options, Failure> {
         let mut options = Options::none();
         let mut at = 3;
         while at < call.argc() {
@@ -48,6 +60,10 @@ impl Options {
                 options.get = true;
             } else if is("KEEPTTL") && matches!(options.ending, Ending::Unsaid | Ending::Keep) {
                 options.ending = Ending::Keep;
+            } else if takes_tags && is("TAGS") && options.tags.is_none() {
+                let labels = Labels::read(call, at + 1)?;
+                options.tags = Some(labels);
+                at = labels.first + labels.count - 1;
             } else {
                 at = options.read_ending(call, at)?;
             }
@@ -77,6 +93,7 @@ impl Options {
             condition: Condition::Always,
             get: false,
             ending: Ending::Unsaid,
+            tags: None,
         }
     }
 
@@ -101,5 +118,28 @@ impl Options {
         }
         self.ending = Ending::At { argument, unit };
         Ok(argument)
+    }
+}
+
+impl Labels {
+    /// Reads `cache n tag…`.
+    pub(crate) fn read(call: &Call<'_>, at: usize) -> Result<Labels, Failure> {
+        if at + 2 >= call.argc() {
+            return Err(Failure::SYNTAX);
+        }
+        let labels = Labels {
+            cache: at,
+            first: at + 2,
+            count: call.count_of(at + 1, "tags")?,
+        };
+        Ok(labels)
+    }
+
+    /// The tags, and the name of their cache.
+    pub(crate) fn names(self, call: &Call<'_>) -> Result<(String, Vec<String>), Failure> {
+        let cache = call.text(self.cache, "the name of a cache")?;
+        let tags = self.first..self.first + self.count;
+        let tags: Result<Vec<String>, Failure> = tags.map(|at| call.text(at, "a tag")).collect();
+        Ok((cache, tags?))
     }
 }

@@ -87,7 +87,7 @@ impl Engine {
 }
 
 /// Makes a script ready to run, if it is not.
-pub(super) fn compile(hash: &str, text: &[u8]) -> Result<(), Failure> {
+pub(in crate::simredis) fn compile(hash: &str, text: &[u8]) -> Result<(), Failure> {
     ENGINE.with_borrow_mut(|engine| {
         if engine.compiled.contains_key(hash) {
             return Ok(());

@@ -2,10 +2,11 @@
 //! the old value never comes back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use larder::core::Runtime;
-use larder::{Cx, InsertOptions, Refusal, TokioRuntime};
+use larder::{Cx, InsertOptions, Receipt, Refresh, Refusal, TokioRuntime};
 use larder_testkit::servers::RedisServer;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -34,9 +35,13 @@ enum Kind {
     Dependency,
     /// What depends on that key is told to go.
     Dependents,
+    /// The key, and the load is a refresh behind a value that is still served.
+    Refresh,
+    /// The same with the tag.
+    RefreshedTag,
 }
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 12] = [
     Kind::Key,
     Kind::Tag,
     Kind::Clear,
@@ -47,7 +52,18 @@ const KINDS: [Kind; 10] = [
     Kind::Pattern,
     Kind::Dependency,
     Kind::Dependents,
+    Kind::Refresh,
+    Kind::RefreshedTag,
 ];
+
+impl Kind {
+    fn is_refresh(self) -> bool {
+        matches!(self, Kind::Refresh | Kind::RefreshedTag)
+    }
+}
+
+/// A value that is this old is refreshed by its next reader.
+const POINT: Duration = Duration::from_millis(5);
 
 fn tag(key: u64) -> String {
     format!("tag {key}")
@@ -70,6 +86,9 @@ async fn change(kind: Kind, cache: &Users, key: u64) {
     match kind {
         Kind::Key => drop(cache.invalidate(&key).await.unwrap()),
         Kind::Tag => drop(cache.invalidate_tag(tag(key)).await.unwrap()),
+        // The value that is refreshed is a near copy, which its node may use until it hears of this.
+        Kind::Refresh => hear(cache.invalidate(&key).await.unwrap()).await,
+        Kind::RefreshedTag => hear(cache.invalidate_tag(tag(key)).await.unwrap()).await,
         Kind::Clear => drop(cache.clear().await.unwrap()),
         Kind::Expire => drop(cache.expire(&key).await.unwrap()),
         Kind::Insert => drop(cache.insert(&key, INSERTED).await.unwrap()),
@@ -84,28 +103,37 @@ async fn change(kind: Kind, cache: &Users, key: u64) {
     }
 }
 
+/// Waits until all nodes have heard of a change.
+async fn hear(receipt: Receipt) {
+    let heard = receipt.wait_all(PATIENT).await.unwrap();
+    assert!(heard.complete, "{heard:?}");
+}
+
 /// Two processes with near caches, and one without that sees what the server has.
 struct Processes {
     loading: Users,
     changing: Users,
     looking: Users,
+    /// Loads that were refused although they were not late.
+    by_chance: AtomicU64,
 }
 
 impl Processes {
-    async fn new(server: &RedisServer, name: &str) -> Processes {
+    /// Values of the process that loads are refreshed if `refresh` is set.
+    async fn new(server: &RedisServer, name: &str, refresh: bool) -> Processes {
         let redis = || {
             let redis = redis_at(address(server)).response_timeout(PATIENT);
             redis.connect_timeout(PATIENT)
         };
         let builder = || larder::Cache::builder(name).ttl("1h").stale_for("1h");
         let near = || larder::Near::bytes("1MiB");
+        let mut loading = builder().near(near()).remote(redis());
+        if refresh {
+            // As many at once as a test has loads.
+            loading = loading.refresh(Refresh::after(POINT).limit(usize::MAX));
+        }
         Processes {
-            loading: builder()
-                .near(near())
-                .remote(redis())
-                .build()
-                .await
-                .unwrap(),
+            loading: loading.build().await.unwrap(),
             changing: builder()
                 .near(near())
                 .remote(redis())
@@ -113,6 +141,7 @@ impl Processes {
                 .await
                 .unwrap(),
             looking: builder().remote(redis()).build().await.unwrap(),
+            by_chance: AtomicU64::new(0),
         }
     }
 
@@ -131,6 +160,38 @@ impl Processes {
         assert_eq!(*found, expected.unwrap_or(NEW), "{kind:?} of {key}");
     }
 
+    /// Loads values that the next reader will refresh.
+    async fn hold_old(&self, keys: &[u64]) {
+        for key in keys {
+            let load = |cx: Cx<u64>| async move {
+                cx.tag(tag(*cx.key()));
+                Ok::<_, Oops>(OLD)
+            };
+            // A tag that nobody knows has the number of the last one that was invalidated: others
+            // do that all the time.
+            let refused = self.refused();
+            while self.loading.get(key).await.unwrap().is_none() {
+                let _ = self.loading.get_or_load(key, load).await.unwrap();
+            }
+            let by_chance = self.refused() - refused;
+            self.by_chance.fetch_add(by_chance, Ordering::Relaxed);
+        }
+        // As long as it takes them to grow old, by a clock of some milliseconds' steps.
+        let runtime = TokioRuntime::current();
+        runtime.sleep(POINT + Duration::from_millis(15)).await;
+    }
+
+    /// Waits until no refresh is under way.
+    async fn refreshed(&self) {
+        let refreshes = || self.loading.stats().refreshes;
+        in_time(async {
+            while refreshes().under_way > 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+
     /// How many loads were refused because something had changed meanwhile.
     fn refused(&self) -> u64 {
         let refused = self.loading.stats().refused.into_iter();
@@ -143,10 +204,9 @@ impl Processes {
                     | Refusal::DependencyRaced
             )
         };
-        refused
-            .filter(|(reason, _)| raced(reason))
-            .map(|(_, count)| count)
-            .sum()
+        let refused = refused.filter(|(reason, _)| raced(reason));
+        let refused: u64 = refused.map(|(_, count)| count).sum();
+        refused - self.by_chance.load(Ordering::Relaxed)
     }
 }
 
@@ -154,6 +214,9 @@ impl Processes {
 async fn round(processes: &Processes, kind: Kind, key: u64) {
     let (begin, begun) = oneshot::channel();
     let (go_on, wait) = oneshot::channel::<()>();
+    if kind.is_refresh() {
+        processes.hold_old(&[key]).await;
+    }
     let _ = processes.changing.insert(&inner(key), NEW).await.unwrap();
     let cache = processes.loading.clone();
     let call = spawn_load(&processes.loading, key, move |cx: Cx<u64>| async move {
@@ -167,19 +230,26 @@ async fn round(processes: &Processes, kind: Kind, key: u64) {
     go_on.send(()).unwrap();
     let loaded = in_time(call).await.unwrap().unwrap();
     assert_eq!(*loaded, OLD, "who asked before gets what was true then");
+    processes.refreshed().await;
     processes.find_nothing_old(kind, key).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_overtaken_by_another_process_never_brings_the_old_value_back() {
     let Some(server) = server() else { return };
-    let processes = Processes::new(&server, "app:users").await;
+    let processes = Processes::new(&server, "app:users", false).await;
+    let refreshing = Processes::new(&server, "app:pages", true).await;
     let rounds = 1_000;
     for at in 0..rounds {
         let kind = KINDS[at as usize % KINDS.len()];
-        round(&processes, kind, at).await;
+        let by = if kind.is_refresh() {
+            &refreshing
+        } else {
+            &processes
+        };
+        round(by, kind, at).await;
     }
-    assert_eq!(processes.refused(), rounds);
+    assert_eq!(processes.refused() + refreshing.refused(), rounds);
 }
 
 /// Loads that take two seconds, many at once. With `LARDER_LATE_LOADS=1000` that many of each kind.
@@ -197,7 +267,8 @@ async fn loads_of_two_seconds_never_bring_the_old_value_back() {
             1
         };
         for cache in 0..caches {
-            let processes = Processes::new(&server, &format!("app:{kind:?}{cache}")).await;
+            let processes =
+                Processes::new(&server, &format!("app:{kind:?}{cache}"), kind.is_refresh()).await;
             let runtime = runtime.clone();
             kinds.spawn(async move {
                 wave(&processes, kind, loads / caches, &runtime).await;
@@ -220,6 +291,9 @@ async fn wave(processes: &Processes, kind: Kind, loads: u64, runtime: &Arc<dyn R
     let mut begun = Vec::new();
     let inner = (0..loads).map(|key| (inner(key), NEW));
     let _ = processes.changing.insert_many(inner).await.unwrap();
+    if kind.is_refresh() {
+        processes.hold_old(&(0..loads).collect::<Vec<_>>()).await;
+    }
     for key in 0..loads {
         let (begin, has_begun) = oneshot::channel();
         let runtime = runtime.clone();
@@ -246,6 +320,7 @@ async fn wave(processes: &Processes, kind: Kind, loads: u64, runtime: &Arc<dyn R
     for call in calls {
         assert_eq!(*in_time(call).await.unwrap().unwrap(), OLD);
     }
+    processes.refreshed().await;
     for key in 0..loads {
         processes.find_nothing_old(kind, key).await;
     }

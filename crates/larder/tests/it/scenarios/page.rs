@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 const PAGE: &str = include_str!("../../../../../docs/scenarios.md");
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     include_str!("bus.rs"),
     include_str!("loads.rs"),
     include_str!("races.rs"),
     include_str!("recovery.rs"),
+    include_str!("refresh.rs"),
     include_str!("tags.rs"),
     include_str!("tiers.rs"),
 ];

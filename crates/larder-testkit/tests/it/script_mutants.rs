@@ -1,0 +1,74 @@
+//! Rules of the scripts, taken out one at a time: a claim must fail, or a promise of the simulation
+//! be broken, for each of them.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use larder_testkit::conformance::Claim;
+use larder_testkit::sim::{Course, Failure, Rule, Shared};
+use larder_testkit::simredis::mutants::{Noticed, ScriptMutant, activate};
+
+use crate::conformance::{simulated_enveloped, simulated_plain};
+
+/// Seeds at most in which the simulation must notice.
+const HUNT: u64 = 1_000;
+
+/// How long a claim may wait. Time is virtual, but for this.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Whether a claim holds on the simulated server, with this rule taken out.
+fn holds(claim: &Claim, mutant: &ScriptMutant) -> bool {
+    // One thread: the switch belongs to it.
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().build().expect("a runtime is made");
+    let held = AssertUnwindSafe(async {
+        let subject = match mutant.file {
+            "plain_commit.lua" => simulated_plain().await,
+            _ => simulated_enveloped().await,
+        };
+        let subject = subject.expect("it needs no server");
+        // Some wait for what does not come without the rule.
+        let held = tokio::time::timeout(PATIENCE, claim.hold(&subject)).await;
+        held.expect("it comes");
+    });
+    catch_unwind(AssertUnwindSafe(|| runtime.block_on(held.0))).is_ok()
+}
+
+#[test]
+fn without_any_one_of_their_rules_the_scripts_break_a_claim() {
+    let claims = Claim::all();
+    let mut survivors = Vec::new();
+    for mutant in ScriptMutant::all() {
+        let Noticed::Claim(name) = mutant.noticed else {
+            continue;
+        };
+        let claim = claims.iter().find(|claim| claim.name == name);
+        let claim = claim.unwrap_or_else(|| panic!("there is no claim {name}"));
+        assert!(holds(claim, mutant), "{name} does not hold with all rules");
+        let _active = activate(Some(mutant));
+        if holds(claim, mutant) {
+            survivors.push(mutant.name);
+        }
+    }
+    assert!(survivors.is_empty(), "nobody noticed: {survivors:?}");
+}
+
+#[test]
+fn without_some_of_their_rules_the_scripts_break_a_promise_of_the_simulation() {
+    let mut survivors = Vec::new();
+    for mutant in ScriptMutant::all() {
+        let Noticed::Setup(name) = mutant.noticed else {
+            continue;
+        };
+        let course = Course::named(name).unwrap_or_else(|| panic!("there is no setup {name}"));
+        let course = course.on(Shared::Redis);
+        let rule = Some(Rule::Script(mutant));
+        match course.run_all(0..HUNT, 1, rule, &|| {}).1 {
+            Some(Failure { seed, text }) => {
+                println!("{}: {name}, seed {seed}: {text}", mutant.name);
+            }
+            None => survivors.push(mutant.name),
+        }
+    }
+    assert!(survivors.is_empty(), "nobody noticed: {survivors:?}");
+}

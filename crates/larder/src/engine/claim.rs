@@ -1,0 +1,251 @@
+//! The right to load: a fresh value from the remote tier instead, or its lease, or what remains
+//! without.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::bytes::Bytes;
+use larder_core::error::Error;
+use larder_core::store::{Lease, LeaseToken, Leases, Store};
+use larder_core::tag::Cut;
+use larder_core::version::Version;
+
+use super::flight::{Announcer, Landed, Offer};
+use super::read::Fetched;
+use super::refresh::Behind;
+use super::{Engine, EngineKey};
+use crate::loaded::Source;
+use crate::near::Entry;
+use crate::options::WhenFenced;
+
+/// First and longest pause before a process asks again for a lease that another one holds.
+const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(200));
+/// A holder that keeps renewing its lease is waited for this many lease lives; then the value is
+/// loaded unshared, and not stored.
+const PATIENCE: u32 = 10;
+/// The same for a load inside of another one: the holder may, through other processes or through a
+/// load that nobody may join any more, be waiting for that one.
+const PATIENCE_INSIDE: u32 = 1;
+
+/// The right to store a loaded value.
+pub(super) enum Proof {
+    /// There is no remote tier: the near guard alone decides.
+    Local(Cut),
+    /// A lease of the remote tier.
+    Lease(HeldLease),
+    /// A remote tier without leases (the plain layout): stored only if still absent.
+    Absence,
+    /// The remote tier could not be asked.
+    None,
+}
+
+/// What the remote tier said before the load.
+pub(super) enum Claim<V> {
+    Fresh(Arc<Entry<V>>),
+    Load {
+        proof: Proof,
+        stale: Option<Offer<V>>,
+    },
+    /// A stale value will do for now.
+    Enough(Landed<V>),
+    /// A refresh gives way to another process.
+    GiveUp,
+}
+
+/// A lease that is given back when it is dropped before it was used.
+pub(super) struct HeldLease {
+    pub(super) store: Arc<dyn Store>,
+    runtime: Arc<dyn larder_core::Runtime>,
+    pub(super) key: Bytes,
+    pub(super) token: LeaseToken,
+    /// The tag clock when the lease was given.
+    pub(super) cut: Cut,
+    pub(super) held: bool,
+}
+
+impl HeldLease {
+    pub(super) fn new(
+        store: &Arc<dyn Store>,
+        runtime: &Arc<dyn larder_core::Runtime>,
+        key: Bytes,
+        (token, cut): (LeaseToken, Cut),
+    ) -> HeldLease {
+        HeldLease {
+            store: store.clone(),
+            runtime: runtime.clone(),
+            key,
+            token,
+            cut,
+            held: true,
+        }
+    }
+}
+
+impl Drop for HeldLease {
+    fn drop(&mut self) {
+        if !self.held {
+            return;
+        }
+        let (store, key, token) = (self.store.clone(), self.key.clone(), self.token);
+        self.runtime.spawn(Box::pin(async move {
+            if let Some(leases) = store.describe().leases {
+                // If this fails, the lease ends by itself.
+                let _ = leases.release(&key, token).await;
+            }
+        }));
+    }
+}
+
+impl<V: Send + Sync + 'static> Engine<V> {
+    /// Finds a fresh value in the remote tier, or the right to load one.
+    pub(super) async fn claim(
+        &self,
+        key: &EngineKey,
+        is_inside: bool,
+        flight: &Announcer<V>,
+    ) -> Claim<V> {
+        let near_stale = || self.near_stale(key).map(|entry| (entry, Source::Near));
+        // Inside a load a stale value would not do.
+        let behind = |stale: Option<&Offer<V>>| match is_inside {
+            true => Behind::Waits,
+            false => self.behind_stale(key, flight, stale),
+        };
+        let Some(store) = &self.remote else {
+            let stale = near_stale();
+            if let Behind::Enough(landed) = behind(stale.as_ref()) {
+                return Claim::Enough(landed);
+            }
+            return Claim::Load {
+                proof: Proof::Local(self.local_cut()),
+                stale,
+            };
+        };
+        let asked = match self.fetch(&**store, key).await {
+            Ok(Fetched::Fresh(entry)) => return Claim::Fresh(entry),
+            // The remote tier is the judge of what may still be used: a value that it no longer
+            // has was invalidated, whatever a near copy says.
+            Ok(Fetched::Stale(entry)) => Ok((Some((entry, Source::Remote)), Version::ZERO)),
+            Ok(Fetched::Absent(void)) => Ok((None, void)),
+            Err(error) => Err(error),
+        };
+        let offered = match &asked {
+            Ok((stale, _)) => behind(stale.as_ref()),
+            Err(_) => behind(near_stale().as_ref()),
+        };
+        if let Behind::Enough(landed) = offered {
+            return Claim::Enough(landed);
+        }
+        let leased = match (asked, store.describe().leases) {
+            (Ok((stale, _)), None) => {
+                return Claim::Load {
+                    proof: Proof::Absence,
+                    stale,
+                };
+            }
+            (Ok((_, void)), Some(leases)) => {
+                let flight = (is_inside, flight);
+                self.lease(store, leases, key, void, flight).await
+            }
+            (Err(error), _) => Err(error),
+        };
+        leased.unwrap_or_else(|error| {
+            tracing::debug!(cache = self.name.as_str(), %error, "loading without a proof");
+            Claim::Load {
+                proof: Proof::None,
+                stale: near_stale(),
+            }
+        })
+    }
+
+    /// A near copy that may be used if the load fails, and nobody else could be asked.
+    pub(super) fn near_stale(&self, key: &EngineKey) -> Option<Arc<Entry<V>>> {
+        let now = self.runtime.now();
+        let found = match self.when_fenced {
+            WhenFenced::Bypass => self.near.get(key.near(), now),
+            WhenFenced::ServeStale => self.near.get_fenced(key.near(), now),
+        };
+        found.map(|(entry, _)| entry)
+    }
+
+    /// Takes the lease of a key, waiting while another process loads it.
+    async fn lease(
+        &self,
+        store: &Arc<dyn Store>,
+        leases: &dyn Leases,
+        key: &EngineKey,
+        mut void: Version,
+        (is_inside, flight): (bool, &Announcer<V>),
+    ) -> Result<Claim<V>, Error> {
+        let stored = key.stored();
+        let patience = if is_inside { PATIENCE_INSIDE } else { PATIENCE };
+        let now = self.runtime.now();
+        let until = now.after(self.lives.lease * patience);
+        let give_up = now.after(self.lives.lease);
+        let mut pause = RETRY.0;
+        loop {
+            let before = self.before(key);
+            let token = LeaseToken::from_random(self.runtime.random());
+            let answer = leases.lease(&stored, token, self.lives.lease, void).await;
+            match answer.map_err(|error| self.failed(error))? {
+                Lease::Hit(record) => {
+                    let found = self.take_leased(&**store, key, &record, before).await?;
+                    if let Fetched::Fresh(entry) = found {
+                        self.admit(key, before, &entry);
+                        return Ok(Claim::Fresh(entry));
+                    }
+                    // Fresh for the store, but nothing that this cache can use: void, or of
+                    // another codec or schema. Its lease is to be had all the same.
+                    void = record.version;
+                    if self.runtime.now() >= until {
+                        return Ok(Claim::Load {
+                            proof: Proof::None,
+                            stale: None,
+                        });
+                    }
+                }
+                Lease::Granted { cut, stale } => {
+                    let held = HeldLease::new(store, &self.runtime, stored, (token, cut));
+                    let stale = self.stale(&held.store, key, stale).await?;
+                    return Ok(Claim::Load {
+                        proof: Proof::Lease(held),
+                        stale,
+                    });
+                }
+                Lease::Taken { remaining, stale } => {
+                    let now = self.runtime.now();
+                    if now >= give_up && flight.is_background() && !flight.is_awaited() {
+                        return Ok(Claim::GiveUp);
+                    }
+                    if now >= until {
+                        let stale = self.stale(store, key, stale).await?;
+                        return Ok(Claim::Load {
+                            proof: Proof::None,
+                            stale,
+                        });
+                    }
+                    let jitter = Duration::from_millis(self.runtime.random() % 20);
+                    self.runtime.sleep(pause.min(remaining) + jitter).await;
+                    pause = (pause * 2).min(RETRY.1);
+                }
+            }
+        }
+    }
+
+    async fn stale(
+        &self,
+        store: &Arc<dyn Store>,
+        key: &EngineKey,
+        record: Option<larder_core::Record>,
+    ) -> Result<Option<Offer<V>>, Error> {
+        let Some(record) = record else {
+            return Ok(None);
+        };
+        let before = self.before(key);
+        Ok(
+            match self.take_leased(&**store, key, &record, before).await? {
+                Fetched::Fresh(entry) | Fetched::Stale(entry) => Some((entry, Source::Remote)),
+                Fetched::Absent(_) => None,
+            },
+        )
+    }
+}
