@@ -238,6 +238,8 @@ pub enum Refused {
 struct Peer {
     boot: u64,
     is_up: bool,
+    /// How often it has forgotten lanes, as it said last.
+    forgot: u32,
     /// Up to where it has logged the lane of this member, and in which round it said so.
     logged: u64,
     round: u64,
@@ -254,6 +256,7 @@ impl Peer {
         Peer {
             boot,
             is_up: true,
+            forgot: 0,
             logged: 0,
             round: 0,
             have: BTreeMap::new(),
@@ -419,6 +422,7 @@ impl Mesh {
         };
         match message {
             Message::Hello(hello) => {
+                peer.forgot = hello.forgot;
                 hello.met.iter().for_each(|life| self.met(*life));
                 self.votes.called(life, hello.round);
                 self.heard(node, &hello.have);
@@ -574,6 +578,14 @@ impl Mesh {
 
     fn flush(&mut self, reason: FlushReason) {
         self.outputs.push_back(Output::Flush(reason));
+        // All copies are younger now than any life that was met.
+        for (node, peer) in &self.peers {
+            let life = LaneId {
+                node: *node,
+                boot: peer.boot,
+            };
+            self.counted.count(life, peer.forgot);
+        }
     }
 
     fn send(&mut self, node: NodeId, message: Message) {

@@ -55,12 +55,12 @@ impl Counted {
     }
 
     /// Counts a life from now on.
-    pub(super) fn count(&mut self, known: &Known) {
+    pub(super) fn count(&mut self, life: LaneId, forgot: u32) {
         let trusted = Trusted {
-            boot: known.life.boot,
-            forgot: known.forgot,
+            boot: life.boot,
+            forgot,
         };
-        self.0.insert(known.life.node, trusted);
+        self.0.insert(life.node, trusted);
     }
 }
 

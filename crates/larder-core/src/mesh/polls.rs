@@ -101,6 +101,10 @@ impl Mesh {
     /// A member has answered.
     pub(super) fn answered(&mut self, life: LaneId, answer: Answer) {
         self.heard(life.node, &answer.have);
+        let forgot = answer.forgot;
+        self.peers
+            .entry(life.node)
+            .and_modify(|peer| peer.forgot = forgot);
         let mut missing = self.missing(answer.have);
         if Mutant::IgnoreVector.is_active() {
             missing.clear();
@@ -163,7 +167,8 @@ impl Mesh {
             .into_iter()
             .partition(|known| self.counted.admits(me, known, members));
         if good.len() + 1 >= majority {
-            good.into_iter().for_each(|known| self.counted.count(known));
+            good.into_iter()
+                .for_each(|known| self.counted.count(known.life, known.forgot));
             return true;
         }
         let is_patient = now < poll.sent.after(self.settings.patience);
@@ -176,8 +181,10 @@ impl Mesh {
                 self.flush(FlushReason::NewLife(known.life));
             }
         }
-        good.into_iter().for_each(|known| self.counted.count(known));
-        new.into_iter().for_each(|known| self.counted.count(known));
+        good.into_iter()
+            .for_each(|known| self.counted.count(known.life, known.forgot));
+        new.into_iter()
+            .for_each(|known| self.counted.count(known.life, known.forgot));
         true
     }
 }
