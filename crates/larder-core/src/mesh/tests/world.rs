@@ -275,7 +275,15 @@ impl World {
                 let change = self.places[&(lane, seq)];
                 *self.logged.entry(change).or_default() |= 1 << index;
             }
-            Output::Flush(_) => {
+            Output::Flush(reason) => {
+                if let FlushReason::Trimmed(lane) = reason {
+                    // All copies are younger now: that is as good as having the records.
+                    let logged = process.mesh.copies.logged(lane);
+                    let places = self.places.range((lane, 1)..=(lane, logged));
+                    for (_, change) in places {
+                        *self.logged.entry(*change).or_default() |= 1 << index;
+                    }
+                }
                 process.copy = None;
                 process.load = None;
                 process.flushes += 1;
