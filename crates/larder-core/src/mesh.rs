@@ -63,7 +63,7 @@ pub const MAX_POLLS: usize = 64;
 
 /// A member, whichever life it is in. No two members have the same number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct NodeId(pub u32);
+pub struct NodeId(pub u64);
 
 /// One life of a member, and the lane of its changes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

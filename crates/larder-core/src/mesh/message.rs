@@ -297,7 +297,7 @@ fn put_numbers<const N: usize>(out: &mut BytesMut, kind: u8, numbers: [u64; N]) 
 }
 
 fn put_lane(out: &mut BytesMut, lane: LaneId) {
-    out.put_u32(lane.node.0);
+    out.put_u64(lane.node.0);
     out.put_u64(lane.boot);
 }
 
@@ -315,7 +315,7 @@ fn get_number(input: &mut Bytes) -> Result<u64, BadMessage> {
 
 fn get_lane(input: &mut Bytes) -> Result<LaneId, BadMessage> {
     Ok(LaneId {
-        node: NodeId(input.try_get_u32().map_err(short)?),
+        node: NodeId(get_number(input)?),
         boot: get_number(input)?,
     })
 }

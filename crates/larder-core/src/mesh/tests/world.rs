@@ -80,11 +80,11 @@ impl Hash for Process {
 pub(super) type Checked = Result<(), String>;
 
 pub(super) fn node(index: usize) -> NodeId {
-    NodeId(u32::try_from(index).unwrap() + 1)
+    NodeId(index as u64 + 1)
 }
 
 fn index(node: NodeId) -> usize {
-    node.0 as usize - 1
+    usize::try_from(node.0).unwrap() - 1
 }
 
 fn hash(value: &impl Hash) -> u64 {
