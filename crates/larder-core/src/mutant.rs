@@ -94,6 +94,30 @@ pub enum Mutant {
     LeaseLate,
     /// A change reaches loads under way before the near cache, and not after it.
     DetachEarly,
+    /// A mesh acknowledges changes that only their origin has logged.
+    AcknowledgeEarly,
+    /// A poll of a mesh vouches for copies from its answer on, not from its question.
+    LeaseFromReceipt,
+    /// What the answers to a poll of a mesh name is not waited for.
+    IgnoreVector,
+    /// A life of a member that may have forgotten is counted, and copies are kept.
+    CountNewLife,
+    /// A member that was restarted asks one other, however many there are.
+    SyncFromTooFew,
+    /// A record beyond a gap of a lane counts as if nothing were missing.
+    CountEarly,
+    /// Gaps of lanes are not filled.
+    IgnoreLaneGaps,
+    /// Records of a lane that nobody has are taken for applied, and copies are kept.
+    IgnoreLaneTrim,
+    /// An answer to one poll of a mesh is taken for one to another.
+    IgnoreNonce,
+    /// Votes count although their giver may have been restarted since.
+    IgnoreRounds,
+    /// Lanes are named no more although some members have not heard all of them.
+    RetireEarly,
+    /// One member answers polls of a mesh by itself.
+    PollMinority,
 }
 
 impl Mutant {
@@ -155,20 +179,36 @@ impl Mutant {
     ];
 
     /// Whether the rule is taken out on this thread.
-    #[cfg(not(feature = "mutants"))]
+    #[cfg(not(any(test, feature = "mutants")))]
     #[inline(always)]
     pub const fn is_active(self) -> bool {
         false
     }
 
     /// Whether the rule is taken out on this thread.
-    #[cfg(feature = "mutants")]
+    #[cfg(any(test, feature = "mutants"))]
     pub fn is_active(self) -> bool {
         (switch::ACTIVE.get() | switch::everywhere()) & switch::bits([self]) != 0
     }
 }
 
 impl Mutant {
+    /// The rules of a mesh, which its own tests hunt.
+    pub const MESH: [Mutant; 12] = [
+        Mutant::AcknowledgeEarly,
+        Mutant::LeaseFromReceipt,
+        Mutant::IgnoreVector,
+        Mutant::CountNewLife,
+        Mutant::SyncFromTooFew,
+        Mutant::CountEarly,
+        Mutant::IgnoreLaneGaps,
+        Mutant::IgnoreLaneTrim,
+        Mutant::IgnoreNonce,
+        Mutant::IgnoreRounds,
+        Mutant::RetireEarly,
+        Mutant::PollMinority,
+    ];
+
     /// The rules that hide the loss of this one: in most orders of events any of them is enough. They
     /// are taken out with it, and what is noticed counts only if it is not noticed of them alone.
     pub fn masks(self) -> &'static [Mutant] {
@@ -179,7 +219,7 @@ impl Mutant {
     }
 }
 
-#[cfg(feature = "mutants")]
+#[cfg(any(test, feature = "mutants"))]
 mod switch {
     use super::Mutant;
     use std::cell::Cell;
@@ -202,6 +242,7 @@ mod switch {
         EVERYWHERE.load(Ordering::Relaxed)
     }
 
+    #[cfg(feature = "mutants")]
     pub(super) fn set_everywhere(bits: u64) {
         EVERYWHERE.store(bits, Ordering::Relaxed);
     }
@@ -215,7 +256,7 @@ pub fn activate_everywhere(mutant: Mutant) {
 }
 
 /// Takes out `mutant`, with what hides it, or nothing, on this thread until the guard is dropped.
-#[cfg(feature = "mutants")]
+#[cfg(any(test, feature = "mutants"))]
 #[must_use]
 pub fn activate(mutant: Option<Mutant>) -> Active {
     let masks = mutant.map_or(&[][..], Mutant::masks);
@@ -226,7 +267,7 @@ pub fn activate(mutant: Option<Mutant>) -> Active {
 }
 
 /// Takes out only what hides `mutant`.
-#[cfg(feature = "mutants")]
+#[cfg(any(test, feature = "mutants"))]
 #[must_use]
 pub fn activate_masks(mutant: Mutant) -> Active {
     switch::ACTIVE.set(switch::bits(mutant.masks().iter().copied()));
@@ -242,10 +283,10 @@ pub fn activate_all<'a>(mutants: impl IntoIterator<Item = &'a Mutant>) -> Active
 }
 
 /// Puts the rules back when dropped.
-#[cfg(feature = "mutants")]
+#[cfg(any(test, feature = "mutants"))]
 pub struct Active(());
 
-#[cfg(feature = "mutants")]
+#[cfg(any(test, feature = "mutants"))]
 impl Drop for Active {
     fn drop(&mut self) {
         switch::ACTIVE.set(0);
