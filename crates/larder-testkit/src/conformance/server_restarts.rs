@@ -70,11 +70,11 @@ pub async fn what_an_old_dump_holds_is_void(subject: &Subject) {
     let record = subject.record("k").await;
     for cache in ["c", "d"] {
         let areas = areas(subject, cache).await;
-        assert!(areas.void(b"k", record.cut), "{cache}: {areas:?}");
+        assert!(areas.cover(b"k", record.cut), "{cache}: {areas:?}");
     }
     subject.put("k", "new").await;
     let record = subject.record("k").await;
-    assert!(!areas(subject, "c").await.void(b"k", record.cut));
+    assert!(!areas(subject, "c").await.cover(b"k", record.cut));
 }
 
 async fn areas(subject: &Subject, cache: &str) -> Areas {
