@@ -24,21 +24,24 @@ fn hex(message: &Message) -> String {
         .collect()
 }
 
-/// One of each kind, with what it must look like; blanks are for people.
-fn golden() -> Vec<(Message, &'static str)> {
-    let hello = Hello {
-        met: vec![lane(2, 9)],
-        round: 3,
-        forgot: 1,
-        have: vec![(lane(1, 9), 4)],
-    };
-    let answer = Answer {
+fn answer() -> Answer {
+    Answer {
         nonce: 5,
         forgot: 1,
         claim: vec![Told {
             by: lane(2, 9),
             forgot: 0,
         }],
+        have: vec![(lane(1, 9), 4)],
+    }
+}
+
+/// One of each kind, with what it must look like; blanks are for people.
+fn golden() -> Vec<(Message, &'static str)> {
+    let hello = Hello {
+        met: vec![lane(2, 9)],
+        round: 3,
+        forgot: 1,
         have: vec![(lane(1, 9), 4)],
     };
     let records = Message::Records {
@@ -82,7 +85,7 @@ fn golden() -> Vec<(Message, &'static str)> {
         (Message::Confirm { round: 2 }, "01 43 0000000000000002"),
         (Message::Ask { nonce: 7 }, "01 51 0000000000000007"),
         (
-            Message::Answer(answer),
+            Message::Answer(answer()),
             "01 41 0000000000000005 00000001 00000001 0000000000000002 0000000000000009 00000000 \
              00000001 0000000000000001 0000000000000009 0000000000000004",
         ),
