@@ -187,6 +187,13 @@ impl Proxy {
         self.end(faults::Ending::Reset, Some(DoorIs::Resetting));
     }
 
+    /// Leads to another port of this machine from now on, as a name does after a failover. All
+    /// connections that are open are reset.
+    pub fn lead_to_port(&self, port: u16) {
+        self.change(move |rules| rules.target = Some(([127, 0, 0, 1], port).into()));
+        self.reset();
+    }
+
     /// Closes all connections and refuses new ones, as the port of a dead server does, until
     /// healed.
     pub fn cut(&self) {

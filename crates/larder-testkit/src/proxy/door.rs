@@ -104,12 +104,12 @@ impl Door {
         let rules = self.rules.subscribe();
         let is_refused =
             rules.borrow().door == DoorIs::Resetting || self.connections.len() >= MAX_OPEN;
+        let target = rules.borrow().target.unwrap_or(self.target);
         let connection = Connection::new(rules, self.counters.clone());
         if is_refused {
             connection.reset(&[&client]);
         } else {
-            self.connections
-                .spawn(connection.carry(client, self.target));
+            self.connections.spawn(connection.carry(client, target));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Which faults are in force, as plain data: pure, so that every connection reads the same.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,6 +84,8 @@ pub(super) struct Rules {
     /// By mark, then by direction.
     faults: [[Faults; 2]; 2],
     pub(super) mark: Option<Arc<[u8]>>,
+    /// Where new connections lead to, if not to the target.
+    pub(super) target: Option<SocketAddr>,
     pub(super) door: DoorIs,
     /// Raised to end what is open.
     pub(super) ends: (u64, Ending),

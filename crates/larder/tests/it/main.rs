@@ -18,6 +18,7 @@ mod loads;
 mod modes;
 mod near;
 mod nodes;
+mod processes;
 mod races;
 mod redis;
 mod refresh;
