@@ -1,6 +1,7 @@
 //! The cache as users hold it. Every method is a few lines over the engine.
 
 mod compute;
+mod hit;
 mod invalidate;
 mod refresh;
 mod session;
@@ -103,14 +104,9 @@ where
         K: Borrow<Q>,
         Q: Key + ToOwned<Owned = K> + Sync + ?Sized,
     {
-        if let Some(hit) = self.engine.near_hit(key)? {
-            self.refresh_through(key, &hit);
-            return Ok(Some(hit));
-        }
-        let wire = self.engine.key(key)?;
-        match &self.loader {
-            Some(loader) => Box::pin(self.load_through(wire, key.to_owned(), loader)).await,
-            None => Box::pin(self.engine.remote_hit(&wire)).await,
+        match self.hit(key) {
+            Some(hit) => Ok(Some(hit)),
+            None => self.get_beyond(key).await,
         }
     }
 
@@ -130,10 +126,9 @@ where
         let mut found = Vec::with_capacity(keys.len());
         let mut missing = Vec::new();
         for (at, key) in keys.iter().enumerate() {
-            found.push(self.engine.near_hit(*key)?);
-            match &found[at] {
-                Some(hit) => self.refresh_through(*key, hit),
-                None => missing.push((at, self.engine.key(*key)?)),
+            found.push(self.hit(*key));
+            if found[at].is_none() {
+                missing.push((at, self.engine.key(*key)?));
             }
         }
         if let Some(loader) = &self.loader {
@@ -192,12 +187,10 @@ where
         F: FnOnce(Cx<K>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
     {
-        if let Some(hit) = self.engine.near_hit(key)? {
-            self.refresh(key, &hit, loader);
-            return Ok(hit);
+        match self.engine.near_hit(key) {
+            Some((entry, now)) => Ok(self.hit_or_refresh(key, entry, now, loader)),
+            None => self.load_beyond(key, loader).await,
         }
-        let wire = self.engine.key(key)?;
-        Box::pin(self.load(wire, key.to_owned(), loader)).await
     }
 
     /// Stores a value in all tiers.
@@ -323,7 +316,7 @@ where
         K: Borrow<Q>,
         Q: Key + Sync + ?Sized,
     {
-        if self.engine.near_hit(key)?.is_some() {
+        if self.engine.near_hit(key).is_some() {
             return Ok(true);
         }
         let wire = self.engine.key(key)?;

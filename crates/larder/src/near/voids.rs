@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use larder_core::area::{Area, MAX_AREAS};
+use larder_core::key::Id;
 use larder_core::mutant::Mutant;
 
 use super::view::View;
@@ -49,7 +50,7 @@ impl Voids {
     }
 
     /// Whether a key was made void after `epoch`.
-    pub(super) fn since(&self, epoch: u64, key: &[u8]) -> bool {
+    pub(super) fn since(&self, epoch: u64, id: Id<'_>) -> bool {
         if Mutant::AreaEpoch.is_active() {
             return false;
         }
@@ -58,7 +59,8 @@ impl Voids {
         }
         let recent = self.recent.read();
         let mut newer = recent.areas.iter().rev().take_while(|(at, _)| *at > epoch);
-        epoch < recent.floor || newer.any(|(_, area)| area.covers(key))
+        let spelled = id.spelled();
+        epoch < recent.floor || newer.any(|(_, area)| area.covers(&spelled))
     }
 }
 
@@ -72,9 +74,13 @@ mod tests {
         let (voids, view) = (Voids::default(), View::unfenced(Epoch::default()));
         voids.add(&view, Area::prefix(b"a").unwrap());
         assert_eq!(view.epoch(), 1);
-        assert!(voids.since(0, b"ab") && !voids.since(1, b"ab") && !voids.since(0, b"b"));
+        assert!(
+            voids.since(0, Id::of(b"ab"))
+                && !voids.since(1, Id::of(b"ab"))
+                && !voids.since(0, Id::of(b"b"))
+        );
         voids.add(&view, Area::ALL);
-        assert!(voids.since(1, b"b") && !voids.since(2, b"b"));
+        assert!(voids.since(1, Id::of(b"b")) && !voids.since(2, Id::of(b"b")));
     }
 
     #[test]
@@ -83,8 +89,11 @@ mod tests {
         for n in 0..=MAX_AREAS {
             voids.add(&view, Area::prefix(n.to_string().as_bytes()).unwrap());
         }
-        assert!(voids.since(0, b"x"), "the first may have covered it");
-        assert!(!voids.since(1, b"x") && voids.since(1, b"1"));
+        assert!(
+            voids.since(0, Id::of(b"x")),
+            "the first may have covered it"
+        );
+        assert!(!voids.since(1, Id::of(b"x")) && voids.since(1, Id::of(b"1")));
         assert!(voids.recent.read().areas.len() <= MAX_AREAS);
     }
 }
