@@ -104,10 +104,11 @@ where
         K: Borrow<Q>,
         Q: Key + ToOwned<Owned = K> + Sync + ?Sized,
     {
-        match self.hit(key) {
-            Some(hit) => Ok(Some(hit)),
-            None => self.get_beyond(key).await,
+        // Not one `match`, which would keep what was found across the wait.
+        if let Some(hit) = self.hit(key) {
+            return Ok(Some(hit));
         }
+        self.get_beyond(key).await
     }
 
     /// The values of many keys, in order. One round trip for all that the near cache does not
@@ -187,10 +188,10 @@ where
         F: FnOnce(Cx<K>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
     {
-        match self.engine.near_hit(key) {
-            Some((entry, now)) => Ok(self.hit_or_refresh(key, entry, now, loader)),
-            None => self.load_beyond(key, loader).await,
+        if let Some((entry, now)) = self.engine.near_hit(key) {
+            return Ok(self.hit_or_refresh(key, entry, now, loader));
         }
+        self.load_beyond(key, loader).await
     }
 
     /// Stores a value in all tiers.

@@ -1,7 +1,7 @@
 //! The near cache: values of this process, and the guard that keeps superseded ones out.
 //!
-//! The map is quick_cache, keyed by the seeded hash of a key; each entry holds the key itself, so
-//! a hit is checked byte for byte and two keys with one hash merely displace each other. Reads
+//! The map is quick_cache, keyed by the seeded hash of a key's id; each entry holds the id itself, so
+//! a hit is checked in full and two keys with one hash merely displace each other. Reads
 //! touch the map alone. Everything that changes it goes through the guard of the key's stripe,
 //! under one lock, so that deciding and storing cannot be torn apart.
 

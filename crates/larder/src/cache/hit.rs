@@ -26,12 +26,11 @@ where
         Q: Key + ToOwned<Owned = K> + ?Sized,
     {
         let (entry, now) = self.engine.near_hit(key)?;
-        let is_quiet = entry.is_quiet(now);
-        let hit = Loaded::new(entry, Source::Near, false, now);
-        if !is_quiet {
-            self.refresh_through(key, &hit);
+        if !entry.is_quiet(now) {
+            // Of a clone: what is lent here would have to lie in memory when it is returned.
+            self.refresh_through(key, &near(entry.clone(), now));
         }
-        Some(hit)
+        Some(near(entry, now))
     }
 
     /// What was found in the near cache; where it is due, this loader refreshes it.
@@ -50,12 +49,10 @@ where
         F: FnOnce(Cx<K>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
     {
-        let is_quiet = entry.is_quiet(now);
-        let hit = Loaded::new(entry, Source::Near, false, now);
-        if !is_quiet {
-            self.refresh(key, &hit, loader);
+        if !entry.is_quiet(now) {
+            self.refresh(key, &near(entry.clone(), now), loader);
         }
-        hit
+        near(entry, now)
     }
 
     /// The value of a key that the near cache does not have.
@@ -96,4 +93,9 @@ where
             self.load(wire, key.to_owned(), loader).await
         })
     }
+}
+
+#[inline]
+fn near<V>(entry: Arc<Entry<V>>, now: Mono) -> Loaded<V> {
+    Loaded::new(entry, Source::Near, false, now)
 }
