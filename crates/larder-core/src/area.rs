@@ -1,5 +1,5 @@
 //! Areas: all of a cache, the keys with a prefix, or those that match a pattern, invalidated at once
-//! and at the cost of one.
+//! and at the cost of one; or all of a cache, expired.
 //!
 //! A store keeps, for each cache, the areas that were invalidated, each with its number on the tag
 //! clock ([`crate::tag`]). A record carries the cut, where that clock stood when it was proven; an
@@ -20,6 +20,8 @@ pub const MAX_AREAS: usize = 64;
 /// Longest prefix or pattern, in bytes.
 pub const MAX_AREA_BYTES: usize = 256;
 
+static NOTHING: Bytes = Bytes::new();
+
 /// What the fields or keys of areas begin with, in front of the cache's name.
 pub const AREA: &str = "area:";
 
@@ -30,6 +32,19 @@ pub enum Area {
     Prefix(Bytes),
     /// The keys that match, as Redis has patterns ([`crate::glob`]).
     Pattern(Bytes),
+    /// All of them, and they are not void but stale.
+    Expired,
+}
+
+/// What has become of a value by the areas that cover its key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Covered {
+    /// No area does.
+    Not,
+    /// It is only good for fail-safe.
+    Stale,
+    /// It must never be used again.
+    Void,
 }
 
 impl Area {
@@ -65,6 +80,16 @@ impl Area {
         match self {
             Area::Prefix(prefix) => key.starts_with(prefix),
             Area::Pattern(pattern) => glob::matches(pattern, key),
+            Area::Expired => true,
+        }
+    }
+
+    /// What becomes of a value with this key.
+    pub fn covered(&self, key: &[u8]) -> Covered {
+        match self {
+            Area::Expired => Covered::Stale,
+            area if area.covers(key) => Covered::Void,
+            _ => Covered::Not,
         }
     }
 
@@ -73,6 +98,7 @@ impl Area {
         match self {
             Area::Prefix(prefix) => (b'p', prefix),
             Area::Pattern(pattern) => (b'g', pattern),
+            Area::Expired => (b'x', &NOTHING),
         }
     }
 
@@ -81,9 +107,15 @@ impl Area {
         match kind {
             b'p' => Some(Area::Prefix(bytes)),
             b'g' => Some(Area::Pattern(bytes)),
+            b'x' => Some(Area::Expired),
             _ => None,
         }
     }
+}
+
+/// What has become of a value to which all of these happened.
+pub fn worst(all: impl Iterator<Item = Covered>) -> Covered {
+    all.max().unwrap_or(Covered::Not)
 }
 
 fn check(what: &str, bytes: &[u8]) -> Result<()> {
@@ -129,18 +161,23 @@ impl Areas {
         self.areas.last().map_or(self.floor, |(number, _)| *number)
     }
 
-    /// Whether what has this key and cut is void.
-    pub fn void(&self, key: &[u8], cut: Cut) -> bool {
+    /// What has become of a value with this key and cut.
+    pub fn covered(&self, key: &[u8], cut: Cut) -> Covered {
         if Mutant::AreaCheck.is_active() {
-            return false;
+            return Covered::Not;
         }
         if cut < self.floor {
-            return true;
+            return Covered::Void;
         }
         let newer = self.areas.iter().rev();
-        newer
-            .take_while(|(number, _)| *number > cut)
-            .any(|(_, area)| area.covers(key))
+        let newer = newer.take_while(|(number, _)| *number > cut);
+        worst(newer.map(|(_, area)| area.covered(key)))
+    }
+
+    /// Whether a value with this key and cut is no longer what a reader may be given, or what another
+    /// value may be made of.
+    pub fn cover(&self, key: &[u8], cut: Cut) -> bool {
+        self.covered(key, cut) != Covered::Not
     }
 
     /// Adds one. Of two that are the same the newer counts. Areas may arrive in any order.

@@ -30,6 +30,7 @@ pub mod version;
 
 pub mod bus;
 pub mod codec;
+pub mod mesh;
 pub mod outbox;
 pub mod runtime;
 pub mod store;

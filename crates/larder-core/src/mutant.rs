@@ -67,6 +67,13 @@ pub enum Mutant {
     Forget,
     /// A computed value takes the place of whatever its key has by then.
     Exchange,
+    /// A load counts as young as it began, however old what it has read may be.
+    OldRead,
+    /// A record that comes with the answer to a lease is held against the areas that are known, though
+    /// they may have been forgotten a moment ago.
+    LeasedArea,
+    /// What depends on a key is invalidated, and loads that have read the key are not told.
+    UntoldReaders,
     /// The near cache lets go of a stripe between the decision about a value and its storing.
     AdmitUnlocked,
     /// An entry is taken for held against what was made void up to now, not up to before the look.
@@ -87,6 +94,30 @@ pub enum Mutant {
     LeaseLate,
     /// A change reaches loads under way before the near cache, and not after it.
     DetachEarly,
+    /// A mesh acknowledges changes that only their origin has logged.
+    AcknowledgeEarly,
+    /// A poll of a mesh vouches for copies from its answer on, not from its question.
+    LeaseFromReceipt,
+    /// What the answers to a poll of a mesh name is not waited for.
+    IgnoreVector,
+    /// A life of a member that may have forgotten is counted, and copies are kept.
+    CountNewLife,
+    /// A member that was restarted asks one other, however many there are.
+    SyncFromTooFew,
+    /// A record beyond a gap of a lane counts as if nothing were missing.
+    CountEarly,
+    /// Gaps of lanes are not filled.
+    IgnoreLaneGaps,
+    /// Records of a lane that nobody has are taken for applied, and copies are kept.
+    IgnoreLaneTrim,
+    /// An answer to one poll of a mesh is taken for one to another.
+    IgnoreNonce,
+    /// Votes count although their giver may have been restarted since.
+    IgnoreRounds,
+    /// Lanes are named no more although some members have not heard all of them.
+    RetireEarly,
+    /// One member answers polls of a mesh by itself.
+    PollMinority,
 }
 
 impl Mutant {
@@ -121,8 +152,16 @@ impl Mutant {
         Mutant::OldOffer,
     ];
 
-    /// Every mutant that a scenario of its own shows: no promise of the simulation tells of it.
-    pub const SCENARIOS: [Mutant; 2] = [Mutant::Forget, Mutant::Exchange];
+    /// Every mutant that an order of events of its own shows: no promise of the simulation tells of it,
+    /// or chance brings about what it takes once in a hundred thousand runs.
+    pub const SCENARIOS: [Mutant; 6] = [
+        Mutant::Forget,
+        Mutant::Exchange,
+        Mutant::VersionFloor,
+        Mutant::OldRead,
+        Mutant::LeasedArea,
+        Mutant::UntoldReaders,
+    ];
 
     /// Every mutant that is hunted by trying orders of threads. Tasks of the simulation are never
     /// interrupted between two of their waits, so that these change nothing there.
@@ -140,20 +179,36 @@ impl Mutant {
     ];
 
     /// Whether the rule is taken out on this thread.
-    #[cfg(not(feature = "mutants"))]
+    #[cfg(not(any(test, feature = "mutants")))]
     #[inline(always)]
     pub const fn is_active(self) -> bool {
         false
     }
 
     /// Whether the rule is taken out on this thread.
-    #[cfg(feature = "mutants")]
+    #[cfg(any(test, feature = "mutants"))]
     pub fn is_active(self) -> bool {
         (switch::ACTIVE.get() | switch::everywhere()) & switch::bits([self]) != 0
     }
 }
 
 impl Mutant {
+    /// The rules of a mesh, which its own tests hunt.
+    pub const MESH: [Mutant; 12] = [
+        Mutant::AcknowledgeEarly,
+        Mutant::LeaseFromReceipt,
+        Mutant::IgnoreVector,
+        Mutant::CountNewLife,
+        Mutant::SyncFromTooFew,
+        Mutant::CountEarly,
+        Mutant::IgnoreLaneGaps,
+        Mutant::IgnoreLaneTrim,
+        Mutant::IgnoreNonce,
+        Mutant::IgnoreRounds,
+        Mutant::RetireEarly,
+        Mutant::PollMinority,
+    ];
+
     /// The rules that hide the loss of this one: in most orders of events any of them is enough. They
     /// are taken out with it, and what is noticed counts only if it is not noticed of them alone.
     pub fn masks(self) -> &'static [Mutant] {
@@ -164,7 +219,7 @@ impl Mutant {
     }
 }
 
-#[cfg(feature = "mutants")]
+#[cfg(any(test, feature = "mutants"))]
 mod switch {
     use super::Mutant;
     use std::cell::Cell;
@@ -187,6 +242,7 @@ mod switch {
         EVERYWHERE.load(Ordering::Relaxed)
     }
 
+    #[cfg(feature = "mutants")]
     pub(super) fn set_everywhere(bits: u64) {
         EVERYWHERE.store(bits, Ordering::Relaxed);
     }
@@ -200,7 +256,7 @@ pub fn activate_everywhere(mutant: Mutant) {
 }
 
 /// Takes out `mutant`, with what hides it, or nothing, on this thread until the guard is dropped.
-#[cfg(feature = "mutants")]
+#[cfg(any(test, feature = "mutants"))]
 #[must_use]
 pub fn activate(mutant: Option<Mutant>) -> Active {
     let masks = mutant.map_or(&[][..], Mutant::masks);
@@ -211,7 +267,7 @@ pub fn activate(mutant: Option<Mutant>) -> Active {
 }
 
 /// Takes out only what hides `mutant`.
-#[cfg(feature = "mutants")]
+#[cfg(any(test, feature = "mutants"))]
 #[must_use]
 pub fn activate_masks(mutant: Mutant) -> Active {
     switch::ACTIVE.set(switch::bits(mutant.masks().iter().copied()));
@@ -227,10 +283,10 @@ pub fn activate_all<'a>(mutants: impl IntoIterator<Item = &'a Mutant>) -> Active
 }
 
 /// Puts the rules back when dropped.
-#[cfg(feature = "mutants")]
+#[cfg(any(test, feature = "mutants"))]
 pub struct Active(());
 
-#[cfg(feature = "mutants")]
+#[cfg(any(test, feature = "mutants"))]
 impl Drop for Active {
     fn drop(&mut self) {
         switch::ACTIVE.set(0);

@@ -76,7 +76,14 @@ fn inner_code<'a>(code: &'a str, text: &'a str) -> &'a str {
     if code == "ERR" && text.starts_with("The user executing the script") {
         return "NOPERM";
     }
-    let wrapped = ["WRONGTYPE", "OOM", "READONLY", "NOPERM", "MISCONF"];
+    let wrapped = [
+        "WRONGTYPE",
+        "OOM",
+        "READONLY",
+        "NOREPLICAS",
+        "NOPERM",
+        "MISCONF",
+    ];
     let found = wrapped.into_iter().find(|inner| text.contains(inner));
     match found {
         Some(inner) if code == "ERR" => inner,

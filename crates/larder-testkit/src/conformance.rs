@@ -6,6 +6,7 @@
 //! ```text
 //! larder_testkit::conformance::store!(embedded, make);        // records, leases, tags, keyspace
 //! larder_testkit::conformance::bus!(embedded_bus, make);      // the log of changes
+//! larder_testkit::conformance::server!(redis_server, make);   // what a hurt server may not break
 //! larder_testkit::conformance::plain_store!(plain, make);     // what bare values can keep
 //! larder_testkit::conformance_outbox!(sqlite, make);          // outboxes, over their own subject
 //! ```
@@ -37,16 +38,22 @@ pub mod leases;
 pub mod lives;
 pub mod outbox;
 pub mod records;
+pub mod server_forgets;
+pub mod server_refuses;
+pub mod server_restarts;
 pub mod stale;
 pub mod tag_fills;
 pub mod tags;
 pub mod values;
 
 mod claims;
+mod hand;
 mod subject;
 
 pub use crate::conformance_bus as bus;
 pub use crate::conformance_plain_store as plain_store;
+pub use crate::conformance_server as server;
 pub use crate::conformance_store as store;
 pub use claims::Claim;
+pub use hand::{Hand, OnReal, OnSimulated};
 pub use subject::Subject;

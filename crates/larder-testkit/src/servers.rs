@@ -17,15 +17,17 @@
 //! assert_eq!(server.cli(&["GET", "user:1"]), "");
 //! ```
 
+mod dns;
 mod ports;
 mod proc;
 mod redis;
 mod tools;
 mod wait;
 
+pub use dns::{DnsMood, DnsRecord, DnsServer};
 pub use ports::free_port;
 pub use proc::Daemon;
-pub use redis::{RedisOptions, RedisServer};
+pub use redis::{RedisOptions, RedisServer, make_certificates};
 pub use tools::{
     Missing, Node, node_with_ioredis, openssl, python, redis_benchmark, redis_cli, redis_server,
     require,

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::thread;
 
 use larder_core::admit::{Refusal, Snapshot};
-use larder_core::area::Area;
+use larder_core::area::{Area, Covered};
 use larder_core::freshness::Freshness;
 use larder_core::key::Id;
 use larder_core::mutant::Mutant;
@@ -181,11 +181,17 @@ impl<V: Send + Sync + 'static> Near<V> {
 
     #[cold]
     fn is_void_in(&self, entry: &Entry<V>, epoch: u64) -> bool {
-        let is_void = !entry.are_tags_valid() || self.voids.since(entry.epoch(), entry.id());
-        if !is_void {
-            self.raise_epoch(entry, epoch);
+        if !entry.are_tags_valid() {
+            return true;
         }
-        is_void
+        match self.voids.since(entry.epoch(), entry.id()) {
+            Covered::Void => return true,
+            // Before the epoch: who sees that sees this.
+            Covered::Stale => entry.mark_stale(),
+            Covered::Not => {}
+        }
+        self.raise_epoch(entry, epoch);
+        false
     }
 
     /// The entry holds in `epoch`, which was read before it was held against what was made void:
@@ -198,7 +204,7 @@ impl<V: Send + Sync + 'static> Near<V> {
     /// Whether nothing of this key's stripe has changed since `snapshot` was taken.
     pub(crate) fn stands(&self, key: NearKey<'_>, snapshot: NearSnapshot) -> bool {
         self.guard.stripe(key.hash).snapshot() == snapshot.stripe
-            && !self.voids.since(snapshot.epoch, key.id)
+            && self.voids.since(snapshot.epoch, key.id) == Covered::Not
     }
 
     /// The proof to take before a value of this key is read from anywhere.
@@ -215,7 +221,7 @@ impl<V: Send + Sync + 'static> Near<V> {
     }
 
     /// Makes void every copy that the area covers, those that are being read included, whatever
-    /// their number. Their memory is released by the sweep.
+    /// their number; or stale, if that is what the area does. Their memory is released by the sweep.
     pub(crate) fn void(&self, area: Area) {
         self.voids.add(&self.view, area);
         self.sweep.notify_one();
@@ -303,8 +309,8 @@ impl<V: Send + Sync + 'static> Near<V> {
             (None, Some(held)) => self.state(held, now) != Some(Freshness::Fresh),
             (None, None) => true,
         };
-        let has_changed =
-            stripe.snapshot() != snapshot.stripe || self.voids.since(snapshot.epoch, key.id);
+        let has_changed = stripe.snapshot() != snapshot.stripe
+            || self.voids.since(snapshot.epoch, key.id) != Covered::Not;
         if (!is_as_seen || has_changed) && !Mutant::Exchange.is_active() {
             return Ok(false);
         }
@@ -408,7 +414,7 @@ impl<V: Send + Sync + 'static> Near<V> {
     /// and drops what is returned after it.
     fn store(&self, hash: u64, entry: &Arc<Entry<V>>, since: u64) -> Result<Evicted<V>, Refusal> {
         let epoch = self.view.epoch();
-        if since != epoch && self.voids.since(since, entry.id()) {
+        if since != epoch && self.voids.since(since, entry.id()) != Covered::Not {
             return Err(Refusal::Raced);
         }
         // From here on it counts as known to hold in this epoch, tags included.
@@ -424,7 +430,8 @@ impl<V: Send + Sync + 'static> Near<V> {
         }
         let replaced = map.peek(&hash).filter(|old| old.id() == entry.id());
         let is_newer = |old: &Arc<Entry<V>>| {
-            old.version() > entry.version() && !self.voids.since(old.epoch(), old.id())
+            let covered = self.voids.since(old.epoch(), old.id());
+            old.version() > entry.version() && covered != Covered::Void
         };
         if replaced.as_ref().is_some_and(is_newer) {
             return Err(Refusal::Superseded);

@@ -46,6 +46,11 @@ impl Runtime for TokioRuntime {
         Mono(now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)
     }
 
+    fn precise(&self) -> Mono {
+        let now = clock_gettime(ClockId::Monotonic);
+        Mono(now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)
+    }
+
     fn wall(&self) -> Timestamp {
         let now = clock_gettime(ClockId::Realtime);
         Timestamp(now.tv_sec.max(0) as u64 * 1_000 + now.tv_nsec as u64 / 1_000_000)

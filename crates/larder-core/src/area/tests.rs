@@ -16,11 +16,11 @@ fn an_area_voids_what_it_covers_and_what_is_older() {
     let mut areas = Areas::default();
     areas.add(Cut(10), prefix("shoes:"));
     areas.add(Cut(20), pattern("search:*:page:?"));
-    assert!(areas.void(b"shoes:1", Cut(9)));
-    assert!(!areas.void(b"shoes:1", Cut(10)), "it was read after that");
-    assert!(!areas.void(b"boots:1", Cut(9)));
-    assert!(areas.void(b"search:x:page:1", Cut(19)));
-    assert!(!areas.void(b"search:x:page:12", Cut(19)));
+    assert!(areas.cover(b"shoes:1", Cut(9)));
+    assert!(!areas.cover(b"shoes:1", Cut(10)), "it was read after that");
+    assert!(!areas.cover(b"boots:1", Cut(9)));
+    assert!(areas.cover(b"search:x:page:1", Cut(19)));
+    assert!(!areas.cover(b"search:x:page:12", Cut(19)));
     assert_eq!(areas.latest(), Cut(20));
 }
 
@@ -30,7 +30,7 @@ fn all_of_a_cache_is_a_floor() {
     areas.add(Cut(10), prefix("a"));
     areas.add(Cut(30), prefix("c"));
     areas.add(Cut(20), Area::ALL);
-    assert!(areas.void(b"x", Cut(19)) && !areas.void(b"x", Cut(20)));
+    assert!(areas.cover(b"x", Cut(19)) && !areas.cover(b"x", Cut(20)));
     assert_eq!(areas.areas, [(Cut(30), prefix("c"))]);
     // Late news of what the floor has swallowed.
     areas.add(Cut(15), prefix("x"));
@@ -56,7 +56,7 @@ fn too_many_areas_void_everything_older_and_forget_nothing() {
     }
     assert_eq!(areas.floor, Cut(MAX_AREAS as u64 + 1));
     assert!(areas.areas.is_empty());
-    assert!(areas.void(b"1", Cut(0)) && areas.void(b"untouched", Cut(MAX_AREAS as u64)));
+    assert!(areas.cover(b"1", Cut(0)) && areas.cover(b"untouched", Cut(MAX_AREAS as u64)));
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn what_cannot_be_read_voids_everything() {
         let areas = Areas::decode(&bytes.slice(..cut));
         assert_eq!(areas, Areas::unknown(), "{cut}");
     }
-    assert!(Areas::unknown().void(b"x", Cut(1 << 53)));
+    assert!(Areas::unknown().cover(b"x", Cut(1 << 53)));
 }
 
 #[test]
@@ -110,14 +110,29 @@ proptest! {
         for (number, area) in &news {
             areas.add(Cut(*number), area.clone());
         }
-        prop_assert_eq!(areas.void(key.as_bytes(), Cut(cut)), expected);
+        prop_assert_eq!(areas.cover(key.as_bytes(), Cut(cut)), expected);
         let mut halves = [Areas::default(), Areas::default()];
         for (at, (number, area)) in news.iter().enumerate() {
             halves[at % 2].add(Cut(*number), area.clone());
         }
         let [mut one, other] = halves;
         one.merge(other);
-        prop_assert_eq!(one.void(key.as_bytes(), Cut(cut)), expected);
+        prop_assert_eq!(one.cover(key.as_bytes(), Cut(cut)), expected);
         prop_assert_eq!(Areas::decode(&one.encode()), one);
     }
+}
+
+#[test]
+fn what_is_expired_is_stale_and_what_is_void_as_well_is_void() {
+    let mut areas = Areas::default();
+    areas.add(Cut(10), prefix("a"));
+    areas.add(Cut(20), Area::Expired);
+    assert_eq!(areas.covered(b"a", Cut(9)), Covered::Void);
+    assert_eq!(areas.covered(b"a", Cut(10)), Covered::Stale);
+    assert_eq!(areas.covered(b"b", Cut(9)), Covered::Stale);
+    assert_eq!(areas.covered(b"b", Cut(20)), Covered::Not);
+    let read = Areas::decode(&areas.encode());
+    assert_eq!(read, areas);
+    areas.add(Cut(30), Area::ALL);
+    assert_eq!(areas.covered(b"b", Cut(29)), Covered::Void);
 }

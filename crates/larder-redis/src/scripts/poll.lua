@@ -6,15 +6,9 @@ local shard, log, readers = KEYS[1], KEYS[2], KEYS[3]
 local time = redis.call('TIME')
 local ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
--- A write that changes nothing, and needs no memory: a server that may no longer take changes
--- must not say how far the log is, because the changes are made elsewhere by now. It is a
--- replica, or a primary without its replicas where `min-replicas-to-write` asks for them.
-local wrote = redis.pcall('HDEL', shard, '')
-if type(wrote) == 'table' and wrote.err and
-  (string.find(wrote.err, 'READONLY', 1, true) or string.find(wrote.err, 'NOREPLICAS', 1, true))
-then
-  return wrote
-end
+-- A server that is full refuses the first write of a script if it may need memory, and lets all of
+-- them pass after another one. To be polled it needs no memory worth the name.
+redis.pcall('HDEL', shard, '')
 
 -- A process that was started from a dump has the numbers of the dump, and would give those that
 -- came after it a second time. So does a replica that took over. Each has another run id.
@@ -41,6 +35,9 @@ if is_other then
   redis.call('HSET', shard, 'base', base, 'tags', base, 'high_water', base)
 end
 
+-- A write in any case, at which the script ends where changes are not taken: such a server must not
+-- say how far the log is, because the changes are made elsewhere by now. It is a replica, or a primary
+-- without its replicas where `min-replicas-to-write` asks for them.
 local reader = ARGV[3]
 if ARGV[4] == '' then
   redis.call('HDEL', readers, reader)

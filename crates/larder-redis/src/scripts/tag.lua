@@ -57,6 +57,7 @@ end
 
 -- A key was changed: whatever depends on it is void. Nothing happens while nobody watches the key.
 local function changed(shard_key, key, prefix)
+  open_shard(shard_key)
   if not has_dependencies then return end
   local dependency = dependency_on(key, prefix)
   if redis.call('PTTL', dependency) ~= -2 then bump(shard_key, dependency) end

@@ -1,7 +1,7 @@
 //! Parts of a cache are invalidated at once, whatever they hold.
 
 use bytes::Bytes;
-use larder_core::area::{Area, Areas, MAX_AREAS, area_key};
+use larder_core::area::{Area, Areas, Covered, MAX_AREAS, area_key};
 use larder_core::record::Life;
 use larder_core::space::Space;
 use larder_core::store::{Fill, Lease, Put, Within, Write};
@@ -65,7 +65,7 @@ async fn is_usable(subject: &Subject, key: &str) -> bool {
         .into_iter()
         .next()
         .and_then(|found| found.into_record());
-    record.is_some_and(|record| !areas.void(key.as_bytes(), record.cut))
+    record.is_some_and(|record| !areas.cover(key.as_bytes(), record.cut))
 }
 
 /// What it covers is void, and only that.
@@ -104,6 +104,28 @@ pub async fn all_of_a_cache_is_void_at_once(subject: &Subject) {
     for n in 0..1_000 {
         assert!(!is_usable(subject, &n.to_string()).await, "{n}");
     }
+}
+
+/// What expires with its cache is told apart from what is void, and a load that began before it is not
+/// stored.
+pub async fn all_of_a_cache_expires_at_once(subject: &Subject) {
+    put(subject, "1", "v").await;
+    let cut = cut_of_lease(subject, "2").await;
+    void(subject, "c", Area::Expired).await;
+    put(subject, "3", "v").await;
+    let keys = ["1", "3"].map(bytes);
+    let (found, areas) = fine(subject.tags().get_within(&keys, &area_key("c")).await);
+    let covered = found.into_iter().zip(&keys).map(|(found, key)| {
+        let record = found.into_record().expect("nothing was removed");
+        areas.covered(key, record.cut)
+    });
+    assert_eq!(covered.collect::<Vec<_>>(), [Covered::Stale, Covered::Not]);
+    let put = Put {
+        cut,
+        ..of_cache("c", "loaded")
+    };
+    let filled = fill(subject, "2", put).await;
+    assert_eq!(filled, Fill::Raced(vec![area_key("c")]));
 }
 
 /// Numbers rise, and areas come back with them.

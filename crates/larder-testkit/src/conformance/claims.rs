@@ -20,6 +20,7 @@ impl Claim {
         let mut claims = crate::conformance_bare_claims!([collected], ());
         claims.extend(crate::conformance_record_claims!([collected], ()));
         claims.extend(crate::conformance_bus_claims!([collected], ()));
+        claims.extend(crate::conformance_server_claims!([collected], ()));
         claims
     }
 
@@ -187,6 +188,7 @@ macro_rules! conformance_record_claims {
                 tags_come_back,
                 a_record_without_tags_depends_on_none,
                 a_put_is_valid_until_a_bump,
+                a_record_outlives_the_bumps_of_other_tags,
                 a_put_behind_a_bump_is_valid_and_one_before_it_is_void,
                 bumps_take_place_with_their_batch_or_not_at_all,
                 tags_and_cut_outlive_a_change_of_life,
@@ -204,6 +206,7 @@ macro_rules! conformance_record_claims {
             areas:
                 an_area_voids_what_it_covers,
                 all_of_a_cache_is_void_at_once,
+                all_of_a_cache_expires_at_once,
                 areas_are_told_with_their_numbers,
                 areas_belong_to_one_cache,
                 too_many_areas_are_one,
@@ -215,6 +218,7 @@ macro_rules! conformance_record_claims {
             dependencies:
                 a_value_made_from_another_is_stored,
                 a_change_voids_what_was_made_from_the_key,
+                clearing_voids_what_was_made_from_what_it_removes,
                 what_it_was_not_made_from_does_not_void_it,
                 a_value_whose_source_changed_during_the_load_is_refused,
                 a_value_made_from_an_outdated_copy_is_refused,
@@ -295,6 +299,34 @@ macro_rules! conformance_bus_claims {
     };
 }
 
+/// Calls `$then` with every claim about stores over servers that are hurt, by group.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_server_claims {
+    ([$($then:tt)+], $make:expr) => {
+        $($then)+! { $make;
+            server_forgets:
+                a_version_exceeds_that_of_its_key,
+                a_version_exceeds_that_of_what_was_removed,
+                a_lease_of_before_fills_nothing,
+                a_lost_clock_goes_on_beyond_all_before,
+                what_was_made_under_areas_that_are_forgotten_is_refused,
+                what_was_made_from_a_copy_is_refused_when_changes_were_not_noted,
+                a_dependency_that_was_forgotten_is_a_new_one;
+            server_restarts:
+                an_old_dump_begins_another_life_of_the_log,
+                what_an_old_dump_holds_is_void,
+                a_lease_of_an_old_dump_fills_nothing,
+                numbers_of_a_lost_process_are_not_repeated,
+                an_empty_server_begins_another_life_of_the_log;
+            server_refuses:
+                what_takes_no_changes_answers_no_poll,
+                a_full_server_does_not_refuse_to_invalidate,
+                what_stands_in_the_way_of_the_log_is_removed;
+        }
+    };
+}
+
 /// Makes a test of each claim.
 #[doc(hidden)]
 #[macro_export]
@@ -342,6 +374,17 @@ macro_rules! conformance_bus {
     };
 }
 
+/// Mounts the claims about stores over servers that are hurt.
+#[macro_export]
+macro_rules! conformance_server {
+    ($name:ident, $make:expr) => {
+        mod $name {
+            use super::*;
+            $crate::conformance_server_claims!([$crate::conformance_tests], $make);
+        }
+    };
+}
+
 /// Mounts the claims that hold for bare values.
 #[macro_export]
 macro_rules! conformance_plain_store {
@@ -368,7 +411,9 @@ mod tests {
         let bare = conformance_bare_claims!([names], ());
         let record = conformance_record_claims!([names], ());
         let bus = conformance_bus_claims!([names], ());
-        let mounted: Vec<&str> = bare.into_iter().chain(record).chain(bus).collect();
+        let server = conformance_server_claims!([names], ());
+        let mounted = bare.into_iter().chain(record).chain(bus).chain(server);
+        let mounted: Vec<&str> = mounted.collect();
         let mut written = BTreeSet::new();
         for (group, text) in [
             ("values", include_str!("values.rs")),
@@ -394,6 +439,9 @@ mod tests {
             ("bus_positions", include_str!("bus_positions.rs")),
             ("bus_readers", include_str!("bus_readers.rs")),
             ("bus_carried", include_str!("bus_carried.rs")),
+            ("server_forgets", include_str!("server_forgets.rs")),
+            ("server_restarts", include_str!("server_restarts.rs")),
+            ("server_refuses", include_str!("server_refuses.rs")),
         ] {
             for line in text.lines() {
                 if let Some(rest) = line.strip_prefix("pub async fn ") {

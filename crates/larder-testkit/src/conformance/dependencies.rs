@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use larder_core::record::Life;
+use larder_core::space::Space;
 use larder_core::store::{Fill, Lease, Put, Write};
 use larder_core::tag::{Bond, Cut, Tags, dependency_key};
 use larder_core::version::Version;
@@ -9,12 +10,12 @@ use larder_core::version::Version;
 use super::subject::{LONG, Subject, bytes, fine, put_of, token};
 use super::tags::{bump, tagged};
 
-fn on(key: &str) -> Bytes {
+pub(super) fn on(key: &str) -> Bytes {
     dependency_key(key.as_bytes()).expect("it is short")
 }
 
 /// What the reading of a record leaves behind.
-async fn read(subject: &Subject, key: &str) -> Bond {
+pub(super) async fn read(subject: &Subject, key: &str) -> Bond {
     let record = subject.record(key).await;
     Bond {
         tag: on(key),
@@ -24,14 +25,14 @@ async fn read(subject: &Subject, key: &str) -> Bond {
 }
 
 /// Begins a load of `outer`; gives the cut of its lease.
-async fn begin(subject: &Subject) -> Cut {
+pub(super) async fn begin(subject: &Subject) -> Cut {
     match subject.lease("outer", 1).await {
         Lease::Granted { cut, .. } => cut,
         other => panic!("a lease was expected, and got: {other:?}"),
     }
 }
 
-async fn fill(subject: &Subject, cut: Cut, bonds: Vec<Bond>) -> Fill {
+pub(super) async fn fill(subject: &Subject, cut: Cut, bonds: Vec<Bond>) -> Fill {
     let key = bytes("outer");
     let put = Put {
         bonds,
@@ -42,14 +43,14 @@ async fn fill(subject: &Subject, cut: Cut, bonds: Vec<Bond>) -> Fill {
 }
 
 /// Whether readers may use the value, by what it depends on.
-async fn is_valid(subject: &Subject) -> bool {
+pub(super) async fn is_valid(subject: &Subject) -> bool {
     let record = subject.record("outer").await;
     let numbers = fine(subject.tags().tags(record.tags.keys()).await);
     numbers.into_iter().all(|number| number <= record.cut)
 }
 
 /// A stored value that was made from `inner`.
-async fn made_from(subject: &Subject, inner: &str) {
+pub(super) async fn made_from(subject: &Subject, inner: &str) {
     let cut = begin(subject).await;
     let bond = read(subject, inner).await;
     let filled = fill(subject, cut, vec![bond]).await;
@@ -78,6 +79,18 @@ pub async fn a_change_voids_what_was_made_from_the_key(subject: &Subject) {
         assert!(!is_valid(subject).await, "{change}");
         subject.remove("outer").await;
     }
+}
+
+/// As each removal of a key would.
+pub async fn clearing_voids_what_was_made_from_what_it_removes(subject: &Subject) {
+    subject.put("app:inner", "v").await;
+    made_from(subject, "app:inner").await;
+    for (prefix, removed) in [("other:", 0), ("app:", 1)] {
+        assert!(is_valid(subject).await, "{prefix}");
+        let space = Space::prefix(prefix);
+        assert_eq!(fine(subject.keyspace().clear(&space).await), removed);
+    }
+    assert!(!is_valid(subject).await);
 }
 
 /// Changes of other keys, and tags, do not concern it.

@@ -10,12 +10,15 @@ use larder_core::codec::CodecId;
 use larder_core::error::Result;
 use larder_core::record::{Expiry, Kind, Life, Record};
 use larder_core::runtime::BoxFuture;
+use larder_core::space::system_key;
 use larder_core::store::{
     Batch, Committed, Fill, Keyspace, Lease, LeaseToken, Leases, Lookup, Outcome, Put, Store,
     TagStore, Write,
 };
 use larder_core::tag::Cut;
 use larder_core::version::Version;
+
+use super::hand::{Hand, lua_key};
 
 /// Long enough that nothing given it ends during a test.
 pub(super) const LONG: u64 = 600_000;
@@ -34,7 +37,14 @@ pub struct Subject {
     /// The store.
     pub store: Arc<dyn Store>,
     pass_time: PassTime,
+    served: Option<Served>,
     _guard: Box<dyn Any + Send + Sync>,
+}
+
+/// The server under the store.
+struct Served {
+    hand: Box<dyn Hand>,
+    prefix: Vec<u8>,
 }
 
 impl Subject {
@@ -46,6 +56,7 @@ impl Subject {
         Subject {
             store,
             pass_time: Box::new(pass_time),
+            served: None,
             _guard: Box::new(()),
         }
     }
@@ -55,6 +66,42 @@ impl Subject {
     pub fn with_guard(mut self, guard: impl Any + Send + Sync) -> Subject {
         self._guard = Box::new(guard);
         self
+    }
+
+    /// Says what server is under the store, and what the store's keys there begin with.
+    #[must_use]
+    pub fn on(mut self, hand: impl Hand + 'static, key_prefix: &[u8]) -> Subject {
+        self.served = Some(Served {
+            hand: Box::new(hand),
+            prefix: key_prefix.to_vec(),
+        });
+        self
+    }
+
+    fn served(&self) -> &Served {
+        self.served.as_ref().expect("there is a server to be hurt")
+    }
+
+    pub(super) fn hand(&self) -> &dyn Hand {
+        &*self.served().hand
+    }
+
+    /// Runs a script on the server. `shard` and `log` are the keys of the shard's hash and of its
+    /// log there, `held` is what the server calls the stored key `key`.
+    pub(super) fn meddle(&self, key: &[u8], script: &str) {
+        let name = |key: &[u8]| lua_key(&self.served().prefix, key);
+        let (shard, log) = (name(&system_key("shard")), name(&system_key("log")));
+        let held = name(key);
+        self.hand().run(&format!(
+            "local shard, log, held = {shard}, {log}, {held} {script}"
+        ));
+    }
+
+    /// The server loses what it remembers of the shard, as by eviction. Its clock goes on: what breaks
+    /// when it stands still or goes back at that moment is said in docs/consistency.md.
+    pub(super) async fn forget_the_shard(&self) {
+        self.pass(1).await;
+        self.meddle(b"", "assert(redis.call('DEL', shard) == 1)");
     }
 
     /// Lets time pass on the store's clock.

@@ -192,6 +192,18 @@ pub async fn bumps_take_place_with_their_batch_or_not_at_all(subject: &Subject) 
     assert_eq!(subject.record("k").await.version, done[1].version);
 }
 
+/// Its own tags were never invalidated, and are known from the moment when it was put.
+pub async fn a_record_outlives_the_bumps_of_other_tags(subject: &Subject) {
+    subject
+        .write("k", Write::Put(tagged("v", &["a", "b"])))
+        .await;
+    bump(subject, "other").await;
+    let record = subject.record("k").await;
+    assert!(is_valid(subject, &record).await);
+    bump(subject, "b").await;
+    assert!(!is_valid(subject, &record).await);
+}
+
 /// What changes the life of a record leaves what it depends on.
 pub async fn tags_and_cut_outlive_a_change_of_life(subject: &Subject) {
     subject

@@ -149,6 +149,7 @@ fn area(random: &mut Random) -> Area {
     let area = match random.below(4) {
         0 => Ok(Area::ALL),
         1 => Area::pattern(b"k*1"),
+        2 => Ok(Area::Expired),
         _ => Area::prefix([&b"k"[..], b"k1", b"o"][random.below(3) as usize]),
     };
     area.expect("they are short")

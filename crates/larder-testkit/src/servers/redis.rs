@@ -15,6 +15,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 pub use options::RedisOptions;
+pub use tls::make_certificates;
 
 use super::{Daemon, Missing, free_port, tools};
 

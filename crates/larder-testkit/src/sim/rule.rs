@@ -17,7 +17,8 @@ impl Rule {
     /// The rule of this name.
     pub fn named(name: &str) -> Option<Rule> {
         let is_named = |mutant: &Mutant| format!("{mutant:?}").eq_ignore_ascii_case(name);
-        let engine = Mutant::ALL.into_iter().find(is_named).map(Rule::Engine);
+        let mut known = Mutant::ALL.into_iter().chain(Mutant::SCENARIOS);
+        let engine = known.find(is_named).map(Rule::Engine);
         engine.or_else(|| ScriptMutant::named(name).map(Rule::Script))
     }
 

@@ -98,6 +98,7 @@ impl World {
             975..985 => self.invalidate_tag(node, key % TAGS, setup.keys).await,
             985..990 => self.invalidate_prefix(node, key, setup.keys).await,
             990..993 => self.invalidate_pattern(node, setup.keys).await,
+            993..996 => self.expire_all(node, key).await,
             // No inserts here: they race the source by nature (of two writers the slower one
             // wins), so nothing could be promised. The scenarios have them, one writer each.
             _ => self.expire(node, key).await,

@@ -372,6 +372,12 @@ impl World {
         self.change(("clear", node, key), true, change).await
     }
 
+    /// The same, but its values are kept for fail-safe.
+    pub async fn expire_all(&self, node: usize, key: u64) -> bool {
+        let change = async |_| self.nodes[node].expire_all().await;
+        self.change(("expire all", node, key), false, change).await
+    }
+
     /// What the run amounted to, or what it broke.
     pub(super) fn report(&self, errors: u64) -> Result<Report, Violation> {
         match self.history.violation() {

@@ -22,19 +22,8 @@ pub struct ScriptMutant {
     pub piece: &'static str,
     /// What stands in its place.
     pub instead: &'static str,
-    /// What notices it.
-    pub noticed: Noticed,
-}
-
-/// Where the loss of a rule shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Noticed {
-    /// A promise of this setup of the simulation is broken, over the simulated server.
-    Setup(&'static str),
-    /// This claim of the conformance suite does not hold: `group::claim`.
-    Claim(&'static str),
-    /// Nothing notices it yet.
-    Nowhere,
+    /// The claim of the conformance suite that does not hold then: `group::claim`.
+    pub noticed: &'static str,
 }
 
 static RECORDS: [ScriptMutant; records::RECORDS.len()] = records::RECORDS;

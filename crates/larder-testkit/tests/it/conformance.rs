@@ -11,14 +11,22 @@ use larder_core::codec::CodecId;
 use larder_core::runtime::{BoxFuture, Runtime};
 use larder_core::store::Store;
 use larder_redis::Redis;
-use larder_testkit::conformance::{self, Subject};
+use larder_testkit::conformance::{self, OnReal, OnSimulated, Subject};
 use larder_testkit::servers::{RedisOptions, RedisServer};
 use larder_testkit::simredis::{Direct, SimRedis};
 use virtual_time::VirtualTime;
 
-fn subject(server: RedisServer, runtime: Arc<TokioRuntime>, store: Arc<dyn Store>) -> Subject {
+/// What the keys of a store begin with that looks like a pattern.
+const PREFIX: &str = "app[1]*\0:";
+
+fn subject(
+    server: RedisServer,
+    prefix: &str,
+    runtime: Arc<TokioRuntime>,
+    store: Arc<dyn Store>,
+) -> Subject {
     let pass = move |time: Duration| -> BoxFuture<'static, ()> { runtime.sleep(time) };
-    Subject::new(store, pass).with_guard(server)
+    Subject::new(store, pass).on(OnReal::new(server), prefix.as_bytes())
 }
 
 /// A server of its own for each test. The time limit is for a machine that is busy with all of
@@ -32,23 +40,23 @@ async fn enveloped() -> Option<Subject> {
     let server = RedisServer::start_or_skip(RedisOptions::new())?;
     let runtime = Arc::new(TokioRuntime::current());
     let store = redis(&server).store(runtime.clone());
-    Some(subject(server, runtime, Arc::new(store)))
+    Some(subject(server, "", runtime, Arc::new(store)))
 }
 
 /// Everything holds behind a key prefix that looks like a pattern, too.
 async fn prefixed() -> Option<Subject> {
     let server = RedisServer::start_or_skip(RedisOptions::new())?;
     let runtime = Arc::new(TokioRuntime::current());
-    let redis = redis(&server).key_prefix("app[1]*\0:");
+    let redis = redis(&server).key_prefix(PREFIX);
     let store = redis.store(runtime.clone());
-    Some(subject(server, runtime, Arc::new(store)))
+    Some(subject(server, PREFIX, runtime, Arc::new(store)))
 }
 
 async fn plain() -> Option<Subject> {
     let server = RedisServer::start_or_skip(RedisOptions::new())?;
     let runtime = Arc::new(TokioRuntime::current());
     let store = redis(&server).plain_store(runtime.clone(), CodecId::RAW);
-    Some(subject(server, runtime, Arc::new(store)))
+    Some(subject(server, "", runtime, Arc::new(store)))
 }
 
 fn in_virtual_time(store: impl FnOnce(Arc<VirtualTime>) -> Arc<dyn Store>) -> Option<Subject> {
@@ -70,24 +78,34 @@ async fn in_one_shard() -> Option<Subject> {
     in_virtual_time(|time| Arc::new(Embedded::with_shards(time, 1)))
 }
 
-fn simulated(time: &Arc<VirtualTime>) -> Redis {
-    let redis = Redis::open("redis://simulated").expect("this is an address");
-    redis.over(Arc::new(Direct(SimRedis::new(time.clone()))))
+/// A store over a simulated server.
+fn simulated(
+    prefix: &'static str,
+    store: impl FnOnce(Redis, Arc<VirtualTime>) -> Arc<dyn Store>,
+) -> Option<Subject> {
+    let mut server = None;
+    let subject = in_virtual_time(|time| {
+        let simulated = server.insert(SimRedis::new(time.clone()));
+        let redis = Redis::open("redis://simulated").expect("this is an address");
+        let redis = redis.over(Arc::new(Direct(simulated.clone())));
+        store(redis.key_prefix(prefix), time)
+    });
+    let hand = OnSimulated::new(server?);
+    Some(subject?.on(hand, prefix.as_bytes()))
 }
 
 pub(crate) async fn simulated_enveloped() -> Option<Subject> {
-    in_virtual_time(|time| Arc::new(simulated(&time).store(time)))
+    simulated("", |redis, time| Arc::new(redis.store(time)))
 }
 
 async fn simulated_prefixed() -> Option<Subject> {
-    in_virtual_time(|time| {
-        let redis = simulated(&time).key_prefix("app[1]*\0:");
-        Arc::new(redis.store(time))
-    })
+    simulated(PREFIX, |redis, time| Arc::new(redis.store(time)))
 }
 
 pub(crate) async fn simulated_plain() -> Option<Subject> {
-    in_virtual_time(|time| Arc::new(simulated(&time).plain_store(time, CodecId::RAW)))
+    simulated("", |redis, time| {
+        Arc::new(redis.plain_store(time, CodecId::RAW))
+    })
 }
 
 conformance::store!(embedded, in_process);
@@ -104,3 +122,7 @@ conformance::bus!(simulated_redis_bus, simulated_enveloped);
 conformance::bus!(simulated_redis_prefixed_bus, simulated_prefixed);
 conformance::bus!(redis_bus, enveloped);
 conformance::bus!(redis_prefixed_bus, prefixed);
+conformance::server!(simulated_redis_server, simulated_enveloped);
+conformance::server!(simulated_redis_prefixed_server, simulated_prefixed);
+conformance::server!(redis_server, enveloped);
+conformance::server!(redis_prefixed_server, prefixed);

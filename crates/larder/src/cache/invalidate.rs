@@ -62,6 +62,20 @@ where
         Box::pin(self.engine.void(Area::ALL)).await
     }
 
+    /// Ends the fresh life of every value, but keeps the values for fail-safe, as
+    /// [`expire`](Cache::expire) does for one: the next readers load, and if that fails, get the old
+    /// values, marked as stale. Loads under way are not stored. What depends on a key of this cache is
+    /// void. One round trip, whatever the number of entries; in the plain layout, one for each 512 keys.
+    ///
+    /// # Errors
+    ///
+    /// It is open whether the values have expired. Repeat it.
+    #[doc(alias("clear_soft", "invalidate_all"))]
+    pub async fn expire_all(&self) -> Result<Receipt> {
+        self.engine.check_open()?;
+        Box::pin(self.engine.void(Area::Expired)).await
+    }
+
     /// Makes every value void whose loader read this key from this cache, directly or through
     /// others, and leaves the value of the key as it is. One round trip. A load that is under way
     /// and has read the key is void, too. The record of the key gets another version, so that near

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::bytes::Bytes;
-use larder_core::area::{Area, Areas, area_key, cache_of};
+use larder_core::area::{self, Area, Areas, Covered, area_key, cache_of};
 use larder_core::bus::BusChange;
 use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::key::Name;
+use larder_core::mutant::Mutant;
 use larder_core::record::Record;
 use larder_core::space::Space;
 use larder_core::store::{Batch, Committed, Damage, Keyspace, Lookup, Store, Write};
@@ -48,12 +49,14 @@ impl Sight {
         }
     }
 
-    /// Whether a record lies in an area that was invalidated, by its cut.
-    fn hold_against(&mut self, is_void: impl FnOnce(Cut) -> bool) {
-        if let Sight::Found(record) = self
-            && is_void(record.cut)
-        {
-            *self = Sight::Void(record.version);
+    /// What the areas that were invalidated have made of a record, by its cut.
+    fn hold_against(&mut self, covered: impl FnOnce(Cut) -> Covered) {
+        if let Sight::Found(record) = self {
+            match covered(record.cut) {
+                Covered::Not => {}
+                Covered::Stale => record.marked_stale = true,
+                Covered::Void => *self = Sight::Void(record.version),
+            }
         }
     }
 }
@@ -85,7 +88,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         if let Some(life) = self.knows_areas(all()) {
             let mut seen = self.look_alone(store, keys).await?;
             for (sight, (key, lies)) in seen.iter_mut().zip(keys.iter().zip(&lies)) {
-                sight.hold_against(|cut| self.areas.cover(key, lies, cut));
+                sight.hold_against(|cut| self.areas.covered(key, lies, cut));
             }
             // Else what was known has been forgotten meanwhile.
             if self.areas.life() == life {
@@ -107,15 +110,16 @@ impl<V: Send + Sync + 'static> Engine<V> {
             self.areas.learn(life, cache, areas);
         }
         // What this answer knows counts for what it found, whatever is known by now.
-        let is_void = |key: &Bytes, lies: &[Lies<'_>], cut: Cut| {
-            lies.iter().any(|lies| {
+        let covered = |key: &Bytes, lies: &[Lies<'_>], cut: Cut| {
+            area::worst(lies.iter().map(|lies| {
                 let key = key.get(lies.at..).unwrap_or_default();
-                areas_of(lies.cache).is_none_or(|areas| areas.void(key, cut))
-            })
+                let areas = areas_of(lies.cache);
+                areas.map_or(Covered::Void, |areas| areas.covered(key, cut))
+            }))
         };
         let look = |(found, (key, lies)): (Lookup, (&Bytes, &SmallVec<_>))| {
             let mut sight = Sight::of(found);
-            sight.hold_against(|cut| is_void(key, lies, cut));
+            sight.hold_against(|cut| covered(key, lies, cut));
             sight
         };
         let keys = keys.iter().zip(&lies);
@@ -151,36 +155,39 @@ impl<V: Send + Sync + 'static> Engine<V> {
         found.map_err(|error| self.failed(error))
     }
 
-    /// Whether a record of the remote tier lies in an area that was invalidated after it was
-    /// proven, as far as is known.
-    pub(super) fn is_covered(&self, key: &EngineKey, cut: Cut) -> bool {
+    /// What the areas that were invalidated after a record of the remote tier was proven have made of
+    /// it, as far as is known.
+    pub(super) fn covered(&self, key: &EngineKey, cut: Cut) -> Covered {
         let stored = &key.wire[..];
-        self.areas.cover(stored, &self.lies(stored), cut)
+        self.areas.covered(stored, &self.lies(stored), cut)
     }
 
-    /// Whether a record lies in such an area that came with the answer to a request for a lease, which
-    /// does not tell of areas. One round trip, unless they are known and the bus says that they are
+    /// The same of a record that came with the answer to a request for a lease, which does not tell of
+    /// areas. One round trip, unless they are known and the bus says that they are
     /// current: what was known may have been forgotten with a new life of the log.
-    pub(super) async fn is_voided(
+    pub(super) async fn covered_now(
         &self,
         store: &dyn Store,
         key: &EngineKey,
         cut: Cut,
-    ) -> Result<bool> {
+    ) -> Result<Covered> {
         if store.describe().tags.is_none() {
-            return Ok(false);
+            return Ok(Covered::Not);
+        }
+        if Mutant::LeasedArea.is_active() {
+            return Ok(self.covered(key, cut));
         }
         let cache = self.name.as_str();
         if let Some(life) = self.knows_areas(std::iter::once(cache)) {
-            let is_covered = self.is_covered(key, cut);
+            let covered = self.covered(key, cut);
             if self.areas.life() == life {
-                return Ok(is_covered);
+                return Ok(covered);
             }
         }
         let life = self.areas.life();
         let areas = self.ask_areas(store, &self.area_key()).await?;
         self.areas.learn(life, cache, &areas);
-        Ok(areas.void(key.id_bytes(), cut))
+        Ok(areas.covered(key.id_bytes(), cut))
     }
 
     /// The areas of a cache, asked for now.
@@ -210,6 +217,11 @@ impl<V: Send + Sync + 'static> Engine<V> {
     /// What the area is to the near cache and to loads, whose keys may have the cache's name.
     fn in_near(&self, cache: &str, area: &Area) -> Area {
         let (kind, rest) = area.parts();
+        let is_part = self.reach == Reach::Cache || *area != Area::Expired;
+        if !is_part {
+            // Copies of other caches must not be marked: these are read again.
+            return Area::Prefix([cache.as_bytes(), b":"].concat().into());
+        }
         let whole = match self.reach {
             Reach::Cache => rest.clone(),
             // Nothing in the name of a cache means anything in a pattern.
@@ -241,6 +253,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
 
     /// Makes void every value of this cache whose key the area covers. One round trip, whatever
     /// their number; what they hold in the remote tier is released behind.
+    /// [`Area::Expired`] makes them stale instead, and releases nothing.
     pub(crate) async fn void(self: &Arc<Self>, area: Area) -> Result<Receipt> {
         self.void_in(self.name.clone(), area).await
     }
@@ -303,14 +316,16 @@ impl<V: Send + Sync + 'static> Engine<V> {
         };
         let done = match area {
             Area::Prefix(prefix) => keyspace.clear(&space_in(cache, prefix)).await.map(drop),
-            Area::Pattern(_) => self.remove_matching(store, keyspace, (cache, area)).await,
+            Area::Pattern(_) | Area::Expired => {
+                self.rewrite_matching(store, keyspace, (cache, area)).await
+            }
         };
         // Again: values may have been promoted while the remote tier was being cleared.
         self.void_locally(cache, area);
         done.map_err(|error| self.failed(error))
     }
 
-    async fn remove_matching(
+    async fn rewrite_matching(
         &self,
         store: &dyn Store,
         keyspace: &dyn Keyspace,
@@ -321,9 +336,12 @@ impl<V: Send + Sync + 'static> Engine<V> {
         loop {
             let page = keyspace.scan(&space, cursor, PAGE.0).await?;
             let covered = page.keys.into_iter().filter(|key| covers(cache, area, key));
-            let remove = |key| (key, Write::Remove { tombstone_ms: 0 });
+            let write = |key| match area {
+                Area::Expired => (key, Write::Expire),
+                _ => (key, Write::Remove { tombstone_ms: 0 }),
+            };
             let batch = Batch {
-                writes: covered.map(remove).collect(),
+                writes: covered.map(write).collect(),
                 origin: self.coherence.node.number,
                 ..Batch::default()
             };
@@ -340,16 +358,17 @@ impl<V: Send + Sync + 'static> Engine<V> {
     /// Releases the memory of records that are void, in a task of its own that nobody waits for.
     /// What it does not reach ends with its ttl.
     fn reclaim(self: Arc<Self>, store: Arc<dyn Store>, cache: Name, area: Area, before: Cut) {
+        let space = match &area {
+            Area::Expired => return,
+            Area::Prefix(prefix) => space_in(cache.as_str(), prefix),
+            Area::Pattern(_) => space_in(cache.as_str(), b""),
+        };
         let runtime = self.runtime.clone();
         runtime.spawn(Box::pin(async move {
             let Some(keyspace) = store.describe().keyspace else {
                 return;
             };
             let cache = cache.as_str();
-            let space = match &area {
-                Area::Prefix(prefix) => space_in(cache, prefix),
-                Area::Pattern(_) => space_in(cache, b""),
-            };
             let mut cursor = 0;
             loop {
                 let Ok(page) = keyspace.scan(&space, cursor, PAGE.0).await else {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::bytes::Bytes;
+use larder_core::area::Covered;
 use larder_core::error::Error;
 use larder_core::store::{Lease, LeaseToken, Leases, Store};
 use larder_core::tag::Cut;
@@ -37,6 +38,24 @@ pub(super) enum Proof {
     Absence,
     /// The remote tier could not be asked.
     None,
+}
+
+/// The version of a record that the store may take for fresh, and this cache does not: for a lease it
+/// counts as absent.
+#[derive(Clone, Copy)]
+enum Old {
+    /// It must not be used; zero if there is none.
+    Void(Version),
+    /// Fail-safe may use it.
+    Stale(Version),
+}
+
+impl Old {
+    fn version(self) -> Version {
+        match self {
+            Old::Void(version) | Old::Stale(version) => version,
+        }
+    }
 }
 
 /// What the remote tier said before the load.
@@ -124,8 +143,15 @@ impl<V: Send + Sync + 'static> Engine<V> {
             Ok(Fetched::Fresh(entry)) => return Claim::Fresh(entry),
             // The remote tier is the judge of what may still be used: a value that it no longer
             // has was invalidated, whatever a near copy says.
-            Ok(Fetched::Stale(entry)) => Ok((Some((entry, Source::Remote)), Version::ZERO)),
-            Ok(Fetched::Absent(void)) => Ok((None, void)),
+            Ok(Fetched::Stale(entry)) => {
+                // Areas are nothing that a lease is held against.
+                let old = match self.covered(key, entry.cut()) {
+                    Covered::Stale => Old::Stale(entry.version()),
+                    Covered::Not | Covered::Void => Old::Void(Version::ZERO),
+                };
+                Ok((Some((entry, Source::Remote)), old))
+            }
+            Ok(Fetched::Absent(void)) => Ok((None, Old::Void(void))),
             Err(error) => Err(error),
         };
         let offered = match &asked {
@@ -142,9 +168,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     stale,
                 };
             }
-            (Ok((_, void)), Some(leases)) => {
+            (Ok((_, old)), Some(leases)) => {
                 let flight = (is_inside, flight);
-                self.lease(store, leases, key, void, flight).await
+                self.lease(store, leases, key, old, flight).await
             }
             (Err(error), _) => Err(error),
         };
@@ -173,7 +199,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         store: &Arc<dyn Store>,
         leases: &dyn Leases,
         key: &EngineKey,
-        mut void: Version,
+        mut old: Old,
         (is_inside, flight): (bool, &Announcer<V>),
     ) -> Result<Claim<V>, Error> {
         let stored = key.stored();
@@ -185,17 +211,22 @@ impl<V: Send + Sync + 'static> Engine<V> {
         loop {
             let before = self.before(key);
             let token = LeaseToken::from_random(self.runtime.random());
-            let answer = leases.lease(&stored, token, self.lives.lease, void).await;
+            let answer = leases.lease(&stored, token, self.lives.lease, old.version());
+            let answer = answer.await;
             match answer.map_err(|error| self.failed(error))? {
                 Lease::Hit(record) => {
                     let found = self.take_leased(&**store, key, &record, before).await?;
-                    if let Fetched::Fresh(entry) = found {
-                        self.admit(key, before, &entry);
-                        return Ok(Claim::Fresh(entry));
-                    }
-                    // Fresh for the store, but nothing that this cache can use: void, or of
-                    // another codec or schema. Its lease is to be had all the same.
-                    void = record.version;
+                    // Fresh for the store, but nothing that this cache can use as such: expired with
+                    // its cache, void, or of another codec or schema. Its lease is to be had all the
+                    // same.
+                    old = match found {
+                        Fetched::Fresh(entry) => {
+                            self.admit(key, before, &entry);
+                            return Ok(Claim::Fresh(entry));
+                        }
+                        Fetched::Stale(_) => Old::Stale(record.version),
+                        Fetched::Absent(_) => Old::Void(record.version),
+                    };
                     if self.runtime.now() >= until {
                         return Ok(Claim::Load {
                             proof: Proof::None,
@@ -205,7 +236,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 }
                 Lease::Granted { cut, stale } => {
                     let held = HeldLease::new(store, &self.runtime, stored, (token, cut));
-                    let stale = self.stale(&held.store, key, stale).await?;
+                    let stale = self.stale(&held.store, key, stale, old).await?;
                     return Ok(Claim::Load {
                         proof: Proof::Lease(held),
                         stale,
@@ -217,7 +248,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                         return Ok(Claim::GiveUp);
                     }
                     if now >= until {
-                        let stale = self.stale(store, key, stale).await?;
+                        let stale = self.stale(store, key, stale, old).await?;
                         return Ok(Claim::Load {
                             proof: Proof::None,
                             stale,
@@ -236,16 +267,20 @@ impl<V: Send + Sync + 'static> Engine<V> {
         store: &Arc<dyn Store>,
         key: &EngineKey,
         record: Option<larder_core::Record>,
+        old: Old,
     ) -> Result<Option<Offer<V>>, Error> {
-        let Some(record) = record else {
-            return Ok(None);
+        let found = match record {
+            Some(record) => {
+                let before = self.before(key);
+                self.take_leased(&**store, key, &record, before).await?
+            }
+            // Whether it is there no longer, or was kept back as told, only a look can tell.
+            None if matches!(old, Old::Stale(_)) => self.fetch(&**store, key).await?,
+            None => return Ok(None),
         };
-        let before = self.before(key);
-        Ok(
-            match self.take_leased(&**store, key, &record, before).await? {
-                Fetched::Fresh(entry) | Fetched::Stale(entry) => Some((entry, Source::Remote)),
-                Fetched::Absent(_) => None,
-            },
-        )
+        Ok(match found {
+            Fetched::Fresh(entry) | Fetched::Stale(entry) => Some((entry, Source::Remote)),
+            Fetched::Absent(_) => None,
+        })
     }
 }

@@ -276,7 +276,11 @@ impl<V: Send + Sync + 'static> Engine<V> {
         // flights it had to. Without one (fenced, stopped for a while, no near tier) all that is known
         // is the flight's own age, and that of what it has read.
         let may_join = |flight: &&Flight<V>| {
-            let as_of = flight.began.min(flight.reads.as_of());
+            let read = match Mutant::OldRead.is_active() {
+                true => Mono::MAX,
+                false => flight.reads.as_of(),
+            };
+            let as_of = flight.began.min(read);
             let is_current = self.near.view().is_leased(now)
                 || now < as_of.after(LEASE)
                 || Mutant::OldFlight.is_active();

@@ -196,7 +196,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             let latest = areas.latest();
             if let Some(within) = put.within.as_mut().filter(|_| *tag == own) {
                 let since = within.checked.max(put.cut);
-                if areas.void(key.id_bytes(), since) {
+                if areas.cover(key.id_bytes(), since) {
                     return Err(Refusal::TagRaced);
                 }
                 within.checked = latest;
@@ -211,7 +211,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 let since = bond.cut;
                 if read
                     .iter()
-                    .any(|(key, cut)| areas.void(key, since.max(*cut)))
+                    .any(|(key, cut)| areas.cover(key, since.max(*cut)))
                 {
                     return Err(Refusal::DependencyRaced);
                 }

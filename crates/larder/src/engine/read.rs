@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::bytes::Bytes;
+use larder_core::area::Covered;
 use larder_core::error::Result;
 use larder_core::freshness::{Freshness, NearLife, classify};
 use larder_core::key::{Id, Key, WireKey};
@@ -175,12 +176,15 @@ impl<V: Send + Sync + 'static> Engine<V> {
         before: Before,
     ) -> Result<Fetched<V>> {
         let store_now = store.now();
-        let freshness = classify(record, store_now);
         let void = Ok(Fetched::Absent(record.version));
-        if freshness == Freshness::Expired || record.kind != Kind::Value {
-            return void;
-        }
-        if self.is_covered(key, record.cut) {
+        let covered = self.covered(key, record.cut);
+        let is_expired = record.marked_stale || covered == Covered::Stale;
+        let freshness = match classify(record, store_now) {
+            Freshness::Fresh if is_expired => Freshness::Stale,
+            freshness => freshness,
+        };
+        let is_gone = freshness == Freshness::Expired || covered == Covered::Void;
+        if is_gone || record.kind != Kind::Value {
             return void;
         }
         if !self.takes(record) {
@@ -220,7 +224,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             weight: Near::<V>::weight(key.id_bytes(), size),
         };
         let entry = Arc::new(Entry::new(key.near().id, value, meta));
-        if record.marked_stale {
+        if is_expired {
             entry.mark_stale();
         }
         Ok(if freshness == Freshness::Fresh {
@@ -238,10 +242,17 @@ impl<V: Send + Sync + 'static> Engine<V> {
         record: &Record,
         before: Before,
     ) -> Result<Fetched<V>> {
-        if self.is_voided(store, key, record.cut).await? {
-            return Ok(Fetched::Absent(record.version));
+        match self.covered_now(store, key, record.cut).await? {
+            Covered::Not => self.take_record(store, key, record, before).await,
+            Covered::Void => Ok(Fetched::Absent(record.version)),
+            Covered::Stale => {
+                let record = Record {
+                    marked_stale: true,
+                    ..record.clone()
+                };
+                self.take_record(store, key, &record, before).await
+            }
         }
-        self.take_record(store, key, record, before).await
     }
 
     /// Whether the bytes of a record mean something to this engine.

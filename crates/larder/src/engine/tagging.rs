@@ -3,6 +3,7 @@
 use ::bytes::Bytes;
 use larder_core::admit::Refusal;
 use larder_core::error::{Error, ErrorKind, Result};
+use larder_core::mutant::Mutant;
 use larder_core::record::{Life, Record};
 use larder_core::store::{Batch, Committed, Store, Write};
 use larder_core::tag::{Cut, MAX_BONDS, Tags, dependency_key, tag_key};
@@ -156,7 +157,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
         self.detached(async move {
             let bumps = tags.keys().iter().map(|tag| (tag.clone(), Write::Bump));
             let touch = |key: &EngineKey| (key.stored(), Write::Touch(Life::KEEP));
-            let writes = bumps.chain(renewed.iter().map(touch)).collect();
+            let touched = renewed
+                .iter()
+                .filter(|_| !Mutant::UntoldReaders.is_active());
+            let writes = bumps.chain(touched.map(touch)).collect();
             let batch = Batch {
                 writes,
                 origin: engine.coherence.node.number,

@@ -151,6 +151,7 @@ fn renews(record: &BusRecord, key: &[u8]) -> bool {
 pub(super) fn area_meaning(area: Area) -> (EventCause, Target) {
     match area {
         Area::Prefix(prefix) if prefix.is_empty() => (EventCause::Cleared, Target::All),
+        Area::Expired => (EventCause::Expired, Target::All),
         Area::Prefix(prefix) => (EventCause::Invalidated, Target::Prefix(prefix)),
         Area::Pattern(pattern) => (EventCause::Invalidated, Target::Pattern(pattern)),
     }

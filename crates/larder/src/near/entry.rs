@@ -180,12 +180,12 @@ impl<V> Entry<V> {
 
     #[inline]
     pub(crate) fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Relaxed)
+        self.epoch.load(Ordering::Acquire)
     }
 
-    /// It holds in this epoch too.
+    /// It holds in this epoch too, stale if it was marked so before.
     pub(super) fn raise_epoch(&self, epoch: u64) {
-        self.epoch.fetch_max(epoch, Ordering::Relaxed);
+        self.epoch.fetch_max(epoch, Ordering::Release);
     }
 
     /// Whether somebody has ended its fresh life, and not the time.

@@ -226,6 +226,10 @@ fn writes() {
     });
 }
 
+fn expiries_of_all() {
+    Scene::play(|near, _| near.void(Area::Expired));
+}
+
 fn clears() {
     Scene::play(|near, _| near.void(Area::ALL));
 }
@@ -290,6 +294,14 @@ fn deciding_and_storing_are_one_step() {
 fn what_was_read_before_an_expiry_is_never_fresh_after_it() {
     holds(expiries);
     needs(Mutant::StripeCount, expiries);
+}
+
+#[test]
+fn what_was_read_before_all_expired_is_never_fresh_after_it() {
+    holds(expiries_of_all);
+    needs(Mutant::AreaEpoch, expiries_of_all);
+    needs(Mutant::LateEpoch, expiries_of_all);
+    needs(Mutant::EpochFirst, expiries_of_all);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use larder_core::area::{Area, MAX_AREAS};
+use larder_core::area::{self, Area, Covered, MAX_AREAS};
 use larder_core::key::Id;
 use larder_core::mutant::Mutant;
 
@@ -49,18 +49,21 @@ impl Voids {
         self.latest.store(epoch, Ordering::Release);
     }
 
-    /// Whether a key was made void after `epoch`.
-    pub(super) fn since(&self, epoch: u64, id: Id<'_>) -> bool {
+    /// What has become of a key after `epoch`.
+    pub(super) fn since(&self, epoch: u64, id: Id<'_>) -> Covered {
         if Mutant::AreaEpoch.is_active() {
-            return false;
+            return Covered::Not;
         }
         if epoch >= self.latest.load(Ordering::Acquire) {
-            return false;
+            return Covered::Not;
         }
         let recent = self.recent.read();
-        let mut newer = recent.areas.iter().rev().take_while(|(at, _)| *at > epoch);
+        if epoch < recent.floor {
+            return Covered::Void;
+        }
+        let newer = recent.areas.iter().rev().take_while(|(at, _)| *at > epoch);
         let spelled = id.spelled();
-        epoch < recent.floor || newer.any(|(_, area)| area.covers(&spelled))
+        area::worst(newer.map(|(_, area)| area.covered(&spelled)))
     }
 }
 
@@ -75,12 +78,15 @@ mod tests {
         voids.add(&view, Area::prefix(b"a").unwrap());
         assert_eq!(view.epoch(), 1);
         assert!(
-            voids.since(0, Id::of(b"ab"))
-                && !voids.since(1, Id::of(b"ab"))
-                && !voids.since(0, Id::of(b"b"))
+            voids.since(0, Id::of(b"ab")) == Covered::Void
+                && voids.since(1, Id::of(b"ab")) == Covered::Not
+                && voids.since(0, Id::of(b"b")) == Covered::Not
         );
         voids.add(&view, Area::ALL);
-        assert!(voids.since(1, Id::of(b"b")) && !voids.since(2, Id::of(b"b")));
+        assert!(
+            voids.since(1, Id::of(b"b")) == Covered::Void
+                && voids.since(2, Id::of(b"b")) == Covered::Not
+        );
     }
 
     #[test]
@@ -90,10 +96,13 @@ mod tests {
             voids.add(&view, Area::prefix(n.to_string().as_bytes()).unwrap());
         }
         assert!(
-            voids.since(0, Id::of(b"x")),
+            voids.since(0, Id::of(b"x")) == Covered::Void,
             "the first may have covered it"
         );
-        assert!(!voids.since(1, Id::of(b"x")) && voids.since(1, Id::of(b"1")));
+        assert!(
+            voids.since(1, Id::of(b"x")) == Covered::Not
+                && voids.since(1, Id::of(b"1")) == Covered::Void
+        );
         assert!(voids.recent.read().areas.len() <= MAX_AREAS);
     }
 }

@@ -245,6 +245,40 @@ async fn the_plain_layout_removes_one_by_one() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_plain_layout_expires_one_by_one() {
+    let Some(server) = server() else { return };
+    let redis = Redis::open(&server.url()).unwrap();
+    let plain = pages().remote(redis).layout(Layout::Plain).near(near());
+    let cache = plain.build().await.unwrap();
+    cache.insert(&"a:1".to_owned(), 1).await.unwrap();
+    cache.expire_all().await.unwrap();
+    assert_eq!(read(&cache, "a:1").await, None);
+}
+
+#[tokio::test]
+async fn what_expires_with_a_near_cache_is_there_for_fail_safe_only() {
+    let cache = pages().near(near()).stale_for("1h").build().await.unwrap();
+    cache.insert(&"a".to_owned(), 1).await.unwrap();
+    let outer = cache.clone();
+    let from_it = move |_| async move {
+        let inner = outer.get(&"a".to_owned()).await.map_err(|_| Oops("lost"))?;
+        Ok::<_, Oops>(10 * *inner.ok_or(Oops("gone"))?)
+    };
+    let made = cache.get_or_load(&"b".to_owned(), from_it).await.unwrap();
+    assert_eq!(*made, 10);
+    cache.expire_all().await.unwrap();
+    let fails = |_| async { Err::<u64, _>(Oops("down")) };
+    assert_eq!(read(&cache, "a").await, None);
+    let offered = cache.get_or_load(&"a".to_owned(), fails).await.unwrap();
+    assert_eq!((*offered, offered.is_stale()), (1, true));
+    // What depends on a key is void when the key expires, with its cache or alone.
+    assert_eq!(read(&cache, "b").await, None);
+    cache.get_or_load(&"b".to_owned(), fails).await.unwrap_err();
+    cache.insert(&"a".to_owned(), 2).await.unwrap();
+    assert_eq!(read(&cache, "a").await, Some(2));
+}
+
 #[tokio::test]
 async fn bad_areas_are_refused_and_say_why() {
     let cache = pages().near(near()).build().await.unwrap();

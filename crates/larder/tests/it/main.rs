@@ -12,6 +12,7 @@ mod compute;
 mod costs;
 mod dependencies;
 mod events;
+mod guards;
 mod links;
 mod loads;
 mod modes;

@@ -21,7 +21,6 @@ use std::time::Instant;
 
 use larder_core::mutant::Mutant;
 use larder_testkit::sim::{Course, Failure, Fault, Journal, Report, Rule, Shared, take_out};
-use larder_testkit::simredis::mutants::{Noticed, ScriptMutant};
 
 use options::{Options, USAGE};
 
@@ -172,16 +171,13 @@ fn try_mutants(options: &Options) -> bool {
     survivors.is_empty()
 }
 
-/// What is taken out in turn: of the scripts what the simulation is to notice, or what is named.
+/// What is taken out in turn: all of the engine, or what is named. The rules of the scripts have claims
+/// that notice, and are tried with these.
 fn rules(options: &Options) -> Vec<Rule> {
-    if let Some(rule) = options.mutant {
-        return vec![rule];
+    match options.mutant {
+        Some(rule) => vec![rule],
+        None => Mutant::ALL.into_iter().map(Rule::Engine).collect(),
     }
-    let engine = Mutant::ALL.into_iter().map(Rule::Engine);
-    let is_run = options.store != Some(Shared::Embedded);
-    let is_hunted = |mutant: &&ScriptMutant| is_run && matches!(mutant.noticed, Noticed::Setup(_));
-    let scripts = ScriptMutant::all().filter(is_hunted).map(Rule::Script);
-    engine.chain(scripts).collect()
 }
 
 /// Where its loss may be noticed.

@@ -1,5 +1,7 @@
 //! A certificate authority and a server certificate that live as long as one test.
 //!
+//! Nodes that speak TLS with each other use them too.
+//!
 //! Made by the `openssl` command with a configuration of our own: what the system's has differs
 //! between distributions. Both certificates are X.509 v3 with the extensions that strict clients
 //! ask for: an authority that says so, and a server that names `localhost` and 127.0.0.1.
@@ -29,12 +31,17 @@ subjectKeyIdentifier = hash
 [server]
 basicConstraints = critical, CA:FALSE
 keyUsage = critical, digitalSignature
-extendedKeyUsage = serverAuth
+extendedKeyUsage = serverAuth, clientAuth
 subjectAltName = DNS:localhost, IP:127.0.0.1
 ";
 
-/// Makes the authority and the server's certificate in `dir`.
-pub(super) fn make_certificates(dir: &Path) -> io::Result<()> {
+/// Makes an authority and a certificate for `localhost` and 127.0.0.1 in `dir`, which is good for
+/// both ends of a connection: `ca.pem`, `server.pem` and `server.key`.
+///
+/// # Errors
+///
+/// If `openssl` is missing or fails.
+pub fn make_certificates(dir: &Path) -> io::Result<()> {
     fs::write(dir.join("openssl.cnf"), CONFIG)?;
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -config openssl.cnf";
     let steps = [

@@ -1,6 +1,5 @@
 //! Rules about records, leases and versions.
 
-use super::Noticed::{Claim, Nowhere, Setup};
 use super::ScriptMutant;
 
 pub(super) const RECORDS: [ScriptMutant; 32] = [
@@ -10,7 +9,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "common.lua",
         piece: "  if high_water_rose then redis.call('HSET', shard, 'high_water', decimal(high_water)) end\n",
         instead: "",
-        noticed: Claim("records::versions_grow_with_every_change"),
+        noticed: "records::versions_grow_with_every_change",
     },
     ScriptMutant {
         name: "AboveHighWater",
@@ -18,7 +17,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "common.lua",
         piece: "math.max(us, high_water + 1)",
         instead: "us",
-        noticed: Claim("records::versions_grow_with_every_change"),
+        noticed: "records::versions_grow_with_every_change",
     },
     ScriptMutant {
         name: "AboveKey",
@@ -26,7 +25,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "common.lua",
         piece: "  if r and r.version >= version then version = r.version + 1 end\n",
         instead: "",
-        noticed: Nowhere,
+        noticed: "server_forgets::a_version_exceeds_that_of_its_key",
     },
     ScriptMutant {
         name: "RevokeLease",
@@ -34,7 +33,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "common.lua",
         piece: "  r.token = 0\n  r.lease = 0\n",
         instead: "",
-        noticed: Claim("leases::every_change_revokes_the_lease"),
+        noticed: "leases::every_change_revokes_the_lease",
     },
     ScriptMutant {
         name: "StaleFlag",
@@ -42,7 +41,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "common.lua",
         piece: "r.flags % 2 == 1 or ",
         instead: "",
-        noticed: Claim("leases::a_value_marked_stale_comes_along"),
+        noticed: "leases::a_value_marked_stale_comes_along",
     },
     ScriptMutant {
         name: "LostClock",
@@ -50,7 +49,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "common.lua",
         piece: "set_tag_clock(math.max(us, high_water))",
         instead: "set_tag_clock(1)",
-        noticed: Setup("chaotic"),
+        noticed: "server_forgets::a_lost_clock_goes_on_beyond_all_before",
     },
     ScriptMutant {
         name: "NextNumber",
@@ -58,7 +57,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "common.lua",
         piece: "math.max(present_cut(shard_key) + 1, high_water + 1, us)",
         instead: "present_cut(shard_key)",
-        noticed: Claim("tags::every_bump_exceeds_all_before"),
+        noticed: "tags::every_bump_exceeds_all_before",
     },
     ScriptMutant {
         name: "KeepTagClock",
@@ -66,7 +65,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "common.lua",
         piece: "  if tag_clock_rose then redis.call('HSET', shard, 'tags', decimal(tag_clock)) end\n",
         instead: "",
-        noticed: Claim("tags::tags_are_exact"),
+        noticed: "tags::tags_are_exact",
     },
     ScriptMutant {
         name: "KeepBase",
@@ -74,7 +73,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "common.lua",
         piece: "  if base_rose then redis.call('HSET', shard, 'base', decimal(base)) end\n",
         instead: "",
-        noticed: Claim("tag_fills::a_fill_whose_tags_were_bumped_before_its_lease_is_stored"),
+        noticed: "tag_fills::a_fill_whose_tags_were_bumped_before_its_lease_is_stored",
     },
     ScriptMutant {
         name: "FillAbsence",
@@ -82,7 +81,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "fill.lua",
         piece: "if not r then return {ms, 'L'} end\n",
         instead: "r = r or {token = tonumber(ARGV[1]), lease = ms + 1, version = 0}\n",
-        noticed: Claim("fills::a_fill_without_a_lease_is_lost"),
+        noticed: "fills::a_fill_without_a_lease_is_lost",
     },
     ScriptMutant {
         name: "FillToken",
@@ -90,7 +89,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "fill.lua",
         piece: "if r.token ~= tonumber(ARGV[1]) then return {ms, 'R'} end\n",
         instead: "",
-        noticed: Claim("fills::a_fill_under_anothers_lease_is_revoked"),
+        noticed: "fills::a_fill_under_anothers_lease_is_revoked",
     },
     ScriptMutant {
         name: "FillEnd",
@@ -98,7 +97,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "fill.lua",
         piece: "if r.lease <= ms then return {ms, 'L'} end\n",
         instead: "",
-        noticed: Claim("fills::a_fill_after_the_end_of_its_lease_is_refused"),
+        noticed: "fills::a_fill_after_the_end_of_its_lease_is_refused",
     },
     ScriptMutant {
         name: "FillBase",
@@ -106,7 +105,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "fill.lua",
         piece: "if base > tonumber(ARGV[8]) then return {ms, 'L'} end\n",
         instead: "",
-        noticed: Nowhere,
+        noticed: "server_forgets::a_lease_of_before_fills_nothing",
     },
     ScriptMutant {
         name: "FillHolds",
@@ -114,7 +113,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "fill.lua",
         piece: "if not holds(",
         instead: "if false and not holds(",
-        noticed: Claim("tag_fills::a_fill_whose_tag_was_bumped_after_its_lease_is_refused"),
+        noticed: "tag_fills::a_fill_whose_tag_was_bumped_after_its_lease_is_refused",
     },
     ScriptMutant {
         name: "FillRemembers",
@@ -122,7 +121,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "fill.lua",
         piece: "for i = 3, #KEYS do remember(KEYS[2], KEYS[i], prefix) end\n",
         instead: "",
-        noticed: Claim("dependencies::a_value_made_from_another_is_stored"),
+        noticed: "dependencies::a_value_made_from_another_is_stored",
     },
     ScriptMutant {
         name: "LeaseStale",
@@ -130,7 +129,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "lease.lua",
         piece: "if live and not is_stale(r) then",
         instead: "if live then",
-        noticed: Claim("leases::a_stale_value_comes_along"),
+        noticed: "leases::a_stale_value_comes_along",
     },
     ScriptMutant {
         name: "LeaseVoid",
@@ -138,7 +137,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "lease.lua",
         piece: " and r.version ~= tonumber(ARGV[3])",
         instead: "",
-        noticed: Claim("areas::the_lease_of_a_void_record_is_to_be_had"),
+        noticed: "areas::the_lease_of_a_void_record_is_to_be_had",
     },
     ScriptMutant {
         name: "LeaseTaken",
@@ -146,7 +145,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "lease.lua",
         piece: "if is_leased(r) and r.token ~= token then",
         instead: "if false then",
-        noticed: Claim("leases::one_at_a_time_gets_the_lease"),
+        noticed: "leases::one_at_a_time_gets_the_lease",
     },
     ScriptMutant {
         name: "ReleaseOwn",
@@ -154,7 +153,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "release.lua",
         piece: "if r and r.token == tonumber(ARGV[1]) then",
         instead: "if r then",
-        noticed: Claim("leases::only_the_holder_releases"),
+        noticed: "leases::only_the_holder_releases",
     },
     ScriptMutant {
         name: "RenewOwn",
@@ -162,7 +161,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "renew.lua",
         piece: " or r.token ~= tonumber(ARGV[1])",
         instead: "",
-        noticed: Claim("leases::one_at_a_time_gets_the_lease"),
+        noticed: "leases::one_at_a_time_gets_the_lease",
     },
     ScriptMutant {
         name: "RenewStanding",
@@ -170,7 +169,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "renew.lua",
         piece: "not is_leased(r)",
         instead: "not r",
-        noticed: Claim("leases::a_lease_ends_by_itself"),
+        noticed: "leases::a_lease_ends_by_itself",
     },
     ScriptMutant {
         name: "RemoveRevokes",
@@ -178,7 +177,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "commit.lua",
         piece: "cost = 0, created = us, fresh = 0, token = 0, lease = 0, cut = 0,",
         instead: "cost = 0, created = us, fresh = 0, token = r and r.token or 0, lease = r and r.lease or 0, cut = 0,",
-        noticed: Claim("fills::a_fill_does_not_outlive_a_removal"),
+        noticed: "fills::a_fill_does_not_outlive_a_removal",
     },
     ScriptMutant {
         name: "RemoveForgets",
@@ -186,7 +185,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "commit.lua",
         piece: "  if tombstone == 0 then return nil end\n",
         instead: "  if tombstone >= 0 then return nil end\n",
-        noticed: Nowhere,
+        noticed: "server_forgets::a_version_exceeds_that_of_what_was_removed",
     },
     ScriptMutant {
         name: "PutRevokes",
@@ -194,7 +193,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "commit.lua",
         piece: "    token = 0, lease = 0, cut = cut, expires = expires}\n  arg = arg + 9",
         instead: "    token = r and r.token or 0, lease = r and r.lease or 0, cut = cut, expires = expires}\n  arg = arg + 9",
-        noticed: Claim("fills::a_fill_does_not_replace_a_newer_value"),
+        noticed: "fills::a_fill_does_not_replace_a_newer_value",
     },
     ScriptMutant {
         name: "ExpireEndsLease",
@@ -202,7 +201,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "commit.lua",
         piece: "r.kind ~= TOMBSTONE then\n    redis.call('UNLINK', key)\n",
         instead: "r.kind ~= TOMBSTONE then\n",
-        noticed: Claim("fills::a_fill_does_not_outlive_an_expiry"),
+        noticed: "fills::a_fill_does_not_outlive_an_expiry",
     },
     ScriptMutant {
         name: "ExpireMarks",
@@ -210,7 +209,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "commit.lua",
         piece: "  if is_live(r) then mark_stale(r) end\n",
         instead: "",
-        noticed: Claim("stale::expire_marks_and_keeps"),
+        noticed: "stale::expire_marks_and_keeps",
     },
     ScriptMutant {
         name: "ExpireVersion",
@@ -218,7 +217,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "commit.lua",
         piece: "mark_stale(r) end\n  r.version = version\n",
         instead: "mark_stale(r) end\n",
-        noticed: Claim("expectations::of_a_value_marked_stale"),
+        noticed: "expectations::of_a_value_marked_stale",
     },
     ScriptMutant {
         name: "ExpireRevokes",
@@ -226,7 +225,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "commit.lua",
         piece: "  revoke(r)\n  rewrite(key, r)\n  return r\n",
         instead: "  rewrite(key, r)\n  return r\n",
-        noticed: Claim("fills::a_fill_does_not_outlive_an_expiry"),
+        noticed: "fills::a_fill_does_not_outlive_an_expiry",
     },
     ScriptMutant {
         name: "TouchRevokes",
@@ -234,7 +233,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "commit.lua",
         piece: "  revoke(r)\n  rewrite(key, r)\n  if r.expires",
         instead: "  rewrite(key, r)\n  if r.expires",
-        noticed: Claim("leases::touch_revokes_the_lease_of_a_value_only"),
+        noticed: "leases::touch_revokes_the_lease_of_a_value_only",
     },
     ScriptMutant {
         name: "Checks",
@@ -242,7 +241,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "commit.lua",
         piece: "  if not holds then return {ms, i - 1} end\n",
         instead: "",
-        noticed: Claim("batches::a_refused_batch_changes_nothing"),
+        noticed: "batches::a_refused_batch_changes_nothing",
     },
     ScriptMutant {
         name: "NoteDependents",
@@ -250,7 +249,7 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "commit.lua",
         piece: "  changed(KEYS[1], key, prefix)\n",
         instead: "",
-        noticed: Claim("dependencies::a_change_voids_what_was_made_from_the_key"),
+        noticed: "dependencies::a_change_voids_what_was_made_from_the_key",
     },
     ScriptMutant {
         name: "PutRemembers",
@@ -258,6 +257,6 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         file: "commit.lua",
         piece: "for i = first_tag, #KEYS do remember(KEYS[1], KEYS[i], prefix) end\n",
         instead: "",
-        noticed: Nowhere,
+        noticed: "tags::a_record_outlives_the_bumps_of_other_tags",
     },
 ];

@@ -1,16 +1,15 @@
 //! Rules about the log, tags, areas, readers and lives of the server.
 
-use super::Noticed::{Claim, Nowhere};
 use super::ScriptMutant;
 
-pub(super) const SHARD: [ScriptMutant; 30] = [
+pub(super) const SHARD: [ScriptMutant; 31] = [
     ScriptMutant {
         name: "LogChange",
         what: "A change is not written into the log.",
         file: "commit.lua",
         piece: "  if kind then note(kind,",
         instead: "  if false then note(kind,",
-        noticed: Claim("bus::each_kind_of_change_is_told"),
+        noticed: "bus::each_kind_of_change_is_told",
     },
     ScriptMutant {
         name: "LogAbsent",
@@ -18,7 +17,7 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "commit.lua",
         piece: "if write == 'R' then return REMOVED end",
         instead: "if write == 'R' then return was_live and REMOVED or nil end",
-        noticed: Claim("bus::what_is_absent_is_removed_and_expired_all_the_same"),
+        noticed: "bus::what_is_absent_is_removed_and_expired_all_the_same",
     },
     ScriptMutant {
         name: "FullServer",
@@ -26,7 +25,7 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "commit.lua",
         piece: "if ARGV[2] == '1' then redis.call('HDEL', KEYS[1], '') end\n",
         instead: "",
-        noticed: Nowhere,
+        noticed: "server_refuses::a_full_server_does_not_refuse_to_invalidate",
     },
     ScriptMutant {
         name: "NumberRises",
@@ -34,7 +33,7 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "log.lua",
         piece: "redis.call('HINCRBY', shard, 'seq', 1)",
         instead: "redis.call('HINCRBY', shard, 'seq', changes[1] and 0 or 1)",
-        noticed: Claim("bus::a_poll_mentions_what_was_acknowledged"),
+        noticed: "bus::a_poll_mentions_what_was_acknowledged",
     },
     ScriptMutant {
         name: "LogPublishes",
@@ -42,7 +41,7 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "log.lua",
         piece: "  redis.pcall('PUBLISH', channel, record)\n",
         instead: "",
-        noticed: Claim("bus_feed::what_is_pushed_is_what_is_logged"),
+        noticed: "bus_feed::what_is_pushed_is_what_is_logged",
     },
     ScriptMutant {
         name: "LogWrites",
@@ -50,7 +49,7 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "log.lua",
         piece: "  if not add() then",
         instead: "  if false then",
-        noticed: Claim("bus::each_kind_of_change_is_told"),
+        noticed: "bus::each_kind_of_change_is_told",
     },
     ScriptMutant {
         name: "LogOfAnotherLife",
@@ -58,7 +57,7 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "log.lua",
         piece: "    redis.pcall('UNLINK', log)\n    add()\n",
         instead: "",
-        noticed: Nowhere,
+        noticed: "server_refuses::what_stands_in_the_way_of_the_log_is_removed",
     },
     ScriptMutant {
         name: "DependencyBase",
@@ -66,7 +65,7 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "tag.lua",
         piece: "number and number >= base and number or LOST",
         instead: "number or LOST",
-        noticed: Nowhere,
+        noticed: "server_forgets::what_was_made_from_a_copy_is_refused_when_changes_were_not_noted",
     },
     ScriptMutant {
         name: "UnknownDependency",
@@ -74,7 +73,7 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "tag.lua",
         piece: "number and number >= base and number or LOST",
         instead: "number and number >= base and number or 0",
-        noticed: Claim("dependencies::a_value_made_from_an_outdated_copy_is_refused"),
+        noticed: "dependencies::a_value_made_from_an_outdated_copy_is_refused",
     },
     ScriptMutant {
         name: "UnknownTag",
@@ -82,7 +81,7 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "tag.lua",
         piece: "return number or present_cut(shard_key)",
         instead: "return number or 0",
-        noticed: Claim("tags::unknown_tags_have_the_number_of_the_clock"),
+        noticed: "tags::unknown_tags_have_the_number_of_the_clock",
     },
     ScriptMutant {
         name: "UnknownArea",
@@ -90,7 +89,7 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "tag.lua",
         piece: "'last:' .. cache)) or base",
         instead: "'last:' .. cache)) or 0",
-        noticed: Nowhere,
+        noticed: "server_forgets::what_was_made_under_areas_that_are_forgotten_is_refused",
     },
     ScriptMutant {
         name: "SameRecord",
@@ -98,7 +97,7 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "tag.lua",
         piece: "r and r.version == version then return true",
         instead: "r then return true",
-        noticed: Claim("dependencies::a_value_whose_source_changed_during_the_load_is_refused"),
+        noticed: "dependencies::a_value_whose_source_changed_during_the_load_is_refused",
     },
     ScriptMutant {
         name: "WatchAnew",
@@ -106,7 +105,7 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "tag.lua",
         piece: "    is_new = left == -2 or (number and number < base)\n",
         instead: "",
-        noticed: Nowhere,
+        noticed: "server_forgets::a_dependency_that_was_forgotten_is_a_new_one",
     },
     ScriptMutant {
         name: "KnowsDependencies",
@@ -114,7 +113,7 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "tag.lua",
         piece: "      redis.call('HSET', shard_key, 'deps', '1')\n",
         instead: "",
-        noticed: Claim("dependencies::a_change_voids_what_was_made_from_the_key"),
+        noticed: "dependencies::a_change_voids_what_was_made_from_the_key",
     },
     ScriptMutant {
         name: "AreaKept",
@@ -122,7 +121,7 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "tag.lua",
         piece: "    kept[#kept + 1] = stamp .. area\n",
         instead: "",
-        noticed: Claim("areas::an_area_voids_what_it_covers"),
+        noticed: "areas::an_area_voids_what_it_covers",
     },
     ScriptMutant {
         name: "AreaFloor",
@@ -130,7 +129,7 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "tag.lua",
         piece: "    floor, kept = stamp, {}\n",
         instead: "    kept = {}\n",
-        noticed: Claim("areas::too_many_areas_are_one"),
+        noticed: "areas::too_many_areas_are_one",
     },
     ScriptMutant {
         name: "RunId",
@@ -138,15 +137,23 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "poll.lua",
         piece: "known and known ~= run_id",
         instead: "false",
-        noticed: Nowhere,
+        noticed: "server_restarts::an_old_dump_begins_another_life_of_the_log",
     },
     ScriptMutant {
         name: "PollWrites",
         what: "A server that takes no changes says how far its log is.",
+        file: "registry.lua",
+        piece: "if redis.call('HSET', readers, reader,",
+        instead: "if redis.pcall('HSET', readers, reader,",
+        noticed: "server_refuses::what_takes_no_changes_answers_no_poll",
+    },
+    ScriptMutant {
+        name: "FullPoll",
+        what: "A full server refuses to be polled.",
         file: "poll.lua",
-        piece: "  return wrote\n",
+        piece: "redis.pcall('HDEL', shard, '')\n",
         instead: "",
-        noticed: Nowhere,
+        noticed: "server_refuses::a_full_server_does_not_refuse_to_invalidate",
     },
     ScriptMutant {
         name: "PollBase",
@@ -154,7 +161,7 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "poll.lua",
         piece: "  redis.call('HSET', shard, 'base', base, 'tags', base, 'high_water', base)\n",
         instead: "",
-        noticed: Nowhere,
+        noticed: "server_restarts::what_an_old_dump_holds_is_void",
     },
     ScriptMutant {
         name: "PollIncarnation",
@@ -162,7 +169,7 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "poll.lua",
         piece: "  incarnation = ARGV[1]\n",
         instead: "  incarnation = incarnation or ARGV[1]\n",
-        noticed: Nowhere,
+        noticed: "server_restarts::an_old_dump_begins_another_life_of_the_log",
     },
     ScriptMutant {
         name: "ReaderSince",
@@ -170,7 +177,7 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "registry.lua",
         piece: "    redis.call('HSET', readers, 'since', polled)\n",
         instead: "",
-        noticed: Claim("bus_readers::who_polls_is_listed"),
+        noticed: "bus_readers::who_polls_is_listed",
     },
     ScriptMutant {
         name: "ReaderLeaves",
@@ -178,7 +185,7 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "poll.lua",
         piece: "if ARGV[4] == '' then\n  redis.call('HDEL', readers, reader)\n",
         instead: "if ARGV[4] == '' then\n",
-        noticed: Claim("bus_readers::who_leaves_is_not_waited_for"),
+        noticed: "bus_readers::who_leaves_is_not_waited_for",
     },
     ScriptMutant {
         name: "ReadersAtMost",
@@ -186,7 +193,7 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "registry.lua",
         piece: "  redis.call('HDEL', readers, reader)\n  return false\n",
         instead: "  return true\n",
-        noticed: Claim("bus_readers::too_many_readers_are_refused"),
+        noticed: "bus_readers::too_many_readers_are_refused",
     },
     ScriptMutant {
         name: "ClearLeases",
@@ -194,7 +201,7 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "clear.lua",
         piece: "then removed = removed + 1 end\n    redis.call('UNLINK', key)\n",
         instead: "then\n      removed = removed + 1\n      redis.call('UNLINK', key)\n    end\n",
-        noticed: Claim("clearing::clearing_refuses_loads_begun_before"),
+        noticed: "clearing::clearing_refuses_loads_begun_before",
     },
     ScriptMutant {
         name: "ClearLogs",
@@ -202,7 +209,7 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "clear.lua",
         piece: "    note(REMOVED, next_version(KEYS[1], r), key, tonumber(ARGV[2]))\n",
         instead: "",
-        noticed: Claim("bus::clearing_logs_what_it_removes"),
+        noticed: "bus::clearing_logs_what_it_removes",
     },
     ScriptMutant {
         name: "ClearNotes",
@@ -210,7 +217,7 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "clear.lua",
         piece: "    changed(KEYS[1], key, tonumber(ARGV[2]))\n",
         instead: "",
-        noticed: Nowhere,
+        noticed: "dependencies::clearing_voids_what_was_made_from_what_it_removes",
     },
     ScriptMutant {
         name: "ClearedLogs",
@@ -218,7 +225,7 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "cleared.lua",
         piece: "note(CLEARED, next_version(KEYS[1], nil), KEYS[3], tonumber(ARGV[2]))\n",
         instead: "",
-        noticed: Claim("bus::clearing_logs_what_it_removes"),
+        noticed: "bus::clearing_logs_what_it_removes",
     },
     ScriptMutant {
         name: "ReclaimVoid",
@@ -226,7 +233,7 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "reclaim.lua",
         piece: "r.cut < before and ",
         instead: "",
-        noticed: Claim("areas::only_void_records_are_reclaimed"),
+        noticed: "areas::only_void_records_are_reclaimed",
     },
     ScriptMutant {
         name: "ReclaimLeased",
@@ -234,7 +241,7 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "reclaim.lua",
         piece: " and not is_leased(r)",
         instead: "",
-        noticed: Claim("areas::only_void_records_are_reclaimed"),
+        noticed: "areas::only_void_records_are_reclaimed",
     },
     ScriptMutant {
         name: "PlainChecks",
@@ -242,6 +249,6 @@ pub(super) const SHARD: [ScriptMutant; 30] = [
         file: "plain_commit.lua",
         piece: "  else holds = version(KEYS[i]) == tonumber(ARGV[arg + 1]) end\n",
         instead: "  else holds = true end\n",
-        noticed: Claim("batches::a_version_holds_until_the_value_changes"),
+        noticed: "batches::a_version_holds_until_the_value_changes",
     },
 ];

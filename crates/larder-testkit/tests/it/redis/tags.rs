@@ -107,26 +107,6 @@ async fn a_flushed_server_has_a_clock_beyond_all_before() {
     assert!(bump(&store, "u").await > after);
 }
 
-/// The numbers of tags are keys of their own: what is known stays so.
-#[tokio::test]
-async fn a_lost_clock_goes_on_beyond_all_before() {
-    let Some(server) = RedisServer::start_or_skip(RedisOptions::new()) else {
-        return;
-    };
-    let store = start(patient(&server));
-    let bumped = bump(&store, "t").await;
-    for lost in ["'DEL', shard", "'HDEL', shard, 'tags'"] {
-        let cut = lease(&store, "k").await;
-        assert_eq!(lua(&server, &format!("return redis.call({lost})")), "1");
-        let unknown = number(&store, "unknown").await;
-        assert!(unknown > cut, "{lost}: {unknown:?} after {cut:?}");
-        assert_eq!(number(&store, "t").await, bumped);
-        let filled = fill(&store, "k", &["new"], cut).await;
-        assert!(matches!(filled, Fill::Raced(_) | Fill::Lost), "{filled:?}");
-        lua(&server, "redis.call('DEL', tag('new'))");
-    }
-}
-
 /// As after a clock that stepped back.
 #[tokio::test]
 async fn the_clock_and_the_versions_stay_above_what_was_given() {
@@ -251,26 +231,6 @@ async fn a_tag_of_another_type_is_refused_and_left_alone() {
     assert!(number(&store, "list").await >= cut, "not known");
     let kept = lua(&server, "return redis.call('LLEN', tag('list'))");
     assert_eq!(kept, "1");
-}
-
-#[tokio::test]
-async fn a_full_server_does_not_refuse_to_invalidate_tags() {
-    let Some(server) = RedisServer::start_or_skip(RedisOptions::new()) else {
-        return;
-    };
-    let store = start(patient(&server));
-    put(&*store, "k", "v").await;
-    server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
-    let unknown = number(&store, "t").await;
-    let bumped = bump(&store, "t").await;
-    assert!(bumped > unknown);
-    assert_eq!(number(&store, "t").await, bumped);
-    let batch = Batch::one(bytes("k"), Write::Remove { tombstone_ms: 0 });
-    store
-        .commit(batch.write(tag("u"), Write::Bump))
-        .await
-        .unwrap();
-    assert!(number(&store, "u").await > bumped);
 }
 
 #[tokio::test]

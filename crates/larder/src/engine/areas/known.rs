@@ -4,7 +4,7 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 use std::collections::HashMap;
 
 use crate::sync::RwLock;
-use larder_core::area::{Area, Areas};
+use larder_core::area::{self, Area, Areas, Covered};
 use larder_core::tag::Cut;
 
 use super::Lies;
@@ -49,12 +49,16 @@ impl Known {
         self.caches.len() == CACHES && !self.caches.contains_key(cache)
     }
 
-    fn cover(&self, stored: &[u8], lies: &[Lies<'_>], cut: Cut) -> bool {
-        let is_void = |lies: &Lies<'_>| {
+    fn covered(&self, stored: &[u8], lies: &[Lies<'_>], cut: Cut) -> Covered {
+        if self.caches.is_empty() {
+            return Covered::Not;
+        }
+        area::worst(lies.iter().map(|lies| {
             let known = self.caches.get(lies.cache);
-            known.is_some_and(|known| known.areas.void(&stored[lies.at..], cut))
-        };
-        !self.caches.is_empty() && lies.iter().any(is_void)
+            known.map_or(Covered::Not, |known| {
+                known.areas.covered(&stored[lies.at..], cut)
+            })
+        }))
     }
 }
 
@@ -109,9 +113,9 @@ impl KnownAreas {
         self.is_sole() || caches.all(is_complete)
     }
 
-    /// Whether a record lies in an area that was invalidated after its cut, as far as is known.
-    pub(super) fn cover(&self, stored: &[u8], lies: &[Lies<'_>], cut: Cut) -> bool {
-        self.known.read().cover(stored, lies, cut)
+    /// What the areas that were invalidated after its cut have made of a record, as far as is known.
+    pub(super) fn covered(&self, stored: &[u8], lies: &[Lies<'_>], cut: Cut) -> Covered {
+        self.known.read().covered(stored, lies, cut)
     }
 
     /// Whether no area was ever invalidated.
@@ -166,9 +170,9 @@ mod tests {
         let known = KnownAreas::shared();
         known.add("a", Cut(7), Area::prefix(b"x").unwrap());
         known.learn(known.life(), "a", &Areas::default());
-        assert!(known.cover(b"a:x1", &[at("a")], Cut(6)));
-        assert!(!known.cover(b"a:x1", &[at("a")], Cut(7)));
-        assert!(!known.cover(b"b:x1", &[at("b")], Cut(6)));
+        assert!(known.covered(b"a:x1", &[at("a")], Cut(6)) == Covered::Void);
+        assert!(known.covered(b"a:x1", &[at("a")], Cut(7)) == Covered::Not);
+        assert!(known.covered(b"b:x1", &[at("b")], Cut(6)) == Covered::Not);
     }
 
     #[test]
@@ -186,7 +190,7 @@ mod tests {
         let known = KnownAreas::sole();
         assert!(known.is_blank() && known.are_complete(["a"].into_iter()));
         known.add("a", Cut(7), Area::ALL);
-        assert!(!known.is_blank() && known.cover(b"a:x", &[at("a")], Cut(6)));
+        assert!(!known.is_blank() && known.covered(b"a:x", &[at("a")], Cut(6)) == Covered::Void);
         for n in 0..CACHES {
             known.add(&n.to_string(), Cut(8), Area::ALL);
         }

@@ -9,7 +9,7 @@ use larder::{Cx, InsertOptions, Refusal, TokioRuntime};
 use tokio::sync::oneshot;
 
 use super::{Place, Users, fail, following, holds, load, load_tagged, loses, read, scenes, until};
-use crate::support::{in_time, spawn_load};
+use crate::support::{in_time, paused_load, spawn_load};
 
 #[tokio::test]
 async fn g01_by_tag_removes_only_what_bears_it() {
@@ -208,6 +208,46 @@ async fn g09_a_cleared_value_is_not_there_for_fail_safe_either() {
         // And what comes after it is kept.
         assert_eq!(load(&b, 1, 11).await, 11);
         holds(&a, 1, 11).await;
+    }
+}
+
+#[tokio::test]
+async fn g09_what_expires_with_its_cache_is_there_for_fail_safe_only() {
+    for scene in scenes() {
+        let ([a, b], looking) = scene.both().await;
+        load(&a, 1, 10).await;
+        load_tagged(&a, 2, &["t"], 20).await;
+        load(&a, 3, 30).await;
+        holds(&b, 1, 10).await;
+        holds(&b, 2, 20).await;
+        let (call, loading) = paused_load(&b, 4).await;
+        a.expire_all().await.unwrap();
+        loses(&b, 2, 20).await;
+        for node in [&a, &b, &looking] {
+            for (key, value) in [(1, 10), (2, 20), (3, 30)] {
+                assert_eq!(read(node, key).await, None, "{}", scene.name);
+                let offered = fail(node, key).await;
+                assert_eq!(offered, Some((value, true)), "{}: {key}", scene.name);
+            }
+        }
+        // What was under way is not kept.
+        loading.answer(Ok(40));
+        assert_eq!(*call.await.unwrap().unwrap(), 40);
+        assert_eq!(read(&looking, 4).await, None, "{}", scene.name);
+        // What comes after it is, and what is invalid is not even stale.
+        assert_eq!(load(&b, 1, 11).await, 11);
+        holds(&a, 1, 11).await;
+        a.invalidate_tag("t").await.unwrap();
+        let _ = a.invalidate(&3).await.unwrap();
+        loses(&b, 3, 30).await;
+        for key in [2, 3] {
+            assert_eq!(fail(&a, key).await, None, "{}: {key}", scene.name);
+            assert_eq!(fail(&looking, key).await, None, "{}: {key}", scene.name);
+        }
+        a.expire_all().await.unwrap();
+        a.clear().await.unwrap();
+        assert_eq!(fail(&a, 1).await, None, "{}", scene.name);
+        assert_eq!(fail(&looking, 1).await, None, "{}", scene.name);
     }
 }
 

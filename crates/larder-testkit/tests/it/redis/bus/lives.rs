@@ -78,48 +78,6 @@ async fn a_lost_hash_is_another_life_without_the_old_records() {
     assert_eq!(replay.records[0].changes[0].key, "new");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_comes_back_empty_begins_another_life() {
-    let Some(mut server) = RedisServer::start_or_skip(RedisOptions::new()) else {
-        return;
-    };
-    let (store, before) = three_records(&server).await;
-    server.restart();
-    let after = poll_again(&store).await;
-    assert!(after.incarnation != before.incarnation && after.seq == 0);
-}
-
-/// The dump says what the shard was like at record 3; records 4 to 6 are lost. Without another
-/// life the next records would be numbered 4 to 6 again, and be dropped as known.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_old_dump_begins_another_life() {
-    let Some(mut server) = RedisServer::start_or_skip(RedisOptions::new()) else {
-        return;
-    };
-    let (store, before) = three_records(&server).await;
-    assert_eq!(server.cli(&["SAVE"]), "OK");
-    for at in 0..3 {
-        put(&*store, &format!("k{at}"), "lost").await;
-    }
-    assert_eq!(poll(&store).await, Position { seq: 6, ..before });
-    server.restart();
-    assert_eq!(
-        lua(&server, "return redis.call('HGET', shard, 'seq')"),
-        "3",
-        "it is the dump"
-    );
-    let after = poll_again(&store).await;
-    assert_eq!(after.seq, 3);
-    assert_ne!(after.incarnation, before.incarnation);
-    assert_eq!(poll(&store).await, after, "once is enough");
-    let left = lua(&server, "return redis.call('XLEN', log)");
-    assert_eq!(left, "0", "records of another life are of no use");
-    put(&*store, "k", "v").await;
-    let replay = replay(&store, 1, 4).await;
-    assert_eq!((replay.oldest, replay.records.len()), (4, 1));
-    assert_eq!(replay.records[0].position, Position { seq: 4, ..after });
-}
-
 /// Also when nobody polls in between: a connection looks before its first command.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_after_an_old_dump_is_of_the_new_life() {
@@ -183,18 +141,4 @@ async fn a_replica_that_takes_over_begins_another_life() {
     let after = poll(&store).await;
     assert_eq!(after.seq, 3);
     assert_ne!(after.incarnation, before.incarnation);
-}
-
-/// A primary that has lost its replicas may have been replaced: it must not vouch for copies.
-#[tokio::test]
-async fn a_primary_without_the_replicas_it_needs_answers_no_poll() {
-    let Some(server) = RedisServer::start_or_skip(RedisOptions::new()) else {
-        return;
-    };
-    let (store, before) = three_records(&server).await;
-    server.cli(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
-    let error = try_poll(&store).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-    server.cli(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
-    assert_eq!(poll(&store).await, before);
 }

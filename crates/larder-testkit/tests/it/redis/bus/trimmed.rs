@@ -90,29 +90,6 @@ async fn a_record_of_a_later_format_is_not_skipped() {
     assert_eq!(next(&mut *subscription).await, None, "it has ended");
 }
 
-/// A stream that is of another life, or no stream at all, ends no change.
-#[tokio::test]
-async fn what_stands_in_the_way_of_the_log_is_removed() {
-    let Some(server) = RedisServer::start_or_skip(RedisOptions::new()) else {
-        return;
-    };
-    let store = ten_records(&server).await;
-    for (at, meddle) in [
-        "redis.call('XADD', log, '999-0', 'r', 'x')",
-        "redis.call('SET', log, 'x')",
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        lua(&server, meddle);
-        put(&*store, "k", "v").await;
-        let seq = 11 + at as u64;
-        assert_eq!(poll(&store).await.seq, seq);
-        let replay = replay(&store, 1, seq).await;
-        assert_eq!((replay.oldest, replay.records.len()), (seq, 1));
-    }
-}
-
 /// However the log was hurt, a reader ends up with nothing missing and a lease.
 #[tokio::test]
 async fn a_reader_recovers_from_each_of_them() {
