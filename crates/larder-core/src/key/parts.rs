@@ -125,10 +125,27 @@ pub fn escape(text: &str) -> WireKey {
     out
 }
 
+#[inline]
 fn escape_into(out: &mut WireKey, text: &str, colons: bool) {
+    // Without a way out of the loop, several bytes are looked at together.
+    let needs_some = |some, &byte: &u8| some | needs_escape(byte, colons);
+    if text.as_bytes().iter().fold(false, needs_some) {
+        escape_bytes(out, text, colons);
+    } else {
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
+#[inline]
+fn needs_escape(byte: u8, colons: bool) -> bool {
+    (byte <= b' ') | (byte == b'%') | (byte == 0x7f) | ((byte == b':') & colons)
+}
+
+#[cold]
+fn escape_bytes(out: &mut WireKey, text: &str, colons: bool) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for &byte in text.as_bytes() {
-        if matches!(byte, 0..=b' ' | b'%' | 0x7f) || (byte == b':' && colons) {
+        if needs_escape(byte, colons) {
             let hex = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
             out.extend_from_slice(&[b'%', hex[0], hex[1]]);
         } else {
@@ -169,12 +186,14 @@ impl Key for usize {
 }
 
 impl Key for str {
+    #[inline]
     fn write(&self, out: &mut KeyWriter<'_>) {
         out.text(self);
     }
 }
 
 impl Key for String {
+    #[inline]
     fn write(&self, out: &mut KeyWriter<'_>) {
         out.text(self);
     }
