@@ -11,6 +11,8 @@ use crate::counting;
 pub(crate) struct Candidate<'a> {
     pub(crate) name: &'static str,
     pub(crate) run: Box<dyn FnMut() -> Duration + 'a>,
+    /// Operations so far that were not what is to be measured.
+    pub(crate) missed: Box<dyn Fn() -> u64 + 'a>,
 }
 
 /// Runs all candidates `rounds` times, each round starting with another one, and prints medians;
@@ -19,6 +21,7 @@ pub(crate) fn compare(operations: u64, rounds: usize, mut candidates: Vec<Candid
     let mut times = vec![Vec::new(); candidates.len()];
     let mut ratios = vec![Vec::new(); candidates.len()];
     let mut allocations = vec![0; candidates.len()];
+    let mut missed = vec![0; candidates.len()];
     for candidate in &mut candidates {
         (candidate.run)();
     }
@@ -26,24 +29,27 @@ pub(crate) fn compare(operations: u64, rounds: usize, mut candidates: Vec<Candid
         let mut taken = vec![0.0; candidates.len()];
         for turn in 0..candidates.len() {
             let at = (turn + round) % candidates.len();
+            let missed_before = (candidates[at].missed)();
             let before = counting::allocations();
             taken[at] = (candidates[at].run)().as_nanos() as f64 / operations as f64;
             allocations[at] = counting::allocations() - before;
+            missed[at] += (candidates[at].missed)() - missed_before;
         }
         for (at, time) in taken.iter().enumerate() {
             times[at].push(*time);
             ratios[at].push(time / taken[0]);
         }
     }
-    println!("| candidate | ns per operation | ratio | allocations per operation |");
-    println!("|---|---:|---:|---:|");
+    println!("| candidate | ns per operation | ratio | allocations per operation | missed |");
+    println!("|---|---:|---:|---:|---:|");
     for (at, candidate) in candidates.iter().enumerate() {
         println!(
-            "| {} | {:.1} | {:.2} | {:.3} |",
+            "| {} | {:.1} | {:.2} | {:.3} | {} |",
             candidate.name,
             median(&mut times[at]),
             median(&mut ratios[at]),
             allocations[at] as f64 / operations as f64,
+            missed[at],
         );
     }
 }

@@ -4,6 +4,7 @@
 //! are chosen by programmers and are checked; ids come from data and are escaped instead, so
 //! that no id can fail, break the structure or smuggle control characters into a log.
 
+mod id;
 mod name;
 mod parts;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::MAX_KEY_BYTES;
 
+pub use id::Id;
 pub use name::Name;
 pub use parts::{KeyWriter, escape};
 
@@ -54,9 +56,10 @@ pub fn wire_key<K: Key + ?Sized>(prefix: &[u8], key: &K) -> Result<WireKey> {
 }
 
 /// Appends `key`, as it stands behind the name of its cache.
-#[inline]
-pub fn write_key<K: Key + ?Sized>(out: &mut WireKey, key: &K) {
-    KeyWriter::new(out).part(key);
+fn write_key<K: Key + ?Sized>(out: &mut WireKey, key: &K) {
+    let mut writer = KeyWriter::new(out);
+    writer.part(key);
+    writer.spell_out();
 }
 
 /// Refuses wire keys that are longer than [`MAX_KEY_BYTES`].
@@ -85,22 +88,47 @@ impl std::fmt::Debug for RawKey {
     }
 }
 
+/// Both halves of a product, each bit of which depends on all lower bits of its factors, or on the upper
+/// ones.
+#[inline]
+fn fold(one: u64, other: u64) -> u64 {
+    let product = u128::from(one) * u128::from(other);
+    product as u64 ^ (product >> 64) as u64
+}
+
 /// Hashes keys over their wire bytes, with a seed that nobody outside knows, so that chosen keys
 /// cannot be made to collide.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyHasher {
     seed: u64,
+    /// As secret as the seed, and odd.
+    factor: u64,
 }
+
+/// Of the golden ratio (Steele, Lea, Flood 2014).
+const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl KeyHasher {
     /// A hasher with this seed.
     pub fn new(seed: u64) -> KeyHasher {
-        KeyHasher { seed }
+        KeyHasher {
+            seed,
+            factor: xxh3_64_with_seed(b"factor", seed) | 1,
+        }
     }
 
     /// The hash of a key's bytes.
     #[inline]
     pub fn hash(&self, wire: &[u8]) -> u64 {
         xxh3_64_with_seed(wire, self.seed)
+    }
+
+    /// The hash of an id.
+    #[inline]
+    pub fn hash_id(&self, id: Id<'_>) -> u64 {
+        match id {
+            Id::Number(number) => fold(fold(number ^ self.seed, self.factor), ODD),
+            Id::Text(text) => self.hash(text),
+        }
     }
 }

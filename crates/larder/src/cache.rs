@@ -1,6 +1,7 @@
 //! The cache as users hold it. Every method is a few lines over the engine.
 
 mod compute;
+mod hit;
 mod invalidate;
 mod refresh;
 mod session;
@@ -103,15 +104,11 @@ where
         K: Borrow<Q>,
         Q: Key + ToOwned<Owned = K> + Sync + ?Sized,
     {
-        if let Some(hit) = self.engine.near_hit(key)? {
-            self.refresh_through(key, &hit);
+        // Not one `match`, which would keep what was found across the wait.
+        if let Some(hit) = self.hit(key) {
             return Ok(Some(hit));
         }
-        let wire = self.engine.key(key)?;
-        match &self.loader {
-            Some(loader) => Box::pin(self.load_through(wire, key.to_owned(), loader)).await,
-            None => Box::pin(self.engine.remote_hit(&wire)).await,
-        }
+        self.get_beyond(key).await
     }
 
     /// The values of many keys, in order. One round trip for all that the near cache does not
@@ -130,10 +127,9 @@ where
         let mut found = Vec::with_capacity(keys.len());
         let mut missing = Vec::new();
         for (at, key) in keys.iter().enumerate() {
-            found.push(self.engine.near_hit(*key)?);
-            match &found[at] {
-                Some(hit) => self.refresh_through(*key, hit),
-                None => missing.push((at, self.engine.key(*key)?)),
+            found.push(self.hit(*key));
+            if found[at].is_none() {
+                missing.push((at, self.engine.key(*key)?));
             }
         }
         if let Some(loader) = &self.loader {
@@ -192,12 +188,10 @@ where
         F: FnOnce(Cx<K>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
     {
-        if let Some(hit) = self.engine.near_hit(key)? {
-            self.refresh(key, &hit, loader);
-            return Ok(hit);
+        if let Some((entry, now)) = self.engine.near_hit(key) {
+            return Ok(self.hit_or_refresh(key, entry, now, loader));
         }
-        let wire = self.engine.key(key)?;
-        Box::pin(self.load(wire, key.to_owned(), loader)).await
+        self.load_beyond(key, loader).await
     }
 
     /// Stores a value in all tiers.
@@ -323,7 +317,7 @@ where
         K: Borrow<Q>,
         Q: Key + Sync + ?Sized,
     {
-        if self.engine.near_hit(key)?.is_some() {
+        if self.engine.near_hit(key).is_some() {
             return Ok(true);
         }
         let wire = self.engine.key(key)?;

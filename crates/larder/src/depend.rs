@@ -137,7 +137,7 @@ impl Reads {
     /// Says what is loaded, and where changes are heard of.
     pub(crate) fn begin(&self, cache: usize, key: &EngineKey, home: &Arc<Touched>) {
         let mut of = self.of.lock();
-        of.key = Some((cache, Bytes::copy_from_slice(key.near().bytes)));
+        of.key = Some((cache, Bytes::copy_from_slice(key.id_bytes())));
         of.home = Some(home.clone());
     }
 
@@ -255,7 +255,7 @@ pub(crate) fn is_inside(outer: &Arc<Reads>, cache: usize, key: &EngineKey) -> bo
     let mut reads = Some(outer.clone());
     while let Some(inner) = reads {
         let of = inner.of.lock();
-        let is_same = |(of, loads): &(usize, Bytes)| *of == cache && loads == key.near().bytes;
+        let is_same = |(of, loads): &(usize, Bytes)| *of == cache && loads == key.id_bytes();
         if of.key.as_ref().is_some_and(is_same) {
             return true;
         }

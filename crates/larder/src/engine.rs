@@ -31,7 +31,7 @@ use larder_core::admit::Refusal;
 use larder_core::codec::Codec;
 use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::freshness::NearLife;
-use larder_core::key::{Key, KeyHasher, Name, WireKey, wire_key};
+use larder_core::key::{Id, Key, KeyHasher, Name, WireKey, wire_key};
 use larder_core::lane::{LEASE, Position};
 use larder_core::record::{Expiry, Life};
 use larder_core::runtime::{Mono, Runtime};
@@ -123,10 +123,15 @@ impl EngineKey {
         self.hash
     }
 
+    /// What stands behind the name of the cache.
+    pub(crate) fn id_bytes(&self) -> &[u8] {
+        &self.wire[self.prefix..]
+    }
+
     pub(crate) fn near(&self) -> NearKey<'_> {
         NearKey {
             hash: self.hash,
-            bytes: &self.wire[self.prefix..],
+            id: Id::of(self.id_bytes()),
         }
     }
 
@@ -201,9 +206,14 @@ impl<V: Send + Sync + 'static> Engine<V> {
         Ok(self.wire_key(wire_key(&self.prefix, key)?))
     }
 
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
     /// The refusal of a closed cache.
     pub(crate) fn check_open(&self) -> Result<()> {
-        if self.closed.load(Ordering::Relaxed) {
+        if self.is_closed() {
             return Err(Error::new(
                 ErrorKind::Closed,
                 format!("the cache {} is closed", self.name),
@@ -216,7 +226,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
     pub(crate) fn wire_key(&self, wire: WireKey) -> EngineKey {
         let prefix = self.prefix.len();
         // All keys of a cache begin alike: the hash is over what differs.
-        let hash = self.hasher.hash(&wire[prefix..]);
+        let hash = self.hasher.hash_id(Id::of(&wire[prefix..]));
         EngineKey { wire, prefix, hash }
     }
 
@@ -275,7 +285,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         Ok(Incoming {
             value,
             encoded,
-            weight: Near::<V>::weight(key.near().bytes, size),
+            weight: Near::<V>::weight(key.id_bytes(), size),
             ttl,
             stale_for: stale.unwrap_or(self.lives.stale_for),
             tags: Tags::default(),
@@ -332,7 +342,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             tags: kept.tags,
             weight: incoming.weight,
         };
-        Arc::new(Entry::new(key.near().bytes, incoming.value, meta))
+        Arc::new(Entry::new(key.near().id, incoming.value, meta))
     }
 
     /// Offers a value to the near cache; a refusal is counted and otherwise no trouble.

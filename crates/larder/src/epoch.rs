@@ -43,6 +43,7 @@ impl Epoch {
         }
     }
 
+    #[inline]
     pub(crate) fn get(&self) -> u64 {
         self.0.0.load(Ordering::Acquire)
     }

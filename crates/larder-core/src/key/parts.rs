@@ -11,6 +11,9 @@ pub struct KeyWriter<'a> {
     out: &'a mut WireKey,
     parts: usize,
     nested: bool,
+    /// The first part, while it is a number that has not been spelled out yet: mostly nobody needs
+    /// its digits.
+    number: Option<u64>,
 }
 
 impl<'a> KeyWriter<'a> {
@@ -20,6 +23,22 @@ impl<'a> KeyWriter<'a> {
             out,
             parts: 0,
             nested: false,
+            number: None,
+        }
+    }
+
+    /// The number that is all of the key, and then is not among its bytes; `None` if there is more to
+    /// it.
+    #[inline]
+    pub(super) fn end(self) -> Option<u64> {
+        self.number
+    }
+
+    /// Spells out what has not been.
+    #[inline]
+    pub(super) fn spell_out(&mut self) {
+        if let Some(number) = self.number.take() {
+            spell(self.out, number);
         }
     }
 
@@ -51,16 +70,23 @@ impl<'a> KeyWriter<'a> {
     /// Appends a number in decimal.
     #[inline]
     pub fn number(&mut self, magnitude: u128, negative: bool) {
+        match u64::try_from(magnitude) {
+            Ok(small) if self.parts == 0 && !negative => {
+                self.parts = 1;
+                self.number = Some(small);
+            }
+            _ => self.add_number(magnitude, negative),
+        }
+    }
+
+    fn add_number(&mut self, magnitude: u128, negative: bool) {
         self.separate();
         if negative {
             self.out.push(b'-');
         }
         // Nearly every id fits, and formatting a u64 is several times cheaper than a u128.
         match u64::try_from(magnitude) {
-            Ok(small) => {
-                let mut digits = itoa::Buffer::new();
-                self.out.extend_from_slice(digits.format(small).as_bytes());
-            }
+            Ok(small) => spell(self.out, small),
             Err(_) => {
                 let mut digits = itoa::Buffer::new();
                 self.out
@@ -78,11 +104,17 @@ impl<'a> KeyWriter<'a> {
 
     #[inline]
     fn separate(&mut self) {
+        self.spell_out();
         if self.parts > 0 {
             self.out.push(b':');
         }
         self.parts += 1;
     }
+}
+
+fn spell(out: &mut WireKey, number: u64) {
+    let mut digits = itoa::Buffer::new();
+    out.extend_from_slice(digits.format(number).as_bytes());
 }
 
 /// The beginning of keys, or a pattern for them, in the form that keys have: spaces, `%` and
@@ -93,10 +125,27 @@ pub fn escape(text: &str) -> WireKey {
     out
 }
 
+#[inline]
 fn escape_into(out: &mut WireKey, text: &str, colons: bool) {
+    // Without a way out of the loop, several bytes are looked at together.
+    let needs_some = |some, &byte: &u8| some | needs_escape(byte, colons);
+    if text.as_bytes().iter().fold(false, needs_some) {
+        escape_bytes(out, text, colons);
+    } else {
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
+#[inline]
+fn needs_escape(byte: u8, colons: bool) -> bool {
+    (byte <= b' ') | (byte == b'%') | (byte == 0x7f) | ((byte == b':') & colons)
+}
+
+#[cold]
+fn escape_bytes(out: &mut WireKey, text: &str, colons: bool) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for &byte in text.as_bytes() {
-        if matches!(byte, 0..=b' ' | b'%' | 0x7f) || (byte == b':' && colons) {
+        if needs_escape(byte, colons) {
             let hex = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
             out.extend_from_slice(&[b'%', hex[0], hex[1]]);
         } else {
@@ -108,6 +157,7 @@ fn escape_into(out: &mut WireKey, text: &str, colons: bool) {
 macro_rules! unsigned {
     ($($t:ty)*) => {$(
         impl Key for $t {
+            #[inline]
             fn write(&self, out: &mut KeyWriter<'_>) {
                 out.number(u128::from(*self), false);
             }
@@ -118,6 +168,7 @@ macro_rules! unsigned {
 macro_rules! signed {
     ($($t:ty)*) => {$(
         impl Key for $t {
+            #[inline]
             fn write(&self, out: &mut KeyWriter<'_>) {
                 out.number(self.unsigned_abs().into(), *self < 0);
             }
@@ -135,12 +186,14 @@ impl Key for usize {
 }
 
 impl Key for str {
+    #[inline]
     fn write(&self, out: &mut KeyWriter<'_>) {
         out.text(self);
     }
 }
 
 impl Key for String {
+    #[inline]
     fn write(&self, out: &mut KeyWriter<'_>) {
         out.text(self);
     }

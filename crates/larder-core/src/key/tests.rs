@@ -80,3 +80,98 @@ proptest! {
         prop_assert!(!wire(&a).bytes().any(|byte| byte <= b' ' || byte == 0x7f));
     }
 }
+
+/// The id of a key as it is written, and as it is read from its bytes.
+fn ids<K: Key + ?Sized>(key: &K) -> [(u64, WireKey); 2] {
+    let hasher = KeyHasher::new(7);
+    let (mut text, spelled) = (WireKey::new(), wire_key(b"", key).unwrap());
+    [Id::write(key, &mut text), Id::of(&spelled)].map(|id| (hasher.hash_id(id), id.spelled()))
+}
+
+#[test]
+fn an_id_is_the_same_whether_it_was_written_or_read() {
+    struct User(u64);
+    impl Key for User {
+        fn write(&self, out: &mut KeyWriter<'_>) {
+            out.part(&self.0);
+        }
+    }
+    let texts = [
+        "",
+        "0",
+        "00",
+        "7",
+        "07",
+        "+7",
+        "-7",
+        "7a",
+        "7:8",
+        "18446744073709551615",
+    ];
+    let texts = texts
+        .iter()
+        .chain(&["18446744073709551616", "999999999999999999999", "%e"]);
+    for text in texts {
+        let [written, read] = ids(*text);
+        assert_eq!(written, read, "{text}");
+        let spelled = wire_key(b"", *text).unwrap();
+        assert_eq!(written.1, spelled, "{text}");
+        let is_number = matches!(Id::of(&spelled), Id::Number(_));
+        let number: Option<u64> = text.parse().ok();
+        let is_spelled_so = number.is_some_and(|number| number.to_string() == *text);
+        assert_eq!(is_number, is_spelled_so, "{text}");
+    }
+    let seven = ids(&7u64);
+    assert_eq!(seven[0], seven[1]);
+    for same in [
+        ids("7"),
+        ids(&7u8),
+        ids(&7i64),
+        ids(&7u128),
+        ids(&User(7)),
+        ids(&RawKey("7".into())),
+    ] {
+        assert_eq!(same, seven);
+    }
+    for key in [
+        ids(&-7i64),
+        ids(&u128::MAX),
+        ids(&(7u64, 8u64)),
+        ids(&(7u64, "x")),
+        ids(&true),
+    ] {
+        assert_eq!(key[0], key[1]);
+        assert_ne!(key, seven);
+    }
+}
+
+proptest! {
+    #[test]
+    fn numbers_have_the_ids_of_their_texts(number: u64, text in "[0-9]{1,21}") {
+        let spelled = number.to_string();
+        prop_assert_eq!(ids(&number), ids(spelled.as_str()));
+        let [written, read] = ids(text.as_str());
+        prop_assert_eq!(&written, &read);
+        prop_assert_eq!(&written.1[..], text.as_bytes());
+    }
+}
+
+#[test]
+fn numbers_in_a_row_are_spread_over_all_bits_of_their_hashes() {
+    const PARTS: usize = 256;
+    let hasher = KeyHasher::new(0x1234_5678_9abc_def0);
+    for step in [1, 8, 1 << 20, 1 << 40] {
+        for shift in [0, 16, 40, 56] {
+            let mut parts = [0u32; PARTS];
+            for n in 0..64 * PARTS as u64 {
+                let hash = hasher.hash_id(Id::Number(n * step));
+                parts[(hash >> shift) as usize % PARTS] += 1;
+            }
+            // 64 each; five standard deviations are 40.
+            assert!(
+                parts.iter().all(|part| (24..=104).contains(part)),
+                "step {step}, shift {shift}: {parts:?}"
+            );
+        }
+    }
+}

@@ -14,6 +14,7 @@ where
     V: Send + Sync + 'static,
 {
     /// Begins a refresh of a value that was just read, if it is due. The loader is dropped if not.
+    #[cold]
     pub(super) fn refresh<Q, E, F, Fut>(&self, key: &Q, hit: &Loaded<V>, loader: F)
     where
         K: Borrow<Q>,
@@ -28,6 +29,7 @@ where
     }
 
     /// The same with the loader of a loading cache.
+    #[cold]
     pub(super) fn refresh_through<Q>(&self, key: &Q, hit: &Loaded<V>)
     where
         K: Borrow<Q>,

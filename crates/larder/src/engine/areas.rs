@@ -187,7 +187,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let life = self.areas.life();
         let areas = self.ask_areas(store, &self.area_key()).await?;
         self.areas.learn(life, cache, &areas);
-        Ok(areas.covered(key.near().bytes, cut))
+        Ok(areas.covered(key.id_bytes(), cut))
     }
 
     /// The areas of a cache, asked for now.

@@ -182,7 +182,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             Some(there) => {
                 let (found, areas) = there.get_within(&[stored], &self.area_key()).await?;
                 let found = found.into_iter().next().unwrap_or(Lookup::Absent);
-                let is_covered = |cut| areas.cover(key.near().bytes, cut);
+                let is_covered = |cut| areas.cover(key.id_bytes(), cut);
                 let is_covered = matches!(&found, Lookup::Found(record) if is_covered(record.cut));
                 (found, is_covered)
             }

@@ -151,7 +151,7 @@ impl<V> Flights<V> {
         if Mutant::DetachFlight.is_active() {
             return;
         }
-        self.shard(key).lock().remove(key.near().bytes);
+        self.shard(key).lock().remove(key.id_bytes());
     }
 
     /// Lets nobody else join any flight.
@@ -174,8 +174,8 @@ impl<V> Flights<V> {
         let is_this = |other: &Flight<V>| {
             Arc::ptr_eq(&other.announcer, flight) || Mutant::RemoveAny.is_active()
         };
-        if shard.get(key.near().bytes).is_some_and(is_this) {
-            shard.remove(key.near().bytes);
+        if shard.get(key.id_bytes()).is_some_and(is_this) {
+            shard.remove(key.id_bytes());
         }
     }
 
@@ -194,10 +194,10 @@ impl<V> Flights<V> {
             return false;
         }
         if shard
-            .get(key.near().bytes)
+            .get(key.id_bytes())
             .is_some_and(|other| Arc::ptr_eq(&other.announcer, flight))
         {
-            shard.remove(key.near().bytes);
+            shard.remove(key.id_bytes());
         }
         true
     }
@@ -271,7 +271,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
         let now = self.runtime.now();
         let mut shard = self.flights.shard(key).lock();
-        let flight = shard.get(key.near().bytes);
+        let flight = shard.get(key.id_bytes());
         // Under a lease of the bus, every change that a caller of now must see has detached the
         // flights it had to. Without one (fenced, stopped for a while, no near tier) all that is known
         // is the flight's own age, and that of what it has read.
@@ -307,7 +307,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             began: now,
             reads: reads.clone(),
         };
-        shard.insert(key.near().bytes.into(), aboard);
+        shard.insert(key.id_bytes().into(), aboard);
         drop(shard);
         self.runtime
             .spawn(self.clone().pilot(key.clone(), load, (flight, None)));
@@ -323,7 +323,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         old: Offer<V>,
     ) {
         let mut shard = self.flights.shard(&key).lock();
-        if shard.contains_key(key.near().bytes) {
+        if shard.contains_key(key.id_bytes()) {
             return;
         }
         // It is nobody's load: what it reads is not read by the load in whose scope this may run.
@@ -334,7 +334,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             began: self.runtime.now(),
             reads: load.orders.reads(),
         };
-        shard.insert(key.near().bytes.into(), aboard);
+        shard.insert(key.id_bytes().into(), aboard);
         drop(shard);
         count(&self.counts.refreshes.begun);
         self.runtime

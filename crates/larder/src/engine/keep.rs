@@ -196,7 +196,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             let latest = areas.latest();
             if let Some(within) = put.within.as_mut().filter(|_| *tag == own) {
                 let since = within.checked.max(put.cut);
-                if areas.cover(key.near().bytes, since) {
+                if areas.cover(key.id_bytes(), since) {
                     return Err(Refusal::TagRaced);
                 }
                 within.checked = latest;

@@ -7,7 +7,7 @@ use ::bytes::Bytes;
 use larder_core::area::Covered;
 use larder_core::error::Result;
 use larder_core::freshness::{Freshness, NearLife, classify};
-use larder_core::key::{Key, WireKey, check_length, write_key};
+use larder_core::key::{Id, Key, WireKey};
 use larder_core::record::{Kind, Record};
 use larder_core::runtime::Mono;
 use larder_core::store::Store;
@@ -30,36 +30,35 @@ pub(crate) enum Fetched<V> {
 }
 
 impl<V: Send + Sync + 'static> Engine<V> {
-    /// A fresh value of the near cache. Allocates nothing, and leaves nothing behind: the key's
-    /// bytes live only in here, so that they need not be moved through the caller's future.
-    pub(crate) fn near_hit<Q: Key + ?Sized>(&self, key: &Q) -> Result<Option<Loaded<V>>> {
+    /// A fresh value of the near cache, and the time at which it was found. Allocates nothing. `None`
+    /// for a closed cache and for what cannot be a key, too: who goes on is told.
+    #[inline(always)]
+    pub(crate) fn near_hit<Q: Key + ?Sized>(&self, key: &Q) -> Option<(Arc<Entry<V>>, Mono)> {
         if depend::is_loading() {
-            return self.near_hit_in_load(&self.key(key)?);
+            return self.near_hit_in_load(&self.key(key).ok()?);
         }
-        self.check_open()?;
-        let mut bytes = WireKey::new();
-        write_key(&mut bytes, key);
-        check_length(self.prefix.len() + bytes.len())?;
-        let key = NearKey {
-            hash: self.hasher.hash(&bytes),
-            bytes: &bytes,
-        };
+        if self.is_closed() {
+            return None;
+        }
+        let mut text = WireKey::new();
+        let id = Id::write(key, &mut text);
+        let hash = self.hasher.hash_id(id);
         let now = self.runtime.now();
-        match self.near.get(key, now) {
+        match self.near.get_here(NearKey { hash, id }, now) {
             Some((entry, Freshness::Fresh)) => {
                 self.counts.read(Read::NearHit);
-                Ok(Some(Loaded::new(entry, Source::Near, false, now)))
+                Some((entry, now))
             }
             _ => {
                 self.counts.read(Read::NearMiss);
-                Ok(None)
+                None
             }
         }
     }
 
     /// The same inside a loader, whose value depends on what is read.
     #[cold]
-    fn near_hit_in_load(&self, key: &EngineKey) -> Result<Option<Loaded<V>>> {
+    fn near_hit_in_load(&self, key: &EngineKey) -> Option<(Arc<Entry<V>>, Mono)> {
         self.touch_in_load(key);
         let now = self.runtime.now();
         match self.near.get(key.near(), now) {
@@ -69,11 +68,11 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     reads.date(self.copy_as_of(&entry, now));
                     self.read_in_load(key, &entry, false);
                 }
-                Ok(Some(Loaded::new(entry, Source::Near, false, now)))
+                Some((entry, now))
             }
             _ => {
                 self.counts.read(Read::NearMiss);
-                Ok(None)
+                None
             }
         }
     }
@@ -222,9 +221,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
             load_cost: cost,
             proven_until: self.near.view().proven_until(before.at),
             tags,
-            weight: Near::<V>::weight(key.near().bytes, size),
+            weight: Near::<V>::weight(key.id_bytes(), size),
         };
-        let entry = Arc::new(Entry::new(key.near().bytes, value, meta));
+        let entry = Arc::new(Entry::new(key.near().id, value, meta));
         if is_expired {
             entry.mark_stale();
         }

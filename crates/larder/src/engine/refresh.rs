@@ -139,11 +139,11 @@ impl<V: Send + Sync + 'static> Engine<V> {
         self.refreshes.policy.map_or(Mono::MAX, begins)
     }
 
-    /// Whether this read of a fresh value is to begin a refresh. Two comparisons for most reads.
+    /// Whether this read of a fresh value is to begin a refresh. One comparison for most reads.
     #[inline]
     pub(crate) fn is_due(&self, hit: &Loaded<V>) -> bool {
         let now = hit.given_at();
-        hit.entry().refresh_from() <= now && self.is_entry_due(hit.entry(), now)
+        !hit.entry().is_quiet(now) && self.is_entry_due(hit.entry(), now)
     }
 
     fn is_entry_due(&self, entry: &Entry<V>, now: Mono) -> bool {

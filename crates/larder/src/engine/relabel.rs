@@ -123,7 +123,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         Ok(record.filter(|record| {
             record.kind == Kind::Value
                 && classify(record, store.now()) == Freshness::Fresh
-                && !areas.cover(key.near().bytes, record.cut)
+                && !areas.cover(key.id_bytes(), record.cut)
         }))
     }
 

@@ -136,7 +136,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
 
     /// The target of a change of one key.
     pub(super) fn key_target(key: &EngineKey) -> Target {
-        Target::Key(Bytes::copy_from_slice(key.near().bytes))
+        Target::Key(Bytes::copy_from_slice(key.id_bytes()))
     }
 }
 

@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use larder_core::freshness::{Freshness, NearLife};
+use larder_core::key::Id;
 use larder_core::runtime::Mono;
 use larder_core::tag::Cut;
 use larder_core::version::Version;
-use smallvec::SmallVec;
 
+use super::key::EntryKey;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::tags::EntryTags;
+
+/// In place of an instant: somebody has ended the fresh life.
+const ENDED: u64 = 0;
 
 /// A value that was read or written, shared by the near cache and everyone who holds it.
 ///
@@ -17,20 +21,22 @@ use crate::tags::EntryTags;
 /// hit and the beginning of the value are 64 bytes.
 #[repr(C)]
 pub(crate) struct Entry<V> {
-    /// An atomic only because `expire` brings it forward.
-    fresh_until: AtomicU64,
+    /// Before this it is fresh, and no read has anything to do about it: the end of its fresh life, or
+    /// the instant from which reads may refresh it, if that is earlier. 0 once somebody has ended its
+    /// fresh life.
+    quiet_until: AtomicU64,
     /// The epoch of the near cache in which it was last known to hold.
     epoch: AtomicU64,
-    key: SmallVec<[u8; 16]>,
+    key: EntryKey,
     value: V,
+    /// The end of its fresh life, if nobody ends it before.
+    fresh_until: Mono,
     usable_until: Mono,
     /// Usable before this even without a lease of the bus: it was read so recently that no change
     /// which had to be seen can be missing.
     proven_until: Mono,
     /// The instant at which the value was stored, or loaded.
     created: Mono,
-    /// From here on reads may refresh it.
-    refresh_from: Mono,
     tags: Option<Box<EntryTags>>,
     version: Version,
     cut: Cut,
@@ -57,16 +63,17 @@ pub(crate) struct EntryMeta {
 }
 
 impl<V> Entry<V> {
-    pub(crate) fn new(key: &[u8], value: V, meta: EntryMeta) -> Entry<V> {
+    pub(crate) fn new(id: Id<'_>, value: V, meta: EntryMeta) -> Entry<V> {
+        let quiet_until = meta.life.fresh_until.min(meta.refresh_from);
         Entry {
-            key: SmallVec::from_slice(key),
+            key: EntryKey::new(id),
             version: meta.version,
             cut: meta.cut,
             is_proven: meta.is_proven,
             created: meta.created,
-            refresh_from: meta.refresh_from,
             load_cost_ms: u16::try_from(meta.load_cost.as_millis()).unwrap_or(u16::MAX),
-            fresh_until: AtomicU64::new(meta.life.fresh_until.0),
+            quiet_until: AtomicU64::new(quiet_until.0.max(1)),
+            fresh_until: meta.life.fresh_until,
             usable_until: meta.life.usable_until,
             proven_until: meta.proven_until,
             epoch: AtomicU64::new(0),
@@ -76,8 +83,14 @@ impl<V> Entry<V> {
         }
     }
 
-    pub(crate) fn key(&self) -> &[u8] {
-        &self.key
+    #[inline]
+    pub(crate) fn id(&self) -> Id<'_> {
+        self.key.id()
+    }
+
+    #[inline]
+    pub(super) fn is(&self, id: Id<'_>) -> bool {
+        self.key.is(id)
     }
 
     pub(crate) fn version(&self) -> Version {
@@ -100,8 +113,20 @@ impl<V> Entry<V> {
         self.created
     }
 
+    /// From here on reads may refresh it, while it is fresh.
+    #[inline]
     pub(crate) fn refresh_from(&self) -> Mono {
-        self.refresh_from
+        let quiet_until = self.quiet_until.load(Ordering::Relaxed);
+        if quiet_until == ENDED || Mono(quiet_until) == self.fresh_until {
+            return Mono::MAX;
+        }
+        Mono(quiet_until)
+    }
+
+    /// Whether a read at this time, of a fresh value, has no refresh to think of.
+    #[inline]
+    pub(crate) fn is_quiet(&self, now: Mono) -> bool {
+        now.0 < self.quiet_until.load(Ordering::Relaxed)
     }
 
     pub(crate) fn load_cost(&self) -> Duration {
@@ -112,6 +137,7 @@ impl<V> Entry<V> {
         self.weight
     }
 
+    #[inline]
     pub(crate) fn value(&self) -> &V {
         &self.value
     }
@@ -122,11 +148,20 @@ impl<V> Entry<V> {
 
     #[inline]
     pub(crate) fn freshness(&self, now: Mono) -> Freshness {
-        let fresh_until = Mono(self.fresh_until.load(Ordering::Relaxed));
-        // The other end lies elsewhere in memory.
-        if now < fresh_until {
+        // The ends lie elsewhere in memory.
+        if self.is_quiet(now) {
             return Freshness::Fresh;
         }
+        self.later_freshness(now)
+    }
+
+    #[cold]
+    fn later_freshness(&self, now: Mono) -> Freshness {
+        let fresh_until = if self.is_marked_stale() {
+            Mono(0)
+        } else {
+            self.fresh_until
+        };
         NearLife {
             fresh_until,
             usable_until: self.usable_until,
@@ -143,6 +178,7 @@ impl<V> Entry<V> {
         self.proven_until
     }
 
+    #[inline]
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
     }
@@ -154,12 +190,12 @@ impl<V> Entry<V> {
 
     /// Whether somebody has ended its fresh life, and not the time.
     pub(crate) fn is_marked_stale(&self) -> bool {
-        self.fresh_until.load(Ordering::Relaxed) == 0
+        self.quiet_until.load(Ordering::Relaxed) == ENDED
     }
 
     /// Ends the fresh life. Ordered against admissions by the stripe's lock, which the caller
     /// holds.
     pub(crate) fn mark_stale(&self) {
-        self.fresh_until.store(0, Ordering::Relaxed);
+        self.quiet_until.store(ENDED, Ordering::Relaxed);
     }
 }

@@ -68,7 +68,7 @@ impl<V> Reporter<V> {
         };
         // A listener that panics must not take down the request that happened to evict.
         let told = catch_unwind(AssertUnwindSafe(|| {
-            listener(entry.key(), entry.value(), cause)
+            listener(&entry.id().spelled(), entry.value(), cause)
         }));
         if told.is_err() {
             tracing::error!(cause = cause.as_str(), "the eviction listener panicked");

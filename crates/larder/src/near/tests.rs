@@ -30,7 +30,7 @@ fn near(capacity: u64) -> (Near<u32>, Seen) {
 
 const KEY: NearKey<'static> = NearKey {
     hash: 0x1234_5678_9abc_def0,
-    bytes: b"k",
+    id: Id::Text(b"k"),
 };
 const NOW: Mono = Mono(1_000);
 
@@ -60,7 +60,7 @@ fn tagged_entry(
         tags,
         weight,
     };
-    Arc::new(Entry::new(b"k", value, meta))
+    Arc::new(Entry::new(Id::of(b"k"), value, meta))
 }
 
 fn value(near: &Near<u32>) -> Option<u32> {
@@ -155,7 +155,7 @@ fn a_key_with_the_same_hash_is_another_key() {
         .unwrap();
     let twin = NearKey {
         hash: KEY.hash,
-        bytes: b"other",
+        id: Id::Text(b"other"),
     };
     assert!(near.get(twin, NOW).is_none());
     near.forget(twin, NOW);
@@ -196,7 +196,7 @@ fn what_does_not_fit_is_evicted_and_reported_and_a_resize_evicts_too() {
             weight: 1 << 10,
         };
         let hash = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let entry = Arc::new(Entry::new(&key, n as u32, meta));
+        let entry = Arc::new(Entry::new(Id::of(&key), n as u32, meta));
         near.admit(hash, near.snapshot(hash), &entry, NOW).unwrap();
     }
     let (held, weight) = near.size();

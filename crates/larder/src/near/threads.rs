@@ -16,7 +16,7 @@ use crate::threads::{holds, needs};
 const NOW: Mono = Mono(1_000);
 const KEY: NearKey<'static> = NearKey {
     hash: 7,
-    bytes: b"k",
+    id: Id::Text(b"k"),
 };
 
 /// A near cache before a source of one row, whose versions only grow.
@@ -120,7 +120,7 @@ fn tagged_entry(value: u64, tags: Option<Box<EntryTags>>) -> Arc<Entry<u64>> {
         tags,
         weight: 100,
     };
-    Arc::new(Entry::new(KEY.bytes, value, meta))
+    Arc::new(Entry::new(KEY.id, value, meta))
 }
 
 /// The same source, whose row bears a tag that every change invalidates.

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use larder_core::area::{self, Area, Covered, MAX_AREAS};
+use larder_core::key::Id;
 use larder_core::mutant::Mutant;
 
 use super::view::View;
@@ -49,7 +50,7 @@ impl Voids {
     }
 
     /// What has become of a key after `epoch`.
-    pub(super) fn since(&self, epoch: u64, key: &[u8]) -> Covered {
+    pub(super) fn since(&self, epoch: u64, id: Id<'_>) -> Covered {
         if Mutant::AreaEpoch.is_active() {
             return Covered::Not;
         }
@@ -61,7 +62,8 @@ impl Voids {
             return Covered::Void;
         }
         let newer = recent.areas.iter().rev().take_while(|(at, _)| *at > epoch);
-        area::worst(newer.map(|(_, area)| area.covered(key)))
+        let spelled = id.spelled();
+        area::worst(newer.map(|(_, area)| area.covered(&spelled)))
     }
 }
 
@@ -76,12 +78,15 @@ mod tests {
         voids.add(&view, Area::prefix(b"a").unwrap());
         assert_eq!(view.epoch(), 1);
         assert!(
-            voids.since(0, b"ab") == Covered::Void
-                && voids.since(1, b"ab") == Covered::Not
-                && voids.since(0, b"b") == Covered::Not
+            voids.since(0, Id::of(b"ab")) == Covered::Void
+                && voids.since(1, Id::of(b"ab")) == Covered::Not
+                && voids.since(0, Id::of(b"b")) == Covered::Not
         );
         voids.add(&view, Area::ALL);
-        assert!(voids.since(1, b"b") == Covered::Void && voids.since(2, b"b") == Covered::Not);
+        assert!(
+            voids.since(1, Id::of(b"b")) == Covered::Void
+                && voids.since(2, Id::of(b"b")) == Covered::Not
+        );
     }
 
     #[test]
@@ -91,10 +96,13 @@ mod tests {
             voids.add(&view, Area::prefix(n.to_string().as_bytes()).unwrap());
         }
         assert!(
-            voids.since(0, b"x") == Covered::Void,
+            voids.since(0, Id::of(b"x")) == Covered::Void,
             "the first may have covered it"
         );
-        assert!(voids.since(1, b"x") == Covered::Not && voids.since(1, b"1") == Covered::Void);
+        assert!(
+            voids.since(1, Id::of(b"x")) == Covered::Not
+                && voids.since(1, Id::of(b"1")) == Covered::Void
+        );
         assert!(voids.recent.read().areas.len() <= MAX_AREAS);
     }
 }

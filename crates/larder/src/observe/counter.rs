@@ -58,10 +58,11 @@ impl<const N: usize> Default for Counters<N> {
 
 impl<const N: usize> Counters<N> {
     /// Adds one to the counter at `which`.
+    #[inline]
     pub(crate) fn count(&self, which: usize) {
         // A thread that is ending has given its cell back.
         let place = PLACE.try_with(|place| place.0).unwrap_or(0);
-        let counter = &self.0[place].0[which];
+        let counter = &self.0[place % CELLS].0[which];
         if place == 0 {
             counter.fetch_add(1, Ordering::Relaxed);
         } else {

@@ -173,6 +173,7 @@ pub(crate) enum Read {
 
 impl Counts {
     /// Counts a look into a tier: the only count of a near hit.
+    #[inline]
     pub(crate) fn read(&self, read: Read) {
         self.reads.count(read as usize);
     }

@@ -1,0 +1,101 @@
+//! The two ways of a read: a near hit, which is a few dozen instructions, and all the rest, which is kept
+//! out of their way.
+
+use std::borrow::{Borrow, ToOwned};
+use std::sync::Arc;
+
+use larder_core::error::Result;
+use larder_core::key::Key;
+use larder_core::runtime::{BoxFuture, Mono};
+
+use super::Cache;
+use crate::loaded::{Loaded, Source};
+use crate::loader::{Cx, LoadError};
+use crate::near::Entry;
+
+impl<K, V> Cache<K, V>
+where
+    K: Key + Send + 'static,
+    V: Send + Sync + 'static,
+{
+    /// A fresh value of the near cache; where it is due, a refresh begins behind it.
+    #[inline]
+    pub(super) fn hit<Q>(&self, key: &Q) -> Option<Loaded<V>>
+    where
+        K: Borrow<Q>,
+        Q: Key + ToOwned<Owned = K> + ?Sized,
+    {
+        let (entry, now) = self.engine.near_hit(key)?;
+        if !entry.is_quiet(now) {
+            // Of a clone: what is lent here would have to lie in memory when it is returned.
+            self.refresh_through(key, &near(entry.clone(), now));
+        }
+        Some(near(entry, now))
+    }
+
+    /// What was found in the near cache; where it is due, this loader refreshes it.
+    #[inline]
+    pub(super) fn hit_or_refresh<Q, E, F, Fut>(
+        &self,
+        key: &Q,
+        entry: Arc<Entry<V>>,
+        now: Mono,
+        loader: F,
+    ) -> Loaded<V>
+    where
+        K: Borrow<Q>,
+        Q: Key + ToOwned<Owned = K> + ?Sized,
+        E: Send + Sync + 'static,
+        F: FnOnce(Cx<K>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<V, E>> + Send + 'static,
+    {
+        if !entry.is_quiet(now) {
+            self.refresh(key, &near(entry.clone(), now), loader);
+        }
+        near(entry, now)
+    }
+
+    /// The value of a key that the near cache does not have.
+    #[inline(never)]
+    pub(super) fn get_beyond<'a, Q>(
+        &'a self,
+        key: &'a Q,
+    ) -> BoxFuture<'a, Result<Option<Loaded<V>>>>
+    where
+        K: Borrow<Q>,
+        Q: Key + ToOwned<Owned = K> + Sync + ?Sized,
+    {
+        Box::pin(async move {
+            let wire = self.engine.key(key)?;
+            match &self.loader {
+                Some(loader) => self.load_through(wire, key.to_owned(), loader).await,
+                None => self.engine.remote_hit(&wire).await,
+            }
+        })
+    }
+
+    /// The same with a loader.
+    #[inline(never)]
+    pub(super) fn load_beyond<'a, Q, E, F, Fut>(
+        &'a self,
+        key: &'a Q,
+        loader: F,
+    ) -> BoxFuture<'a, Result<Loaded<V>, LoadError<E>>>
+    where
+        K: Borrow<Q>,
+        Q: Key + ToOwned<Owned = K> + Sync + ?Sized,
+        E: Send + Sync + 'static,
+        F: FnOnce(Cx<K>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<V, E>> + Send + 'static,
+    {
+        Box::pin(async move {
+            let wire = self.engine.key(key)?;
+            self.load(wire, key.to_owned(), loader).await
+        })
+    }
+}
+
+#[inline]
+fn near<V>(entry: Arc<Entry<V>>, now: Mono) -> Loaded<V> {
+    Loaded::new(entry, Source::Near, false, now)
+}
