@@ -70,6 +70,27 @@ pub enum Mutant {
     LeasedArea,
     /// What depends on a key is invalidated, and loads that have read the key are not told.
     UntoldReaders,
+    /// A lease of the bus lasts longer than Δ from when its poll was sent.
+    LateGrant,
+    /// A log of the same life that has become shorter is taken for the same.
+    IgnoreRewind,
+    /// A copy is used for Δ after it was asked for, though what it depends on was known as of an
+    /// earlier poll.
+    ProvenAlone,
+    /// A value that could not be proven is used for Δ from the end of its load.
+    BriefFromEnd,
+    /// A value is stored although it was made from one that is stale, or that nobody has proven.
+    UnprovenInner,
+    /// A value that travels with a record is taken although something is missing before the record.
+    LateUpdate,
+    /// What is known of a tag is what was told last, not the greatest number that was told.
+    CellForgets,
+    /// An invalidation leaves the value for when a load fails.
+    StaleRemoved,
+    /// A change ends with the caller who asked for it.
+    ChangeDropped,
+    /// A connection does not look whether its server is another one.
+    JoinLate,
     /// The near cache lets go of a stripe between the decision about a value and its storing.
     AdmitUnlocked,
     /// An entry is taken for held against what was made void up to now, not up to before the look.
@@ -92,7 +113,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every mutant that the simulation hunts.
-    pub const ALL: [Mutant; 26] = [
+    pub const ALL: [Mutant; 29] = [
         Mutant::StripeCount,
         Mutant::DetachFlight,
         Mutant::OldFlight,
@@ -119,16 +140,26 @@ impl Mutant {
         Mutant::TicketCheck,
         Mutant::WaitForAll,
         Mutant::OldOffer,
+        Mutant::LateGrant,
+        Mutant::CellForgets,
+        Mutant::StaleRemoved,
     ];
 
     /// Every mutant that an order of events of its own shows: no promise of the simulation tells of it,
-    /// or chance brings about what it takes once in a hundred thousand runs.
-    pub const SCENARIOS: [Mutant; 5] = [
+    /// or chance brings about what it takes once in a hundred thousand runs. The tests say `needs`.
+    pub const SCENARIOS: [Mutant; 12] = [
         Mutant::Forget,
         Mutant::VersionFloor,
         Mutant::OldRead,
         Mutant::LeasedArea,
         Mutant::UntoldReaders,
+        Mutant::IgnoreRewind,
+        Mutant::ProvenAlone,
+        Mutant::BriefFromEnd,
+        Mutant::UnprovenInner,
+        Mutant::LateUpdate,
+        Mutant::ChangeDropped,
+        Mutant::JoinLate,
     ];
 
     /// Every mutant that is hunted by trying orders of threads. Tasks of the simulation are never

@@ -226,6 +226,9 @@ const NOTICED: [(Mutant, &str); Mutant::ALL.len()] = [
     (Mutant::TicketCheck, "calm"),
     (Mutant::WaitForAll, "stormy"),
     (Mutant::OldOffer, "refreshing"),
+    (Mutant::LateGrant, "chaotic"),
+    (Mutant::CellForgets, "calm"),
+    (Mutant::StaleRemoved, "races"),
 ];
 
 #[test]
