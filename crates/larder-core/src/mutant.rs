@@ -91,6 +91,8 @@ pub enum Mutant {
     ChangeDropped,
     /// A connection does not look whether its server is another one.
     JoinLate,
+    /// A notice of the outbox counts as carried out although it was refused.
+    DoneAnyway,
     /// The near cache lets go of a stripe between the decision about a value and its storing.
     AdmitUnlocked,
     /// An entry is taken for held against what was made void up to now, not up to before the look.
@@ -113,7 +115,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every mutant that the simulation hunts.
-    pub const ALL: [Mutant; 29] = [
+    pub const ALL: [Mutant; 30] = [
         Mutant::StripeCount,
         Mutant::DetachFlight,
         Mutant::OldFlight,
@@ -143,6 +145,7 @@ impl Mutant {
         Mutant::LateGrant,
         Mutant::CellForgets,
         Mutant::StaleRemoved,
+        Mutant::DoneAnyway,
     ];
 
     /// Every mutant that an order of events of its own shows: no promise of the simulation tells of it,

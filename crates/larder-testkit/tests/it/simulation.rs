@@ -229,6 +229,7 @@ const NOTICED: [(Mutant, &str); Mutant::ALL.len()] = [
     (Mutant::LateGrant, "chaotic"),
     (Mutant::CellForgets, "calm"),
     (Mutant::StaleRemoved, "races"),
+    (Mutant::DoneAnyway, "deaths"),
 ];
 
 #[test]
