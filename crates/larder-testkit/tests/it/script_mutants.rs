@@ -61,3 +61,20 @@ fn a_client_that_does_not_look_whether_its_server_is_another_one_breaks_a_claim(
     let _active = mutant::activate(Some(Mutant::JoinLate));
     assert!(!holds(claim, ""), "nobody noticed");
 }
+
+#[test]
+fn every_rule_that_can_be_taken_out_is_in_the_list_once() {
+    let page = include_str!("../../../../docs/simulation.md");
+    let (_, list) = page.split_once("| rule | of the engine |").expect("a list");
+    let (list, _) = list.split_once("\n\n").expect("it ends");
+    let cells = list.lines().flat_map(|row| row.split('|').skip(2).take(2));
+    let mut listed: Vec<&str> = cells.flat_map(|cell| cell.split(',')).collect();
+    listed.iter_mut().for_each(|name| *name = name.trim());
+    let all = [&Mutant::ALL[..], &Mutant::SCENARIOS, &Mutant::THREADS].concat();
+    let engine = all.iter().map(|mutant| format!("{mutant:?}"));
+    let scripts = ScriptMutant::all().map(|mutant| mutant.name.to_owned());
+    for name in engine.chain(scripts) {
+        let count = listed.iter().filter(|listed| **listed == name).count();
+        assert_eq!(count, 1, "{name} in docs/simulation.md");
+    }
+}
