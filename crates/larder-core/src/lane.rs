@@ -190,7 +190,8 @@ impl Lane {
             || (self.incarnation.is_some() && Mutant::IgnoreIncarnation.is_active());
         // The log of one life only grows: shorter than what was applied before the question, it
         // is another one (an old dump, a replica that lagged).
-        let went_back = log.seq < sent.applied && !Mutant::IgnoreIncarnation.is_active();
+        let is_ignored = Mutant::IgnoreRewind.is_active() || Mutant::IgnoreIncarnation.is_active();
+        let went_back = log.seq < sent.applied && !is_ignored;
         if !same_life || went_back {
             self.restart_at(log);
             self.grant(sent.at);
@@ -256,6 +257,13 @@ impl Lane {
     }
 
     fn grant(&mut self, sent: Mono) {
+        // As if the answer had come so late, and the lease began with it.
+        let is_late = Mutant::LateGrant.is_active();
+        let sent = sent.after(if is_late {
+            self.lease / 2
+        } else {
+            Duration::ZERO
+        });
         self.lease_until = self.lease_until.max(sent.after(self.lease));
     }
 }

@@ -74,6 +74,29 @@ pub enum Mutant {
     LeasedArea,
     /// What depends on a key is invalidated, and loads that have read the key are not told.
     UntoldReaders,
+    /// A lease of the bus lasts longer than Δ from when its poll was sent.
+    LateGrant,
+    /// A log of the same life that has become shorter is taken for the same.
+    IgnoreRewind,
+    /// A copy is used for Δ after it was asked for, though what it depends on was known as of an
+    /// earlier poll.
+    ProvenAlone,
+    /// A value that could not be proven is used for Δ from the end of its load.
+    BriefFromEnd,
+    /// A value is stored although it was made from one that is stale, or that nobody has proven.
+    UnprovenInner,
+    /// A value that travels with a record is taken although something is missing before the record.
+    LateUpdate,
+    /// What is known of a tag is what was told last, not the greatest number that was told.
+    CellForgets,
+    /// An invalidation leaves the value for when a load fails.
+    StaleRemoved,
+    /// A change ends with the caller who asked for it.
+    ChangeDropped,
+    /// A connection does not look whether its server is another one.
+    JoinLate,
+    /// A notice of the outbox counts as carried out although it was refused.
+    DoneAnyway,
     /// The near cache lets go of a stripe between the decision about a value and its storing.
     AdmitUnlocked,
     /// An entry is taken for held against what was made void up to now, not up to before the look.
@@ -122,7 +145,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every mutant that the simulation hunts.
-    pub const ALL: [Mutant; 27] = [
+    pub const ALL: [Mutant; 31] = [
         Mutant::StripeCount,
         Mutant::DetachFlight,
         Mutant::OldFlight,
@@ -150,17 +173,28 @@ impl Mutant {
         Mutant::TicketCheck,
         Mutant::WaitForAll,
         Mutant::OldOffer,
+        Mutant::LateGrant,
+        Mutant::CellForgets,
+        Mutant::StaleRemoved,
+        Mutant::DoneAnyway,
     ];
 
     /// Every mutant that an order of events of its own shows: no promise of the simulation tells of it,
-    /// or chance brings about what it takes once in a hundred thousand runs.
-    pub const SCENARIOS: [Mutant; 6] = [
+    /// or chance brings about what it takes once in a hundred thousand runs. The tests say `needs`.
+    pub const SCENARIOS: [Mutant; 13] = [
         Mutant::Forget,
         Mutant::Exchange,
         Mutant::VersionFloor,
         Mutant::OldRead,
         Mutant::LeasedArea,
         Mutant::UntoldReaders,
+        Mutant::IgnoreRewind,
+        Mutant::ProvenAlone,
+        Mutant::BriefFromEnd,
+        Mutant::UnprovenInner,
+        Mutant::LateUpdate,
+        Mutant::ChangeDropped,
+        Mutant::JoinLate,
     ];
 
     /// Every mutant that is hunted by trying orders of threads. Tasks of the simulation are never
@@ -225,26 +259,30 @@ mod switch {
     use std::cell::Cell;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    /// What is taken out on all threads.
-    static EVERYWHERE: AtomicU64 = AtomicU64::new(0);
+    /// What is taken out on all threads: the lower half of the bits, and the upper one.
+    static EVERYWHERE: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
 
     thread_local! {
-        pub(super) static ACTIVE: Cell<u64> = const { Cell::new(0) };
+        pub(super) static ACTIVE: Cell<u128> = const { Cell::new(0) };
     }
 
     /// The bits of these rules.
-    pub(super) fn bits(mutants: impl IntoIterator<Item = Mutant>) -> u64 {
+    pub(super) fn bits(mutants: impl IntoIterator<Item = Mutant>) -> u128 {
         let bit = |mutant: Mutant| 1 << mutant as u32;
         mutants.into_iter().map(bit).fold(0, |bits, bit| bits | bit)
     }
 
-    pub(super) fn everywhere() -> u64 {
-        EVERYWHERE.load(Ordering::Relaxed)
+    pub(super) fn everywhere() -> u128 {
+        let [low, high] = EVERYWHERE.each_ref();
+        let half = |bits: &AtomicU64| u128::from(bits.load(Ordering::Relaxed));
+        half(low) | half(high) << 64
     }
 
     #[cfg(feature = "mutants")]
-    pub(super) fn set_everywhere(bits: u64) {
-        EVERYWHERE.store(bits, Ordering::Relaxed);
+    pub(super) fn set_everywhere(bits: u128) {
+        let [low, high] = EVERYWHERE.each_ref();
+        low.store(bits as u64, Ordering::Relaxed);
+        high.store((bits >> 64) as u64, Ordering::Relaxed);
     }
 }
 

@@ -7,6 +7,7 @@ mod tls;
 use std::future::Future;
 
 use larder_core::error::{Error, Result};
+use larder_core::mutant::Mutant;
 use larder_core::runtime::{BoxFuture, Mono, Timestamp};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Pipeline, RedisConnectionInfo, Value};
@@ -118,7 +119,9 @@ fn greeting(dialer: &Dialer) -> Pipeline {
     let mut greeting = redis::pipe();
     greeting.cmd("CLIENT").arg("SETNAME").arg("larder");
     greeting.cmd("TIME");
-    if let Some(join) = &dialer.join {
+    if let Some(join) = &dialer.join
+        && !Mutant::JoinLate.is_active()
+    {
         greeting.add_command(join.on_connect());
     }
     greeting

@@ -33,6 +33,7 @@ use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::freshness::NearLife;
 use larder_core::key::{Id, Key, KeyHasher, Name, WireKey, wire_key};
 use larder_core::lane::{LEASE, Position};
+use larder_core::mutant::Mutant;
 use larder_core::record::{Expiry, Life};
 use larder_core::runtime::{Mono, Runtime};
 use larder_core::store::Store;
@@ -403,6 +404,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
+        if Mutant::ChangeDropped.is_active() {
+            return work.await;
+        }
         let (done, result) = oneshot::channel();
         self.runtime.spawn(Box::pin(async move {
             // Nobody to tell if the caller is gone; the work is done all the same.

@@ -101,7 +101,8 @@ impl<V: Send + Sync + 'static> Link<V> {
         let mut lane = self.lane.lock();
         // A value is taken only from the newest record: what is known of later changes of its key
         // may be forgotten after a while.
-        let updates = updates.filter(|_| lane.is_next(record.position));
+        let is_newest = lane.is_next(record.position) || Mutant::LateUpdate.is_active();
+        let updates = updates.filter(|_| is_newest);
         let arrival = lane.on_record(record.position);
         let gap = match arrival {
             Arrival::Apply => None,

@@ -49,6 +49,9 @@ impl TagCell {
     /// anybody else may find the cell at this number: rises are made under the lock of all cells.
     #[must_use]
     fn raise(&self, number: u64) -> bool {
+        if Mutant::CellForgets.is_active() {
+            return self.number.swap(number, Ordering::AcqRel) != number;
+        }
         self.number.fetch_max(number, Ordering::AcqRel) < number
     }
 }

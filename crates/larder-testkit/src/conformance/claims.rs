@@ -315,6 +315,7 @@ macro_rules! conformance_server_claims {
                 a_dependency_that_was_forgotten_is_a_new_one;
             server_restarts:
                 an_old_dump_begins_another_life_of_the_log,
+                a_change_is_of_the_new_life_though_nobody_has_polled,
                 what_an_old_dump_holds_is_void,
                 a_lease_of_an_old_dump_fills_nothing,
                 numbers_of_a_lost_process_are_not_repeated,

@@ -4,7 +4,7 @@
 use larder_core::area::{Area, Areas, area_key};
 use larder_core::bus::BusRecord;
 use larder_core::lane::{Gap, Position};
-use larder_core::store::{Fill, Write};
+use larder_core::store::{Batch, Fill, Write};
 
 use super::areas::void;
 use super::bus::{poll, reader};
@@ -17,9 +17,14 @@ const TRIES: usize = 3_000;
 
 /// Polls until the server answers again.
 async fn poll_again(subject: &Subject) -> Position {
+    until_answered(subject, async || subject.bus().poll(&reader(1)).await.ok()).await
+}
+
+/// Asks again and again until there is an answer.
+async fn until_answered<T>(subject: &Subject, ask: impl AsyncFn() -> Option<T>) -> T {
     for _ in 0..TRIES {
-        if let Ok(position) = subject.bus().poll(&reader(1)).await {
-            return position;
+        if let Some(answer) = ask().await {
+            return answer;
         }
         subject.pass(10).await;
         tokio::task::yield_now().await;
@@ -55,6 +60,23 @@ pub async fn an_old_dump_begins_another_life_of_the_log(subject: &Subject) {
     let (oldest, records) = replay(subject, 2).await;
     assert_eq!((oldest, records.len()), (2, 1), "nothing of the old life");
     assert_eq!(records[0].position, Position { seq: 2, ..after });
+}
+
+/// The change of a writer that does not follow the log comes first. It would have the number of one
+/// that was lost, in a life that readers take for the one they know.
+pub async fn a_change_is_of_the_new_life_though_nobody_has_polled(subject: &Subject) {
+    let before = poll(subject).await;
+    subject.hand().save();
+    subject.put("k", "lost").await;
+    restart(subject).await;
+    until_answered(subject, async || {
+        let put = Batch::one(bytes("k"), put_long("v"));
+        subject.store.commit(put).await.ok()
+    })
+    .await;
+    let old = before.incarnation;
+    let looks = format!("assert(redis.call('HGET', shard, 'inc') ~= '{old}', 'the old life')");
+    subject.meddle(b"", &looks);
 }
 
 /// The process before it may have removed it, and nobody knows.

@@ -227,6 +227,10 @@ const NOTICED: [(Mutant, &str); Mutant::ALL.len()] = [
     (Mutant::TicketCheck, "calm"),
     (Mutant::WaitForAll, "stormy"),
     (Mutant::OldOffer, "refreshing"),
+    (Mutant::LateGrant, "chaotic"),
+    (Mutant::CellForgets, "calm"),
+    (Mutant::StaleRemoved, "races"),
+    (Mutant::DoneAnyway, "deaths"),
 ];
 
 #[test]

@@ -8,6 +8,7 @@ use ::bytes::Bytes;
 use larder_core::admit::Refusal;
 use larder_core::area;
 use larder_core::lane::LEASE;
+use larder_core::mutant::Mutant;
 use larder_core::record::Kind;
 use larder_core::store::{Batch, Committed, Expect, Fill, Put, Store, Within, Write};
 use larder_core::tag::{Bond, Cut, depended_on};
@@ -133,7 +134,11 @@ impl<V: Send + Sync + 'static> Engine<V> {
         // place; it yields to a fresh one, and to all that changed meanwhile.
         let outlived = self.near.outlived(key.near(), self.runtime.now());
         let kept = Kept::unproven(outlived.max(Version(1)));
-        let entry = self.entry(key, brief, kept, (before.at, before.at));
+        let from = match Mutant::BriefFromEnd.is_active() {
+            true => self.runtime.now(),
+            false => before.at,
+        };
+        let entry = self.entry(key, brief, kept, (from, from));
         self.admit(key, before, &entry);
         entry
     }

@@ -148,6 +148,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             Change::Insert(incoming) => {
                 Write::Put(self.put(incoming, Duration::ZERO, Cut::default()))
             }
+            Change::Invalidate if Mutant::StaleRemoved.is_active() => Write::Expire,
             Change::Invalidate => Write::Remove {
                 tombstone_ms: u64::try_from(self.lives.tombstone.as_millis()).unwrap_or(u64::MAX),
             },
@@ -214,8 +215,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     self.refuse(refusal);
                 }
             }
-            Change::Invalidate => self.near.remove(key.near(), version, now),
-            Change::Expire => self.near.mark_stale(key.near(), version, now),
+            Change::Invalidate if !Mutant::StaleRemoved.is_active() => {
+                self.near.remove(key.near(), version, now);
+            }
+            Change::Invalidate | Change::Expire => self.near.mark_stale(key.near(), version, now),
         });
         version
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::error::{Error, ErrorKind};
+use larder_core::mutant::Mutant;
 use larder_core::outbox::{Notice, Outbox};
 use larder_core::runtime::{Mono, Runtime};
 use tokio::sync::mpsc;
@@ -104,7 +105,11 @@ impl Batch {
                 sorted.unreadable.push(notice.id);
                 continue;
             };
-            match swept.outcome(what) {
+            let outcome = match Mutant::DoneAnyway.is_active() {
+                true => Ok(()),
+                false => swept.outcome(what),
+            };
+            match outcome {
                 Ok(()) => {
                     counts.took(notice.age + took);
                     sorted.done.push(notice.id);
