@@ -1,5 +1,6 @@
 //! Nodes of a mesh on free ports of loopback, each with its own store, in this process.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use larder::mesh::{
     State,
 };
 
+use crate::proxy::{Fault, Proxy, Traffic};
 use crate::servers::free_port;
 
 /// How often it is looked whether nodes have found each other.
@@ -33,6 +35,8 @@ pub struct MeshNodes {
     configs: Vec<MeshConfig>,
     nodes: Vec<Option<MeshStore>>,
     runtime: Arc<TokioRuntime>,
+    /// What one dials to reach another, where faults are asked for.
+    proxies: Vec<(usize, usize, Proxy)>,
 }
 
 impl MeshNodes {
@@ -42,9 +46,22 @@ impl MeshNodes {
     ///
     /// If they do not find each other within a minute.
     pub async fn start(count: usize, members: Members) -> MeshNodes {
+        MeshNodes::start_with(count, members, false).await
+    }
+
+    /// The same with links that can be broken; the members are configured.
+    ///
+    /// # Panics
+    ///
+    /// If they do not find each other within a minute.
+    pub async fn start_breakable(count: usize) -> MeshNodes {
+        MeshNodes::start_with(count, Members::Configured, true).await
+    }
+
+    async fn start_with(count: usize, members: Members, is_breakable: bool) -> MeshNodes {
         // Somebody else may take a port that was free.
         for _ in 0..5 {
-            let mut nodes = MeshNodes::prepare(count, members);
+            let mut nodes = MeshNodes::prepare(count, members, is_breakable);
             if nodes.try_start_all().await {
                 nodes.found().await;
                 return nodes;
@@ -53,14 +70,64 @@ impl MeshNodes {
         panic!("free ports are taken again and again");
     }
 
-    fn prepare(count: usize, members: Members) -> MeshNodes {
+    fn prepare(count: usize, members: Members, is_breakable: bool) -> MeshNodes {
         let seats: Vec<Seat> = (1..=count).map(seat).collect();
         let config = |seat: &Seat| config(seat, &seats, members);
-        MeshNodes {
+        let mut nodes = MeshNodes {
             configs: seats.iter().map(config).collect(),
             nodes: (0..count).map(|_| None).collect(),
             runtime: Arc::new(TokioRuntime::current()),
+            proxies: Vec::new(),
+        };
+        if is_breakable {
+            nodes.put_proxies(&seats);
         }
+        nodes
+    }
+
+    /// Everybody reaches everybody else through a proxy, and nobody tells where it really is.
+    fn put_proxies(&mut self, seats: &[Seat]) {
+        for (from, config) in self.configs.iter_mut().enumerate() {
+            let mut seen = seats.to_vec();
+            for (to, seat) in seen.iter_mut().enumerate().filter(|(to, _)| *to != from) {
+                let proxy = Proxy::start(listen(&seats[to]));
+                seat.address = Address::from(proxy.address());
+                self.proxies.push((from, to, proxy));
+            }
+            config.membership = Membership::Fixed(seen);
+            config.advertise = Some(Address::from(SocketAddr::from(([127, 0, 0, 1], 1))));
+        }
+    }
+
+    fn links_of(&self, at: usize) -> impl Iterator<Item = &Proxy> {
+        let links = self.proxies.iter();
+        let is_of = move |(from, to, _): &&(usize, usize, Proxy)| *from == at || *to == at;
+        links.filter(is_of).map(|(_, _, proxy)| proxy)
+    }
+
+    /// Cuts a node off: what is sent to it and by it is lost, and nobody is told.
+    pub fn cut_off(&self, at: usize) {
+        self.links_of(at)
+            .for_each(|proxy| proxy.set(Traffic::ALL, Fault::BlackHole));
+    }
+
+    /// Cuts two nodes off from each other: what they say to each other is lost.
+    pub fn cut_between(&self, one: usize, other: usize) {
+        let both = [(one, other), (other, one)];
+        let links = self.proxies.iter();
+        links
+            .filter(|(from, to, _)| both.contains(&(*from, *to)))
+            .for_each(|(_, _, proxy)| proxy.set(Traffic::ALL, Fault::BlackHole));
+    }
+
+    /// Breaks the links of a node; new ones can be made.
+    pub fn break_links(&self, at: usize) {
+        self.links_of(at).for_each(Proxy::reset);
+    }
+
+    /// Mends all links.
+    pub fn heal(&self) {
+        self.proxies.iter().for_each(|(_, _, proxy)| proxy.heal());
     }
 
     async fn try_start_all(&mut self) -> bool {
@@ -146,6 +213,19 @@ impl MeshNodes {
         }
     }
 
+    /// The same for what takes time to be looked at.
+    ///
+    /// # Panics
+    ///
+    /// If it does not hold within a minute.
+    pub async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+        let mut left = LIMIT;
+        while !holds().await {
+            assert!(!left.is_zero(), "{what} did not come to be");
+            self.pause(&mut left).await;
+        }
+    }
+
     async fn pause(&self, left: &mut Duration) {
         use larder::core::Runtime;
         *left = left.saturating_sub(LOOK);
@@ -161,13 +241,17 @@ fn seat(number: usize) -> Seat {
     }
 }
 
-fn config(seat: &Seat, seats: &[Seat], members: Members) -> MeshConfig {
+fn listen(seat: &Seat) -> SocketAddr {
     let address = seat.address.to_string();
+    address.parse().expect("it is an address of loopback")
+}
+
+fn config(seat: &Seat, seats: &[Seat], members: Members) -> MeshConfig {
     let mut config = MeshConfig::new(
         ClusterName::new("tests").expect("this is a name"),
         seat.name.clone(),
         Secret::new("a secret of the tests, 0123456789").expect("it is long enough"),
-        address.parse().expect("it is an address of loopback"),
+        listen(seat),
     );
     config.membership = match members {
         Members::Configured => Membership::Fixed(seats.to_vec()),

@@ -13,6 +13,7 @@ mod dependencies;
 mod events;
 mod links;
 mod loads;
+mod meshed;
 mod modes;
 mod near;
 mod nodes;

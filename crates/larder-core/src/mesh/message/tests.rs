@@ -24,6 +24,15 @@ fn hex(message: &Message) -> String {
         .collect()
 }
 
+fn two_records() -> Message {
+    Message::Records {
+        lane: lane(1, 9),
+        first: 3,
+        round: 2,
+        records: vec![Bytes::from_static(b"ab"), Bytes::new()],
+    }
+}
+
 /// One of each kind, with what it must look like; blanks are for people.
 fn golden() -> Vec<(Message, &'static str)> {
     let hello = Hello {
@@ -41,20 +50,15 @@ fn golden() -> Vec<(Message, &'static str)> {
         }],
         have: vec![(lane(1, 9), 4)],
     };
-    let records = Message::Records {
-        lane: lane(1, 9),
-        first: 3,
-        round: 2,
-        records: vec![Bytes::from_static(b"ab"), Bytes::new()],
-    };
     let range = Message::Range {
         lane: lane(1, 9),
         first: 3,
         last: 4,
     };
+    let (lane_of, first) = (lane(1, 9), 3);
     let missing = Message::Missing {
-        lane: lane(1, 9),
-        first: 3,
+        lane: lane_of,
+        first,
     };
     vec![
         (
@@ -67,7 +71,7 @@ fn golden() -> Vec<(Message, &'static str)> {
             "01 4d 0000000000000002 0102030405060708",
         ),
         (
-            records,
+            two_records(),
             "01 52 0000000000000001 0000000000000009 0000000000000003 0000000000000002 00000002 \
              00000002 6162 00000000",
         ),
