@@ -325,6 +325,33 @@ impl Mesh {
         self.copies.vector()
     }
 
+    /// How many changes wait to be acknowledged.
+    pub fn waiting(&self) -> usize {
+        self.votes.waiting()
+    }
+
+    /// Up to where a lane is logged here.
+    pub fn logged(&self, lane: LaneId) -> u64 {
+        self.copies.logged(lane)
+    }
+
+    /// Of the lane of a member's present life: up to where it is logged here, and up to where it is
+    /// known to reach. `None` for a member that was never met.
+    pub fn progress(&self, node: NodeId) -> Option<(u64, u64)> {
+        let lane = match node == self.me.node {
+            true => self.me,
+            false => self.life(node)?,
+        };
+        let logged = self.copies.logged(lane);
+        Some((logged, self.newest(lane).max(logged)))
+    }
+
+    /// The life of a member that was met last.
+    pub fn life(&self, node: NodeId) -> Option<LaneId> {
+        let boot = self.peers.get(&node)?.boot;
+        Some(LaneId { node, boot })
+    }
+
     /// What is to be done next; `None` when all is done until the next call.
     pub fn next_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()

@@ -347,9 +347,20 @@ pub struct Description<'a> {
     /// Tags and areas. A store without them refuses [`Write::Bump`], [`Write::Void`] and records
     /// with tags.
     pub tags: Option<&'a dyn TagStore>,
+    /// What sees to it that reads show everything, where they need not. `None` where there is one
+    /// place that has every acknowledged change.
+    pub vouch: Option<&'a dyn Vouch>,
     /// Two descriptions with the same identity are of one store: versions and cuts of one can be
     /// held against those of the other. Empty for stores without tags.
     pub identity: &'a str,
+}
+
+/// A store that is a copy itself: what was acknowledged elsewhere may show a little later here, and
+/// versions and places in the log are those of this copy.
+pub trait Vouch: Send + Sync {
+    /// Returns once reads from this store show everything that was acknowledged before the call. One
+    /// round trip or two. An error if nobody can tell.
+    fn vouch(&self) -> Pending<'_, ()>;
 }
 
 /// A random, non-zero number that names one load of one key.

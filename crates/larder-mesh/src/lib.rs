@@ -58,6 +58,7 @@ pub mod config;
 mod counts;
 pub mod event;
 mod hub;
+pub mod log;
 mod mesh;
 mod net;
 
@@ -65,6 +66,7 @@ pub use address::Address;
 pub use config::{Config, Discovery, DnsName, Limits, Membership, Seat, Timing, Tls, TlsFiles};
 pub use counts::Counts;
 pub use event::{DownReason, Event, Events, Peer};
+pub use log::{Follower, MeshLog};
 pub use members::{Member, State};
 pub use mesh::{Mesh, NotSent};
 pub use message::Refusal;

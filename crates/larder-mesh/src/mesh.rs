@@ -210,6 +210,15 @@ impl Mesh {
         Ok(up.filter(|link| link.out.push(message.clone())).count())
     }
 
+    /// Ends the link to a peer that sent what cannot be read. It is dialled again. Messages of the peer
+    /// that have arrived already are still told, and then that it is down.
+    pub fn cut(&self, peer: Peer) {
+        let links = self.inner.hub.links.read();
+        if let Some(link) = links.get(&peer.node).filter(|link| link.peer == peer) {
+            link.out.cut(DownReason::Unreadable);
+        }
+    }
+
     /// Leaves: what was queued is sent, the others are told, and see this node as gone at once.
     /// Takes at most about two seconds, whatever they do. Events end. If the future is dropped, the
     /// node has begun to leave, and ends when the last handle is dropped.

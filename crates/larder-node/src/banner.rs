@@ -4,10 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use larder_core::units::{show_bytes, show_duration};
 
+use larder::mesh::MeshStore;
+
 use crate::settings::Settings;
 
 /// The lines, without the last line feed. The addresses are those that were bound.
-pub(crate) fn banner(settings: &Settings, store: &str) -> String {
+pub(crate) fn banner(settings: &Settings, store: &str, mesh: Option<&MeshStore>) -> String {
     let (resp, http) = (settings.resp.addr, settings.http_addr);
     let limits = &settings.resp;
     let mut lines = vec![
@@ -24,6 +26,13 @@ pub(crate) fn banner(settings: &Settings, store: &str) -> String {
             lives(settings)
         ),
     ];
+    if let Some(links) = mesh.map(|mesh| mesh.log().mesh()) {
+        let (address, name) = (links.address(), links.name());
+        lines.insert(
+            3,
+            format!("  MESH    {address}   {name}; others join with --join"),
+        );
+    }
     if resp.ip().is_loopback() && limits.password.is_none() {
         lines.push(
             "  note    only this machine can connect; --resp ADDR and --password-file FILE open it"

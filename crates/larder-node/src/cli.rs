@@ -5,6 +5,7 @@
 
 mod bus;
 mod help;
+mod nodes;
 mod problem;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use crate::config::table::{Kind, Setting, TABLE};
 use crate::config::{Flags, NAMED_PATTERN, NAMED_TTL};
 pub(crate) use bus::PingArgs;
+pub(crate) use nodes::NodesArgs;
 
 /// What is to be done.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(crate) enum Action {
     Doctor(DoctorArgs),
     /// Show who reads the log.
     Ping(PingArgs),
+    /// Show the nodes of the mesh.
+    Nodes(NodesArgs),
     /// To be printed.
     Print(String),
 }
@@ -70,6 +74,7 @@ fn action(matches: &ArgMatches) -> Result<Action, String> {
             json: doctor.get_flag("json"),
         }),
         Some(("bus", bus)) => bus::action(bus)?,
+        Some(("nodes", nodes)) => nodes::action(nodes),
         Some((_, serve)) => Action::Serve(serve_args(serve)),
         None => Action::Serve(ServeArgs::default()),
     })
@@ -106,6 +111,7 @@ fn command() -> Command {
         .subcommand(serve())
         .subcommand(doctor())
         .subcommand(bus::command())
+        .subcommand(nodes::command())
         .subcommand(
             Command::new("version")
                 .about("Print the version")
@@ -171,7 +177,9 @@ fn flag(setting: &'static Setting) -> Arg {
     let value = match setting.kind {
         Kind::Bool => "BOOL",
         Kind::Choice(_) | Kind::Word => "WORD",
-        Kind::Addr => "ADDR",
+        Kind::Addr | Kind::OptionalAddr => "ADDR",
+        Kind::Hosts | Kind::DnsNames => "HOSTS",
+        Kind::Members => "LIST",
         Kind::Duration(_) => "TIME",
         Kind::Size(..) => "SIZE",
         Kind::Count(..) => "N",

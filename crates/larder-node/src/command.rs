@@ -32,6 +32,7 @@ mod keys;
 mod mget;
 mod mset;
 mod msetnx;
+mod nodes;
 mod persist;
 mod ping;
 mod quit;

@@ -12,6 +12,7 @@ mod env;
 mod file;
 mod flags;
 mod mask;
+mod mesh;
 mod origin;
 mod show;
 pub(crate) mod table;

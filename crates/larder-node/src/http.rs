@@ -15,10 +15,11 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::metrics::CONTENT_TYPE;
 use crate::node::{Node, SharedNode};
+use crate::nodes::NodeRow;
 pub(crate) use server::run;
 
 /// Largest body that a request may announce. No address here wants one.
@@ -31,6 +32,7 @@ fn router(node: SharedNode) -> Router {
         .route("/livez", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics))
+        .route("/api/v1/nodes", get(nodes))
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -41,6 +43,22 @@ fn router(node: SharedNode) -> Router {
 async fn metrics(State(node): State<Arc<Node>>) -> impl IntoResponse {
     let text = node.metrics.export(node.cache.runtime().wall());
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], text)
+}
+
+/// The nodes of the mesh; none without one.
+async fn nodes(State(node): State<Arc<Node>>) -> Response {
+    let rows = node.mesh.as_ref().map(crate::nodes::rows);
+    let row = |row: NodeRow| {
+        json!({
+            "name": row.name,
+            "address": row.address,
+            "state": row.state,
+            "seq": row.applied,
+            "lag": row.lag,
+        })
+    };
+    let rows: Vec<Value> = rows.unwrap_or_default().into_iter().map(row).collect();
+    Json(json!({ "nodes": rows })).into_response()
 }
 
 async fn refuse_large_bodies(request: Request, next: Next) -> Response {
@@ -68,6 +86,7 @@ async fn wrong_method(method: Method, request: Request) -> Response {
 
 /// A refusal as JSON.
 fn problem(status: StatusCode, what: &str) -> Response {
-    let body = json!({ "error": what, "see": ["/", "/healthz", "/readyz", "/metrics"] });
+    let body =
+        json!({ "error": what, "see": ["/", "/healthz", "/readyz", "/metrics", "/api/v1/nodes"] });
     (status, Json(body)).into_response()
 }

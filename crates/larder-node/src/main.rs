@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`cli`] says what is to be done, [`config`] makes [`settings`] of file,
 //! environment and flags, [`serve`] runs a [`node`] from its start to its end, [`doctor`] looks at
-//! the server behind it, [`ping`] at the log there. [`listener`] and what is below it speak RESP, [`http`] speaks HTTP;
+//! the server behind it, [`ping`] at the log there, [`nodes`] at the others. [`listener`] and what is below it speak RESP, [`http`] speaks HTTP;
 //! [`metrics`] counts for both.
 
 #![forbid(unsafe_code)]
@@ -19,6 +19,7 @@ mod doctor;
 
 mod metrics;
 mod node;
+mod nodes;
 mod store;
 
 mod http;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Ok(Action::Serve(args)) => serve::serve(args),
         Ok(Action::Doctor(args)) => doctor::doctor(args),
         Ok(Action::Ping(args)) => ping::ping(args),
+        Ok(Action::Nodes(args)) => nodes::nodes(args),
         Ok(Action::Print(text)) => {
             // A reader that has seen enough, such as `head`, is no failure.
             let _ = std::io::stdout().write_all(text.as_bytes());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use larder::Invalidator;
 use larder::bytes::ByteCache;
+use larder::mesh::MeshStore;
 use larder::outbox::Tail;
 use larder_core::{Error, Runtime};
 use tokio::sync::watch;
@@ -16,6 +17,8 @@ use crate::store;
 /// One running node: the cache, its settings, its counts, and the word to stop.
 pub(crate) struct Node {
     pub(crate) cache: ByteCache,
+    /// This node among others, if there are any.
+    pub(crate) mesh: Option<MeshStore>,
     /// Carries out what the rules say of events.
     pub(crate) invalidator: Invalidator,
     pub(crate) settings: Settings,
@@ -30,14 +33,14 @@ pub(crate) struct Node {
 pub(crate) type SharedNode = Arc<Node>;
 
 impl Node {
-    /// A node that stores what `settings` say. Opens no connection.
-    pub(crate) fn new(
+    /// A node that stores what `settings` say. Waits for nobody.
+    pub(crate) async fn new(
         settings: Settings,
         commands: &'static [&'static str],
         runtime: Arc<dyn Runtime>,
         stopping: watch::Receiver<bool>,
     ) -> Result<Node, Error> {
-        let opened = store::open(&settings, runtime.clone())?;
+        let opened = store::open(&settings, runtime.clone()).await?;
         let invalidator = invalidator(&settings, &opened.cache)?;
         let tail = tail(&settings, &invalidator, runtime.clone())?;
         let metrics = Metrics::new(commands, opened.tier)
@@ -48,6 +51,7 @@ impl Node {
             metrics,
             invalidator,
             cache: opened.cache,
+            mesh: opened.mesh,
             settings,
             run_id: run_id(&*runtime),
             stopping,

@@ -115,7 +115,7 @@ async fn run(mut settings: Settings) -> ExitCode {
     let (stop, stopping) = watch::channel(false);
     let runtime = Arc::new(TokioRuntime::current());
     let signals = Signals::listen();
-    let node = Node::new(settings, command::NAMES, runtime, stopping);
+    let node = Node::new(settings, command::NAMES, runtime, stopping).await;
     match (node, signals) {
         (Ok(node), Ok(signals)) => until_signal(Arc::new(node), ports, stop, signals).await,
         (Err(error), _) => {
@@ -156,6 +156,10 @@ async fn until_signal(
     if ended != Ended::AtOnce {
         let _ = timeout(HTTP_GRACE, &mut http).await;
     }
+    // The others need not wait until this node is silent.
+    if let (Some(mesh), true) = (&node.mesh, ended != Ended::AtOnce) {
+        mesh.shutdown().await;
+    }
     abort([http, resp, ticker]);
     logging::say(&node.settings.log, &stop::summary(&node, ended));
     match ended {
@@ -170,7 +174,10 @@ fn announce(node: &Node) {
     if logging::is_for_programs(&node.settings.log) {
         tracing::info!(%resp, %http, store, version = env!("CARGO_PKG_VERSION"), "listening");
     } else {
-        eprintln!("{}", banner::banner(&node.settings, store));
+        eprintln!(
+            "{}",
+            banner::banner(&node.settings, store, node.mesh.as_ref())
+        );
     }
 }
 

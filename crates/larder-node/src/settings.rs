@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use larder::mesh::MeshConfig;
 use larder::{Rules, WhenFenced};
 use secrecy::SecretString;
 
@@ -16,6 +17,8 @@ pub(crate) struct Settings {
     pub(crate) store: StoreSettings,
     /// What is kept near of the values of a server.
     pub(crate) near: NearSettings,
+    /// The others, if there are any.
+    pub(crate) mesh: Option<MeshConfig>,
     /// What this node is called among those that follow the same log.
     pub(crate) name: Option<String>,
     /// What events invalidate.

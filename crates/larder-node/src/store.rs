@@ -10,6 +10,7 @@ use std::sync::Arc;
 use larder::Near;
 use larder::bytes::{ByteCache, Copies};
 use larder::embedded::Embedded;
+use larder::mesh::{MeshConfig, MeshStore};
 use larder::redis::Redis;
 use larder_core::{Error, Runtime};
 use secrecy::ExposeSecret;
@@ -22,6 +23,8 @@ pub(crate) struct Opened {
     pub(crate) cache: ByteCache,
     /// The store, if it is in this process and counts what it holds.
     pub(crate) embedded: Option<Embedded>,
+    /// The node among others.
+    pub(crate) mesh: Option<MeshStore>,
     /// Whether values of a server are kept near.
     pub(crate) keeps_copies: bool,
     /// The value of the label `tier`.
@@ -48,7 +51,7 @@ fn password_breaks(url: &str) -> bool {
 }
 
 /// Opens what `settings` name.
-pub(crate) fn open(settings: &Settings, runtime: Arc<dyn Runtime>) -> Result<Opened, Error> {
+pub(crate) async fn open(settings: &Settings, runtime: Arc<dyn Runtime>) -> Result<Opened, Error> {
     if !settings.enabled {
         let cache = ByteCache::new(Arc::new(Nothing::new(runtime.clone())), runtime);
         return Ok(Opened::new(cache, None, "embedded"));
@@ -56,6 +59,9 @@ pub(crate) fn open(settings: &Settings, runtime: Arc<dyn Runtime>) -> Result<Ope
     match &settings.store {
         StoreSettings::Memory => {
             let embedded = Embedded::new(runtime.clone());
+            if let Some(config) = &settings.mesh {
+                return meshed(config.clone(), embedded, runtime).await;
+            }
             let cache = ByteCache::sole(Arc::new(embedded.clone()), runtime);
             Ok(Opened::new(cache, Some(embedded), "embedded"))
         }
@@ -75,6 +81,20 @@ pub(crate) fn open(settings: &Settings, runtime: Arc<dyn Runtime>) -> Result<Ope
             Ok(Opened::new(cache, None, "l2"))
         }
     }
+}
+
+/// This node among others.
+async fn meshed(
+    config: MeshConfig,
+    embedded: Embedded,
+    runtime: Arc<dyn Runtime>,
+) -> Result<Opened, Error> {
+    let mesh = MeshStore::start_with(config, embedded.clone(), runtime.clone()).await?;
+    let cache = ByteCache::new(Arc::new(mesh.clone()), runtime);
+    Ok(Opened {
+        mesh: Some(mesh),
+        ..Opened::new(cache, Some(embedded), "embedded")
+    })
 }
 
 /// The near copies that `settings` ask for.
@@ -100,6 +120,7 @@ impl Opened {
             keeps_copies: cache.keeps_copies(),
             cache,
             embedded,
+            mesh: None,
             tier,
         }
     }

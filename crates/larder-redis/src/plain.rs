@@ -90,6 +90,7 @@ impl Store for PlainStore {
             keyspace: Some(self),
             bus: None,
             tags: None,
+            vouch: None,
             identity: "",
         }
     }

@@ -86,6 +86,7 @@ impl Store for RedisStore {
             keyspace: Some(self),
             bus: Some(self),
             tags: Some(self),
+            vouch: None,
             identity: &self.tier.name,
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod conformance;
 pub mod differential;
+pub mod mesh;
 pub mod proxy;
 pub mod servers;
 pub mod sim;

@@ -10,6 +10,8 @@
 
 mod commit;
 mod data;
+#[cfg(feature = "mesh")]
+mod follow;
 mod keyspace;
 mod lease;
 mod log;
@@ -30,6 +32,8 @@ use larder_core::tag::Cut;
 use parking_lot::Mutex;
 
 use log::Log;
+#[cfg(feature = "mesh")]
+pub(crate) use log::Tap;
 use shard::{Shard, Slot};
 use tags::TagClock;
 
@@ -58,6 +62,8 @@ struct Inner {
     log: Log,
     tags: TagClock,
     identity: String,
+    /// Most bytes of one shard, if there is a limit.
+    most: Option<usize>,
 }
 
 /// Counts of an embedded store at one moment.
@@ -84,10 +90,20 @@ impl Embedded {
     /// The same with so many shards, at least one, instead of 4096: a store of a few hundred keys
     /// needs no more than 64, and is cheap to make then.
     pub fn with_shards(runtime: Arc<dyn Runtime>, shards: usize) -> Embedded {
+        Embedded::with_limit(runtime, shards, None)
+    }
+
+    /// The same that holds at most so many bytes, keys and what records cost included. Each shard has
+    /// its part of them, so a value that is larger than that is not kept; where a shard is full,
+    /// arbitrary records make room.
+    pub fn with_limit(runtime: Arc<dyn Runtime>, shards: usize, bytes: Option<usize>) -> Embedded {
+        let most = bytes.map(|bytes| bytes / shards.max(1));
+        let shard = || Mutex::new(Shard::within(most));
         let inner = Arc::new(Inner {
             started: (runtime.wall(), runtime.now()),
             hasher: KeyHasher::new(runtime.random()),
-            shards: (0..shards.max(1)).map(|_| Mutex::default()).collect(),
+            shards: (0..shards.max(1)).map(|_| shard()).collect(),
+            most,
             expired: AtomicU64::new(0),
             log: Log::default(),
             tags: TagClock::default(),
@@ -173,6 +189,7 @@ impl Store for Embedded {
             keyspace: Some(self),
             bus: Some(self),
             tags: Some(self),
+            vouch: None,
             identity: &self.inner.identity,
         }
     }

@@ -17,6 +17,8 @@ mod rules;
 pub mod bytes;
 pub mod codec;
 pub mod embedded;
+#[cfg(feature = "mesh")]
+pub mod mesh;
 pub mod outbox;
 
 mod coherence;

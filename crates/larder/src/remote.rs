@@ -79,7 +79,7 @@ impl Remote for larder_redis::Redis {
     }
 }
 
-fn enveloped_only(what: &str, layout: Layout) -> Result<()> {
+pub(crate) fn enveloped_only(what: &str, layout: Layout) -> Result<()> {
     match layout {
         Layout::Enveloped => Ok(()),
         Layout::Plain => Err(Error::new(

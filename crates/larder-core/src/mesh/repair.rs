@@ -101,7 +101,7 @@ impl Mesh {
     }
 
     /// The newest record of a lane that is known to exist.
-    fn newest(&self, lane: LaneId) -> u64 {
+    pub(super) fn newest(&self, lane: LaneId) -> u64 {
         let up = self.peers.values().filter(|peer| peer.is_up);
         let named = up.filter_map(|peer| peer.have.get(&lane)).max();
         let beyond = self.copies.beyond(lane).map(|(_, last)| last);

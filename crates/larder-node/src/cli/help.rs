@@ -36,6 +36,17 @@ pub(super) const PING_RESULT: &str = "\
 Ends with 0 if all readers have applied the probe, 3 if some have not, 4 if the server refuses,
 5 if it cannot be reached, and 2 after a mistake in the arguments or the configuration.";
 
+pub(super) const NODES_EXAMPLES: &str = "\
+Examples:
+  larder nodes                                        of the node on port 6380 of this machine
+  larder nodes --resp 127.0.0.1:6390 --json           of another one, for programs
+  larder nodes connect 10.0.0.7:7400                  let it look for others there, too";
+
+pub(super) const NODES_RESULT: &str = "\
+seq is the newest change of each node that is applied by the one that is asked, lag how many more it
+knows of. Ends with 0, 4 if the node refuses, 5 if it cannot be reached, and 2 after a mistake in the
+arguments or the configuration.";
+
 pub(super) const PRECEDENCE: &str = "\
 Every setting is also a key of the file and a variable: --resp-max-clients is max_clients in
 [resp] and CACHE_RESP_MAX_CLIENTS. Flags win over the environment, which wins over the file.";

@@ -7,8 +7,8 @@
 use super::{
     Call, Outcome, append, auth, client, config, dbsize, del, echo, event, exists, expire, flush,
     get, getdel, getex, getrange, getset, hello, incr, incrbyfloat, info, introspect, invalidate,
-    keys, mget, mset, msetnx, persist, ping, quit, randomkey, rename, reset, role, scan, select,
-    set, setex, setnx, setrange, strlen, time, ttl, type_of,
+    keys, mget, mset, msetnx, nodes, persist, ping, quit, randomkey, rename, reset, role, scan,
+    select, set, setex, setnx, setrange, strlen, time, ttl, type_of,
 };
 use crate::metrics::Op;
 
@@ -229,4 +229,6 @@ commands! {
         "0.1.0" "O(N) with N orders of its rule" "Invalidates what the rules say of an event";
     CacheSet b"CACHE.SET" "cache.set" set::set_tagged -3 [write denyoom] (1 1 1) Cache Set
         "0.1.0" "O(N) with N tags" "Sets the value of a key, with tags to invalidate it by";
+    CacheNodes b"CACHE.NODES" "cache.nodes" nodes::nodes -1 [admin loading stale] (0 0 0) Cache Other
+        "0.1.0" "O(N) with N nodes" "Lists the nodes of the mesh, or connects to one more";
 }

@@ -31,6 +31,7 @@ pub(crate) fn build(draft: &Draft) -> Settings {
                 _ => WhenFenced::Bypass,
             },
         },
+        mesh: super::mesh::mesh(draft).ok().flatten(),
         name: values.word("node"),
         rules: draft.rules.clone(),
         outbox: values.word("outbox.url").map(|url| OutboxSettings {

@@ -35,6 +35,7 @@ pub(crate) fn check(draft: &mut Draft) {
     errors.extend(named(draft));
     errors.extend(rules(draft));
     errors.extend(outbox(draft));
+    errors.extend(super::mesh::mesh(draft).err().unwrap_or_default());
     draft.errors.extend(errors);
     let kind = draft.get("type");
     if let (Value::Choice("memory"), Value::Url(_)) = (&kind.value, &draft.get("url").value) {
@@ -105,18 +106,25 @@ fn exposure(draft: &Draft) -> Option<String> {
     })
 }
 
-fn ports(draft: &Draft) -> Option<String> {
-    let (resp, http) = (&draft.get("resp.addr").value, &draft.get("http.addr").value);
-    match (resp, http) {
-        (Value::Addr(resp), Value::Addr(http)) if resp == http && resp.port() != 0 => {
-            Some(format!(
-                "{} and {} are the same – give each a port of its own",
-                blame(draft, "resp.addr"),
-                blame(draft, "http.addr")
-            ))
-        }
-        _ => None,
-    }
+fn ports(draft: &Draft) -> Vec<String> {
+    let pairs = [
+        ("resp.addr", "http.addr"),
+        ("resp.addr", "mesh.addr"),
+        ("http.addr", "mesh.addr"),
+    ];
+    let is_same =
+        |(one, other): &(&str, &str)| match (&draft.get(one).value, &draft.get(other).value) {
+            (Value::Addr(one), Value::Addr(other)) => one == other && one.port() != 0,
+            _ => false,
+        };
+    let message = |(one, other)| {
+        format!(
+            "{} and {} are the same – give each a port of its own",
+            blame(draft, one),
+            blame(draft, other)
+        )
+    };
+    pairs.into_iter().filter(is_same).map(message).collect()
 }
 
 /// A value that fits in must fit out again, or reading it would disconnect the reader.

@@ -24,6 +24,14 @@ pub(crate) enum Kind {
     Choice(&'static [&'static str]),
     /// An address to listen on.
     Addr,
+    /// The same, or none.
+    OptionalAddr,
+    /// Hosts with ports, with commas between them.
+    Hosts,
+    /// Names for the name service, with commas between them.
+    DnsNames,
+    /// Names of nodes, each with a host and a port, with commas between them.
+    Members,
     Duration(Times),
     /// Bytes, both ends included.
     Size(u64, u64),
@@ -154,7 +162,7 @@ pub(crate) const TABLE: &[Setting] = &[
         "Use no near copy for longer than this, however long its value lives"),
     setting("near.when_fenced", "near-when-fenced", "bypass", Kind::Choice(&WHEN_FENCED),
         "While nobody vouches for near copies: bypass them, or serve-stale if the server is away"),
-    setting("node", "node", "", Kind::Word,
+    setting("node", "name", "", Kind::Word,
         "What this node is called among those that follow the same log; default: a new name"),
     setting("ttl.default", "ttl-default", "none", Kind::Duration(OPTIONAL_TTL),
         "Life of keys written without one; none keeps them, as Redis does"),
@@ -168,6 +176,22 @@ pub(crate) const TABLE: &[Setting] = &[
         "Carry out what transactions of this database have recorded; see docs/outbox.md"),
     setting("outbox.caches", "outbox-caches", "", Kind::Names,
         "The caches whose notices are taken from it, beside those that the rules name"),
+    setting("mesh.addr", "mesh", "", Kind::OptionalAddr,
+        "Be a node of a mesh, and listen for the others here; needs a name and a secret"),
+    setting("mesh.join", "join", "", Kind::Hosts,
+        "Nodes by which the others are found; one is enough"),
+    setting("mesh.members", "members", "", Kind::Members,
+        "Or all nodes by name, the same list everywhere; then a majority decides"),
+    setting("mesh.dns", "mesh-dns", "", Kind::DnsNames,
+        "Or names that the name service is asked for, with a port; srv:NAME for services"),
+    setting("mesh.secret", "secret-file", "", Kind::Secret,
+        "What all nodes of the mesh know; the flag names a file that holds it"),
+    setting("mesh.cluster", "cluster", "larder", Kind::Word,
+        "Nodes of another cluster are refused"),
+    setting("mesh.advertise", "mesh-advertise", "", Kind::Hosts,
+        "Where the others reach this node, if that is not where it listens"),
+    setting("mesh.tls", "mesh-tls", "secret", Kind::Choice(&["secret", "off"]),
+        "TLS between nodes with keys from the secret, or off where the network is closed"),
     setting("resp.addr", "resp", "127.0.0.1:6380", Kind::Addr,
         "Where Redis clients connect"),
     setting("resp.password", "password-file", "", Kind::Secret,
@@ -237,7 +261,17 @@ mod tests {
     fn flags_are_paths_but_for_the_common_ones() {
         for setting in TABLE {
             let derived = setting.path.replace(['.', '_'], "-");
-            let short = ["resp", "http", "password-file"];
+            let short = [
+                "resp",
+                "http",
+                "password-file",
+                "name",
+                "mesh",
+                "join",
+                "members",
+                "secret-file",
+                "cluster",
+            ];
             let fits = setting.flag == derived || short.contains(&setting.flag);
             assert!(fits, "{} has the flag {}", setting.path, setting.flag);
             assert!(!setting.doc.is_empty() && !setting.doc.ends_with('.'));

@@ -8,6 +8,7 @@ use larder_core::units::{parse_bytes, parse_duration, show_bytes, show_duration}
 use secrecy::{ExposeSecret, SecretString};
 
 use super::mask::mask_url;
+use super::mesh;
 use super::table::{Bare, Kind, Times};
 
 /// A value that its setting accepts.
@@ -46,6 +47,15 @@ impl Kind {
                     .ok_or("is none of them")
             }
             Kind::Addr => parse_addr(text).map(Value::Addr).ok_or("is not an address"),
+            Kind::OptionalAddr | Kind::Hosts | Kind::DnsNames | Kind::Members
+                if text.is_empty() =>
+            {
+                Ok(Value::Absent)
+            }
+            Kind::OptionalAddr => return Kind::Addr.parse(text, units),
+            Kind::Hosts => return parse_list(text, |host| mesh::address_of(host).map(drop)),
+            Kind::DnsNames => return parse_list(text, |name| mesh::dns_name(name).map(drop)),
+            Kind::Members => return parse_list(text, |seat| mesh::seat(seat).map(drop)),
             Kind::Duration(times) => return times.parse(text, units),
             Kind::Size(min, max) => return parse_size(text, units, min, max),
             Kind::Count(min, max) => match text.replace('_', "").parse() {
@@ -76,7 +86,14 @@ impl Kind {
         match self {
             Kind::Bool => "true or false".into(),
             Kind::Choice(words) => words.join(", "),
-            Kind::Addr => "an IP address and a port, such as 127.0.0.1:6380 or [::1]:6380".into(),
+            Kind::Addr | Kind::OptionalAddr => {
+                "an IP address and a port, such as 127.0.0.1:6380 or [::1]:6380".into()
+            }
+            Kind::Hosts => "hosts and ports with commas between them".into(),
+            Kind::DnsNames => {
+                "names and ports, or srv: and a name, with commas between them".into()
+            }
+            Kind::Members => "node1=host1:port,node2=host2:port and so on".into(),
             Kind::Duration(times) => times.accepted(),
             Kind::Size(min, max) => format!(
                 "{} to {}, written as 512KiB, 64MiB or 2GiB",
@@ -176,6 +193,14 @@ fn parse_addr(text: &str) -> Option<SocketAddr> {
     text.parse()
         .ok()
         .or_else(|| port.parse().ok().map(on_loopback))
+}
+
+fn parse_list(text: &str, check: impl Fn(&str) -> Result<(), String>) -> Result<Value, String> {
+    let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+    for part in &parts {
+        check(part).map_err(|problem| format!("has {part:?}: {problem}"))?;
+    }
+    Ok(Value::Word(parts.join(",")))
 }
 
 fn parse_names(text: &str) -> Result<Value, String> {

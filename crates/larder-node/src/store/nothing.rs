@@ -62,6 +62,7 @@ impl Store for Nothing {
             keyspace: Some(self),
             bus: None,
             tags: None,
+            vouch: None,
             identity: "",
         }
     }

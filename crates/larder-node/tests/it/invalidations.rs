@@ -192,8 +192,8 @@ fn whoever_waits_knows_that_no_node_serves_the_old_value() {
         return;
     };
     let nodes = [
-        Node::over(&redis.url(), &["--node", "one"]),
-        Node::over(&redis.url(), &["--node", "two"]),
+        Node::over(&redis.url(), &["--name", "one"]),
+        Node::over(&redis.url(), &["--name", "two"]),
     ];
     let mut wires = [Wire::connect(nodes[0].resp), Wire::connect(nodes[1].resp)];
     for round in 0..50 {

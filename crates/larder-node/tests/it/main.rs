@@ -20,6 +20,7 @@ mod invalidations;
 mod lifecycle;
 mod lives;
 mod memory;
+mod mesh;
 mod metrics;
 mod near;
 mod outage;

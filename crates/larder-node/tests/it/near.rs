@@ -157,8 +157,8 @@ fn a_limit_of_their_life_is_kept_and_nothing_is_kept_near_when_told_so() {
 fn what_the_log_does_shows_in_metrics_and_info() {
     let Some(redis) = redis() else { return };
     let nodes = [
-        Node::over(&redis.url(), &["--near-size", "1MiB", "--node", "one"]),
-        Node::over(&redis.url(), &["--node", "two"]),
+        Node::over(&redis.url(), &["--near-size", "1MiB", "--name", "one"]),
+        Node::over(&redis.url(), &["--name", "two"]),
     ];
     let mut wires = [Wire::connect(nodes[0].resp), Wire::connect(nodes[1].resp)];
     wires[0].ask("SET k v");

@@ -126,6 +126,7 @@ impl Store for Link {
             keyspace: Some(self),
             bus: self.store.describe().bus.map(|_| self as &dyn Bus),
             tags: Some(self),
+            vouch: None,
             identity: self.store.describe().identity,
         }
     }

@@ -12,6 +12,7 @@ use larder_core::runtime::{BoxFuture, Runtime};
 use larder_core::store::Store;
 use larder_redis::Redis;
 use larder_testkit::conformance::{self, OnReal, OnSimulated, Subject};
+use larder_testkit::mesh::{Members, MeshNodes};
 use larder_testkit::servers::{RedisOptions, RedisServer};
 use larder_testkit::simredis::{Direct, SimRedis};
 use virtual_time::VirtualTime;
@@ -108,6 +109,15 @@ pub(crate) async fn simulated_plain() -> Option<Subject> {
     })
 }
 
+/// The first of three nodes that have found each other, over real links.
+async fn meshed() -> Option<Subject> {
+    let nodes = MeshNodes::start(3, Members::Configured).await;
+    let runtime = Arc::new(TokioRuntime::current());
+    let store = Arc::new(nodes.node(0).clone());
+    let pass = move |time: Duration| -> BoxFuture<'static, ()> { runtime.sleep(time) };
+    Some(Subject::new(store, pass).with_guard(nodes))
+}
+
 conformance::store!(embedded, in_process);
 conformance::store!(embedded_in_one_shard, in_one_shard);
 conformance::store!(redis_enveloped, enveloped);
@@ -116,6 +126,8 @@ conformance::plain_store!(redis_plain, plain);
 conformance::store!(simulated_redis_enveloped, simulated_enveloped);
 conformance::store!(simulated_redis_prefixed, simulated_prefixed);
 conformance::plain_store!(simulated_redis_plain, simulated_plain);
+conformance::store!(mesh, meshed);
+conformance::bus!(mesh_bus, meshed);
 conformance::bus!(embedded_bus, in_process);
 conformance::bus!(embedded_in_one_shard_bus, in_one_shard);
 conformance::bus!(simulated_redis_bus, simulated_enveloped);

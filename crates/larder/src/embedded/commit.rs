@@ -44,6 +44,11 @@ impl<'a> Locked<'a> {
 
 impl Inner {
     pub(super) fn commit(&self, batch: Batch) -> Committed {
+        self.commit_as(batch, None)
+    }
+
+    /// The same for what others have made: the log tells of these kinds of changes instead.
+    pub(super) fn commit_as(&self, batch: Batch, made: Option<&[ChangeKind]>) -> Committed {
         let now = self.now();
         let now_us = now.0.saturating_mul(1_000);
         let mut locked = Locked::all(self, &batch);
@@ -86,19 +91,22 @@ impl Inner {
             origin: batch.origin,
             at: now,
             probe: batch.probe,
+            is_own: made.is_none(),
         };
         let position = self.log.append(written, || {
             let mut room = if batch.carry { MAX_CARRIED } else { 0 };
-            let change = |((key, write), outcome): (&(Bytes, Write), &Outcome)| {
+            let change = |(at, ((key, write), outcome)): (usize, (&(Bytes, Write), &Outcome))| {
                 let key = match write {
                     Write::Void(area) => voided_key(key, area),
                     _ => Bytes::copy_from_slice(key),
                 };
-                let mut change = BusChange::new(key, outcome.version, kind_of(write));
+                let kind = made.map_or_else(|| kind_of(write), |made| made[at]);
+                let mut change = BusChange::new(key, outcome.version, kind);
                 change.carried = self.carried(&mut locked, (&change, write), &mut room, now);
                 change
             };
-            batch.writes.iter().zip(&outcomes).map(change).collect()
+            let writes = batch.writes.iter().zip(&outcomes);
+            writes.enumerate().map(change).collect()
         });
         drop(locked);
         Committed::Done(Outcomes::from(outcomes).at(position))
@@ -258,5 +266,6 @@ impl Shard {
         // Without a cache, tags or areas there is nothing to hold a cut against.
         let keeps_cut = keeps_cut || put.within.is_some() || !record.tags.is_empty();
         self.put(hash, key, record, keeps_cut);
+        self.fit(hash, key);
     }
 }

@@ -86,19 +86,48 @@ impl Inner {
     }
 
     fn clear(&self, space: &Space) -> u64 {
+        let removed = self.clear_if(|key| space.contains(key));
+        self.log_cleared(space.stored_prefix(), true);
+        removed
+    }
+
+    /// Removes what others have cleared: every key that begins so.
+    #[cfg(feature = "mesh")]
+    pub(super) fn clear_prefix(&self, prefix: Bytes) {
+        self.clear_if(|key| key.starts_with(&prefix));
+        self.log_cleared(prefix, false);
+    }
+
+    fn log_cleared(&self, prefix: Bytes, is_own: bool) {
         let now = self.now();
         let written = Written {
             origin: 0,
             at: now,
             probe: false,
+            is_own,
+        };
+        self.log.append(written, || {
+            let version = Version(now.0.saturating_mul(1_000));
+            vec![BusChange::new(prefix, version, ChangeKind::Cleared)]
+        });
+    }
+
+    fn clear_if(&self, is_cleared: impl Fn(&[u8]) -> bool) -> u64 {
+        let now = self.now();
+        // What is cleared is told of at last, once.
+        let written = Written {
+            origin: 0,
+            at: now,
+            probe: false,
+            is_own: false,
         };
         let mut removed = 0;
         for shard in &self.shards {
             let mut shard = shard.lock();
-            shard.revoke_if(|lease| space.contains(&lease.key));
+            shard.revoke_if(|lease| is_cleared(&lease.key));
             let mut keys = Vec::new();
             removed += shard.remove_if(|slot| {
-                let gone = space.contains(slot.key());
+                let gone = is_cleared(slot.key());
                 if gone {
                     self.tags.changed(slot.key(), now.0.saturating_mul(1_000));
                     keys.push(Bytes::copy_from_slice(slot.key()));
@@ -113,11 +142,6 @@ impl Inner {
             self.log
                 .append(written, || keys.into_iter().map(change).collect());
         }
-        self.log.append(written, || {
-            let version = Version(now.0.saturating_mul(1_000));
-            let prefix = space.stored_prefix();
-            vec![BusChange::new(prefix, version, ChangeKind::Cleared)]
-        });
         removed
     }
 }

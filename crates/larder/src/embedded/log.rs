@@ -5,7 +5,7 @@
 //! later answer, and what was read before the first answer is dropped when it comes.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use larder_core::bus::{
     Bus, BusChange, BusRecord, LOG_LENGTH, Pushed, Reader, Readers, Replay, Subscription,
@@ -27,7 +27,17 @@ const BUFFER: usize = 1024;
 const PAGE: usize = 1000;
 
 #[derive(Default)]
-pub(super) struct Log(Mutex<Option<Kept>>);
+pub(super) struct Log {
+    kept: Mutex<Option<Kept>>,
+    tap: OnceLock<Arc<dyn Tap>>,
+}
+
+/// Hears of every change that is made here, in the order of the log, whether anybody reads that or
+/// not; not of those that others have made and that are followed here.
+pub(crate) trait Tap: Send + Sync {
+    /// Called under the lock of the log: it must not wait.
+    fn made(&self, changes: &[BusChange], origin: u32, position: Option<Position>);
+}
 
 struct Kept {
     incarnation: u64,
@@ -50,6 +60,8 @@ pub(super) struct Written {
     pub(super) at: Timestamp,
     /// Whether there is a record even if nothing has changed.
     pub(super) probe: bool,
+    /// Whether the change was made here, and nothing else tells of it.
+    pub(super) is_own: bool,
 }
 
 impl Log {
@@ -60,25 +72,32 @@ impl Log {
         written: Written,
         changes: impl FnOnce() -> Vec<BusChange>,
     ) -> Option<Position> {
-        let mut kept = self.0.lock();
-        let kept = kept.as_mut()?;
+        let mut kept = self.kept.lock();
+        let tap = self.tap.get().filter(|_| written.is_own);
+        if kept.is_none() && tap.is_none() {
+            return None;
+        }
         let changes = changes();
         if changes.is_empty() && !written.probe {
             return None;
         }
-        kept.seq += 1;
-        let position = kept.position();
-        kept.push(BusRecord {
-            position,
-            origin: written.origin,
-            written: written.at,
-            changes,
-        });
-        Some(position)
+        let position = kept.as_mut().map(Kept::next);
+        if let Some(tap) = tap {
+            tap.made(&changes, written.origin, position);
+        }
+        if let (Some(kept), Some(position)) = (&mut *kept, position) {
+            kept.push(BusRecord {
+                position,
+                origin: written.origin,
+                written: written.at,
+                changes,
+            });
+        }
+        position
     }
 
     fn with<R>(&self, incarnation: impl FnOnce() -> u64, act: impl FnOnce(&mut Kept) -> R) -> R {
-        act(self.0.lock().get_or_insert_with(|| Kept {
+        act(self.kept.lock().get_or_insert_with(|| Kept {
             incarnation: incarnation(),
             seq: 0,
             records: VecDeque::new(),
@@ -94,6 +113,12 @@ impl Kept {
             incarnation: self.incarnation,
             seq: self.seq,
         }
+    }
+
+    /// The place of the next record.
+    fn next(&mut self) -> Position {
+        self.seq += 1;
+        self.position()
     }
 
     /// Keeps a record, and pushes it. What travels along is not kept.
@@ -180,7 +205,29 @@ impl Embedded {
         }
     }
 
-    /// Loses everything, as a server does that restarts empty. For tests.
+    /// Lets somebody hear of every change that is made here. At most one.
+    #[cfg_attr(
+        not(feature = "mesh"),
+        expect(dead_code, reason = "the mesh is who hears")
+    )]
+    pub(crate) fn tap(&self, tap: Arc<dyn Tap>) {
+        // There is one store for each tap.
+        let _ = self.inner.log.tap.set(tap);
+    }
+
+    /// Where the log stands; `None` if nobody has read it yet.
+    #[cfg(feature = "mesh")]
+    pub(crate) fn position(&self) -> Option<Position> {
+        self.inner.log.kept.lock().as_ref().map(Kept::position)
+    }
+
+    /// Begins the log, if nobody has; gives where it stands.
+    #[cfg(feature = "mesh")]
+    pub(crate) fn begin_log(&self) -> Position {
+        self.log(|log| log.position())
+    }
+
+    /// Loses everything, as a server does that restarts empty: another life of the log begins.
     #[doc(hidden)]
     pub fn restart_empty(&self) {
         let incarnation = self.inner.runtime.random();
@@ -188,14 +235,15 @@ impl Embedded {
             .tags
             .start(self.inner.now().0.saturating_mul(1_000) + 1);
         for shard in &self.inner.shards {
-            *shard.lock() = super::shard::Shard::default();
+            *shard.lock() = super::shard::Shard::within(self.inner.most);
         }
-        self.log(|log| {
+        // Where there is no log, nobody can tell that it is another one.
+        if let Some(log) = &mut *self.inner.log.kept.lock() {
             log.incarnation = incarnation;
             log.seq = 0;
             log.records.clear();
             log.registry = Registry::default();
-        });
+        }
     }
 }
 
@@ -220,7 +268,7 @@ impl Bus for Embedded {
 
     fn readers(&self) -> Pending<'_, Readers> {
         let now = self.inner.now();
-        let mut log = self.inner.log.0.lock();
+        let mut log = self.inner.log.kept.lock();
         let readers = match &mut *log {
             Some(log) => {
                 let position = log.position();
@@ -232,7 +280,7 @@ impl Bus for Embedded {
     }
 
     fn nudge(&self) -> Pending<'_, ()> {
-        if let Some(log) = &*self.inner.log.0.lock() {
+        if let Some(log) = &*self.inner.log.kept.lock() {
             // An error only says that nobody listens.
             let _ = log.subscribers.send(Message::Nudge);
         }

@@ -27,6 +27,8 @@ pub(super) struct Shard {
     high_water: Version,
     bytes: usize,
     expiring: usize,
+    /// Most bytes, if there is a limit.
+    most: Option<usize>,
 }
 
 pub(super) struct LeaseSlot {
@@ -109,6 +111,14 @@ fn end(at: Option<Timestamp>) -> u64 {
 }
 
 impl Shard {
+    /// An empty one that holds at most so many bytes.
+    pub(super) fn within(most: Option<usize>) -> Shard {
+        Shard {
+            most,
+            ..Shard::default()
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.slots.len()
     }
@@ -167,6 +177,20 @@ impl Shard {
             }
             Entry::Vacant(entry) => {
                 entry.insert(slot);
+            }
+        }
+    }
+
+    /// Removes arbitrary other records until what is left is within the limit; the record of this key
+    /// goes last.
+    pub(super) fn fit(&mut self, hash: u64, key: &[u8]) {
+        while self.most.is_some_and(|most| self.bytes > most) {
+            // The order of the table is that of the hashes: as good as drawn by lot.
+            let other = self.slots.iter().find(|slot| slot.key() != key);
+            let victim = other.map(|slot| (slot.hash, slot.key().to_vec()));
+            match victim {
+                Some((hash, key)) => self.remove(hash, &key),
+                None => return self.remove(hash, key),
             }
         }
     }

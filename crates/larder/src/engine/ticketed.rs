@@ -64,7 +64,19 @@ impl<V: Send + Sync + 'static> Engine<V> {
     /// A fresh value of the remote tier. Where there is none, everything of this key is forgotten
     /// that is here or on its way, so that a load from now on shows all that a ticket asks for.
     pub(crate) async fn remote_hit_anew(&self, key: &EngineKey) -> Result<Option<Loaded<V>>> {
-        let found = self.remote_hit(key).await;
+        let vouched = match self
+            .remote
+            .as_ref()
+            .and_then(|store| store.describe().vouch)
+        {
+            // Without an answer nothing is found: by then the lease of the copy is over, too.
+            Some(vouch) => vouch.vouch().await,
+            None => Ok(()),
+        };
+        let found = match vouched {
+            Ok(()) => self.remote_hit(key).await,
+            Err(error) => Err(error),
+        };
         if !matches!(found, Ok(Some(_))) {
             self.near.forget(key.near(), self.runtime.now());
             self.flights.detach(key);
@@ -96,7 +108,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
 
     /// Whether versions are the same for everybody.
     fn gives_versions(&self) -> bool {
-        let store = self.remote.as_ref();
-        store.is_some_and(|store| store.describe().leases.is_some())
+        let store = self.remote.as_ref().map(|store| store.describe());
+        store.is_some_and(|store| store.leases.is_some() && store.vouch.is_none())
     }
 }

@@ -15,6 +15,7 @@ mod events;
 mod guards;
 mod links;
 mod loads;
+mod meshed;
 mod modes;
 mod near;
 mod nodes;

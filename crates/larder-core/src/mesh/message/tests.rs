@@ -24,15 +24,12 @@ fn hex(message: &Message) -> String {
         .collect()
 }
 
-fn answer() -> Answer {
-    Answer {
-        nonce: 5,
-        forgot: 1,
-        claim: vec![Told {
-            by: lane(2, 9),
-            forgot: 0,
-        }],
-        have: vec![(lane(1, 9), 4)],
+fn two_records() -> Message {
+    Message::Records {
+        lane: lane(1, 9),
+        first: 3,
+        round: 2,
+        records: vec![Bytes::from_static(b"ab"), Bytes::new()],
     }
 }
 
@@ -44,20 +41,24 @@ fn golden() -> Vec<(Message, &'static str)> {
         forgot: 1,
         have: vec![(lane(1, 9), 4)],
     };
-    let records = Message::Records {
-        lane: lane(1, 9),
-        first: 3,
-        round: 2,
-        records: vec![Bytes::from_static(b"ab"), Bytes::new()],
+    let answer = Answer {
+        nonce: 5,
+        forgot: 1,
+        claim: vec![Told {
+            by: lane(2, 9),
+            forgot: 0,
+        }],
+        have: vec![(lane(1, 9), 4)],
     };
     let range = Message::Range {
         lane: lane(1, 9),
         first: 3,
         last: 4,
     };
+    let (lane_of, first) = (lane(1, 9), 3);
     let missing = Message::Missing {
-        lane: lane(1, 9),
-        first: 3,
+        lane: lane_of,
+        first,
     };
     vec![
         (
@@ -70,7 +71,7 @@ fn golden() -> Vec<(Message, &'static str)> {
             "01 4d 0000000000000002 0102030405060708",
         ),
         (
-            records,
+            two_records(),
             "01 52 0000000000000001 0000000000000009 0000000000000003 0000000000000002 00000002 \
              00000002 6162 00000000",
         ),
@@ -85,7 +86,7 @@ fn golden() -> Vec<(Message, &'static str)> {
         (Message::Confirm { round: 2 }, "01 43 0000000000000002"),
         (Message::Ask { nonce: 7 }, "01 51 0000000000000007"),
         (
-            Message::Answer(answer()),
+            Message::Answer(answer),
             "01 41 0000000000000005 00000001 00000001 0000000000000002 0000000000000009 00000000 \
              00000001 0000000000000001 0000000000000009 0000000000000004",
         ),

@@ -192,6 +192,7 @@ impl Store for Probe {
             keyspace: Some(self),
             bus: None,
             tags: None,
+            vouch: None,
             identity: "",
         }
     }
