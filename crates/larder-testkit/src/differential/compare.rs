@@ -35,7 +35,7 @@ pub(super) fn same(real: &Reply, simulated: &Reply, slack_ms: i64) -> bool {
 /// The moment at which a life ends, or that there is none.
 pub(super) fn same_end(real: &Reply, simulated: &Reply, slack_ms: i64) -> bool {
     match (real, simulated) {
-        (Reply::Integer(real), Reply::Integer(simulated)) if *real > 0 && *simulated > 0 => {
+        (Reply::Integer(real), Reply::Integer(simulated)) if *real >= 0 && *simulated >= 0 => {
             (real - simulated).abs() <= slack_ms
         }
         (real, simulated) => real == simulated,
