@@ -254,7 +254,7 @@ async fn a_load_overtaken_by_another_process_never_brings_the_old_value_back() {
 }
 
 /// Loads of a kind that are under way at once.
-const AT_ONCE: u64 = 100;
+const AT_ONCE: u64 = 25;
 
 /// Loads that take two seconds, many at once. With `LARDER_LATE_LOADS=1000` that many of each kind.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
