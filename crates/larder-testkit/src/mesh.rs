@@ -89,13 +89,16 @@ impl MeshNodes {
     fn put_proxies(&mut self, seats: &[Seat]) {
         for (from, config) in self.configs.iter_mut().enumerate() {
             let mut seen = seats.to_vec();
+            // Its own place in the list is told to others, too.
+            let nowhere = Address::from(SocketAddr::from(([127, 0, 0, 1], 1)));
+            seen[from].address = nowhere.clone();
             for (to, seat) in seen.iter_mut().enumerate().filter(|(to, _)| *to != from) {
                 let proxy = Proxy::start(listen(&seats[to]));
                 seat.address = Address::from(proxy.address());
                 self.proxies.push((from, to, proxy));
             }
             config.membership = Membership::Fixed(seen);
-            config.advertise = Some(Address::from(SocketAddr::from(([127, 0, 0, 1], 1))));
+            config.advertise = Some(nowhere);
         }
     }
 

@@ -84,7 +84,8 @@ pub async fn records_say_who_wrote_them_and_when(subject: &Subject) {
     let origins: Vec<u32> = records.iter().map(|record| record.origin).collect();
     assert_eq!(origins, [1, 7, u32::MAX, 0, 9]);
     let written = |at: usize| records[at].written;
-    assert!(written(3) <= written(4) && written(4).since(written(3)).as_millis() >= 50);
+    // Clocks of stores may be coarse.
+    assert!(written(3) <= written(4) && written(4).since(written(3)).as_millis() >= 40);
     // The clock of the store is never behind.
     let age = subject.store.now().since(written(4));
     assert!(age.as_secs() < 30, "{age:?}");
