@@ -70,7 +70,13 @@ fn every_rule_that_can_be_taken_out_is_in_the_list_once() {
     let cells = list.lines().flat_map(|row| row.split('|').skip(2).take(2));
     let mut listed: Vec<&str> = cells.flat_map(|cell| cell.split(',')).collect();
     listed.iter_mut().for_each(|name| *name = name.trim());
-    let all = [&Mutant::ALL[..], &Mutant::SCENARIOS, &Mutant::THREADS].concat();
+    let lists = [
+        &Mutant::ALL[..],
+        &Mutant::SCENARIOS,
+        &Mutant::THREADS,
+        &Mutant::MESH,
+    ];
+    let all = lists.concat();
     let engine = all.iter().map(|mutant| format!("{mutant:?}"));
     let scripts = ScriptMutant::all().map(|mutant| mutant.name.to_owned());
     for name in engine.chain(scripts) {
