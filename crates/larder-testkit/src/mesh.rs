@@ -110,12 +110,20 @@ impl MeshNodes {
 
     /// Cuts a node off: what is sent to it and by it is lost, and nobody is told.
     pub fn cut_off(&self, at: usize) {
+        self.bar_detours();
         self.links_of(at)
             .for_each(|proxy| proxy.set(Traffic::ALL, Fault::BlackHole));
     }
 
+    /// Nodes tell each other where they have found the others: after some silence they try what leads
+    /// to the same node from elsewhere.
+    fn bar_detours(&self) {
+        self.proxies.iter().for_each(|(_, _, proxy)| proxy.refuse());
+    }
+
     /// Cuts two nodes off from each other: what they say to each other is lost.
     pub fn cut_between(&self, one: usize, other: usize) {
+        self.bar_detours();
         let both = [(one, other), (other, one)];
         let links = self.proxies.iter();
         links
