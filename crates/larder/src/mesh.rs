@@ -1,7 +1,7 @@
 //! A remote tier without a server: the nodes of a mesh, each with a store of its own that is told of
 //! every change of the others.
 //!
-//! [`MeshStore`] is a [`Store`] with a [`Bus`], as Redis is one. Behind it is an embedded store in this
+//! [`MeshStore`] is a [`Store`] with a [`Bus`](larder_core::bus::Bus), as Redis is one. Behind it is an embedded store in this
 //! process, to whose log the changes of all members are added as they arrive. What is different:
 //!
 //! * A change is acknowledged when a majority of the configured members has it (with learned members:

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder::{ErrorKind, TokioRuntime};
 use larder::core::Runtime;
 use larder::core::runtime::Mono;
+use larder::{ErrorKind, TokioRuntime};
 use larder_testkit::mesh::{Members, MeshNodes};
 use parking_lot::Mutex;
 
