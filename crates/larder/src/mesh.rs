@@ -163,7 +163,7 @@ impl Inner {
 
     fn commit(&self, batch: Batch) -> Pending<'_, Committed> {
         let is_told = !batch.writes.is_empty() || batch.probe;
-        if let Err(error) = self.has_room().map_err(|error| error.clone()) {
+        if let Err(error) = self.has_room() {
             return Pending::ready(Err(error));
         }
         let committed = incoming::now(self.store.commit(batch));

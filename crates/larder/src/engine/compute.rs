@@ -81,12 +81,6 @@ impl<V> Standing<V> {
     }
 }
 
-/// What the computation wants, ready to be sent.
-enum Wanted<V> {
-    Change(Change<V>),
-    Nothing,
-}
-
 impl<V: Send + Sync + 'static> Engine<V> {
     /// See [`Cache::compute`](crate::Cache::compute).
     pub(crate) async fn compute(
@@ -98,11 +92,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
         for tries in 1..=TRIES {
             let standing = self.standing(key).await?;
             let computed = compute(standing.fresh.as_deref().map(Entry::value));
-            let done = match self.wanted(key, computed)? {
-                Wanted::Nothing => return Ok(self.kept(standing)),
-                Wanted::Change(change) => self.exchange(key, standing, change).await?,
+            let Some(change) = self.wanted(key, computed)? else {
+                return Ok(self.kept(standing));
             };
-            if let Some(entry) = done {
+            if let Some(entry) = self.exchange(key, standing, change).await? {
                 return Ok(entry.map(|entry| self.loaded(entry, Source::Loaded, false)));
             }
             self.pause(tries).await;
@@ -127,10 +120,11 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
     }
 
-    fn wanted(&self, key: &EngineKey, computed: Computed<V>) -> Result<Wanted<V>> {
+    /// The change that a computation asks for, if it does.
+    fn wanted(&self, key: &EngineKey, computed: Computed<V>) -> Result<Option<Change<V>>> {
         let (value, ttl) = match computed {
-            Computed::Keep => return Ok(Wanted::Nothing),
-            Computed::Remove => return Ok(Wanted::Change(Change::Invalidate)),
+            Computed::Keep => return Ok(None),
+            Computed::Remove => return Ok(Some(Change::Invalidate)),
             Computed::Insert(value) => (value, None),
             Computed::InsertFor(_, ttl) if ttl.is_zero() => {
                 let message = "a ttl of zero stores nothing; remove the value instead";
@@ -140,7 +134,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         };
         let incoming = self.incoming(key, value, ttl, None);
         let incoming = incoming.map_err(|(_, error)| error)?;
-        Ok(Wanted::Change(Change::Insert(incoming)))
+        Ok(Some(Change::Insert(incoming)))
     }
 
     fn kept(&self, standing: Standing<V>) -> Option<Loaded<V>> {
