@@ -18,3 +18,13 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/library.md")]
 struct Library;
+
+/// The programs of the page on loads.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/loads.md")]
+struct Loads;
+
+/// The programs of the page on fail-safe.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/fail-safe.md")]
+struct FailSafe;

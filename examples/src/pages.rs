@@ -46,12 +46,17 @@ fn every_block_of_from_the_documents_is_code_that_is_tested() {
 }
 
 #[test]
-fn the_pages_on_the_outbox_and_on_rules_show_their_programs() {
+fn pages_on_one_topic_show_their_programs() {
     let outbox = include_str!("../outbox.rs");
     let rules = include_str!("../rules.rs");
+    let lock = include_str!("../payment_lock.rs");
+    let api = include_str!("../rate_limited_api.rs");
     for (page, program) in [
         (include_str!("../../docs/outbox.md"), outbox),
         (include_str!("../../docs/rules.md"), rules),
+        (include_str!("../../docs/locks.md"), lock),
+        (include_str!("../../docs/rate-limits.md"), api),
+        (include_str!("../../docs/counters.md"), api),
     ] {
         let shown = [blocks_of(page, "rust"), blocks_of(page, "toml")].concat();
         assert!(!shown.is_empty());

@@ -12,11 +12,11 @@
 //! rest, which do not: then it is mostly the kernel's scheduler that is measured.
 
 mod load;
+mod place;
 pub(crate) mod reader;
 
-use larder::redis::Redis;
-use larder::{Cache, Near};
-use larder_testkit::servers::{RedisOptions, RedisServer};
+use larder::Cache;
+use larder_testkit::servers::{RedisOptions, RedisServer, free_port};
 use redis::aio::MultiplexedConnection;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -52,7 +52,7 @@ async fn measure(url: String) {
     println!("|---|---|---:|---:|---:|");
     for load in [Load::NONE, Load::PACED, Load::RESTLESS] {
         let mut world = World::connect(url, &load).await;
-        let running = load.start(url).await;
+        let running = load.start(&cache(url).await);
         // For the connections and the server to warm up.
         world.rounds(ROUNDS / 10).await;
         let times = world.rounds(ROUNDS).await;
@@ -66,10 +66,8 @@ async fn measure(url: String) {
     }
 }
 
-async fn cache(url: &str) -> Rows {
-    let remote = Redis::open(url).expect("the address is sound");
-    let builder = Cache::builder("bench:rows").ttl("1h").remote(remote);
-    let cache = builder.near(Near::bytes("64MiB")).build().await;
+async fn cache(place: &str) -> Rows {
+    let cache = place::builder(place).await.build().await;
     cache.expect("the settings are valid")
 }
 
@@ -160,11 +158,79 @@ impl Times {
             ("invalidate, from its return", self.bus_from_return),
             ("bare PUBLISH, from its return", self.raw_from_return),
         ];
-        for (what, mut times) in rows {
-            times.sort_by(f64::total_cmp);
-            let at = |part: usize| times[(times.len() * part / 100).min(times.len() - 1)];
-            let (half, most, all) = (at(50), at(99), at(100));
-            println!("| {what} | {load} | {half:.0} | {most:.0} | {all:.0} |");
+        for (what, times) in rows {
+            row(what, load, times);
         }
     }
+}
+
+/// Prints a row of the table.
+fn row(what: &str, load: &str, mut times: Vec<f64>) {
+    times.sort_by(f64::total_cmp);
+    let at = |part: usize| times[(times.len() * part / 100).min(times.len() - 1)];
+    let (half, most, all) = (at(50), at(99), at(100));
+    println!("| {what} | {load} | {half:.0} | {most:.0} | {all:.0} |");
+}
+
+/// The same for a mesh of three processes, without a server: how long until both others have dropped
+/// their copies.
+pub(crate) fn run_mesh() {
+    let measured = runtime().block_on(async { tokio::spawn(measure_mesh()).await });
+    measured.expect("nothing goes wrong");
+}
+
+async fn measure_mesh() {
+    println!("{ROUNDS} rounds each; microseconds until both others have dropped their copies");
+    println!("| what | load | p50 | p99 | largest |");
+    println!("|---|---|---:|---:|---:|");
+    for load in [Load::NONE, Load::PACED, Load::RESTLESS] {
+        let ports: Vec<u16> = (0..3).map(|_| free_port()).collect();
+        let writer = cache(&place::mesh(0, &ports)).await;
+        let mut readers = Vec::new();
+        for node in 1..3 {
+            readers.push(Reader::start(&place::mesh(node, &ports), load.hits_per_ms).await);
+        }
+        let running = load.start(&writer);
+        let mut round = 0;
+        mesh_rounds(&writer, &mut readers, &mut round, ROUNDS / 10).await;
+        let (from_call, from_return) = mesh_rounds(&writer, &mut readers, &mut round, ROUNDS).await;
+        let writes = running.stop();
+        row("invalidate, from its call", load.name, from_call);
+        row("invalidate, from its return", load.name, from_return);
+        let mut hits = 0;
+        for reader in &mut readers {
+            hits += reader.end().await;
+        }
+        println!(
+            "<!-- {}: {writes} writes and {hits} near hits meanwhile -->",
+            load.name
+        );
+    }
+}
+
+async fn mesh_rounds(
+    writer: &Rows,
+    readers: &mut [Reader],
+    round: &mut u64,
+    rounds: u64,
+) -> (Vec<f64>, Vec<f64>) {
+    let (mut from_call, mut from_return) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        *round += 1;
+        let key = *round;
+        for reader in readers.iter_mut() {
+            reader.hold(key).await;
+        }
+        let begun = instant();
+        let removed = writer.invalidate(&key).await;
+        let returned = instant();
+        removed.expect("a majority is there");
+        let mut applied = begun;
+        for reader in readers.iter_mut() {
+            applied = applied.max(reader.dropped(key).await);
+        }
+        from_call.push(micros(begun, applied));
+        from_return.push(micros(returned, applied));
+    }
+    (from_call, from_return)
 }

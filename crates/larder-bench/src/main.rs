@@ -4,7 +4,7 @@
 //! API against the map underneath it and against another cache (`near-hit text` with texts as keys);
 //! `near-memory` measures what an entry costs; `tag` what it costs to invalidate a tag of a million
 //! entries; `bus-latency` how soon another process hears of an invalidation, beside a bare message
-//! of the same server. Machines drift, so the candidates take turns within each round, and what
+//! of the same server, and `mesh-latency` the same for three processes without a server. Machines drift, so the candidates take turns within each round, and what
 //! counts is the median of the ratios, not the nanoseconds. The figures are in `docs/performance.md`.
 
 mod bus_latency;
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["bus-latency"] => bus_latency::run(),
+        ["mesh-latency"] => bus_latency::run_mesh(),
         ["near-hit"] => near_hit::run("number"),
         ["near-hit", "text"] => near_hit::run("text"),
         ["near-memory"] => near_memory::run(),
@@ -34,7 +35,9 @@ fn main() -> ExitCode {
         // The second process of `bus-latency`.
         ["bus-reader", url, hits_per_ms] => bus_latency::reader::run(url, hits_per_ms),
         _ => {
-            eprintln!("usage: larder-bench bus-latency | near-hit [text] | near-memory | tag");
+            eprintln!(
+                "usage: larder-bench bus-latency | mesh-latency | near-hit [text] | near-memory | tag"
+            );
             return ExitCode::from(2);
         }
     }

@@ -28,6 +28,9 @@ pub enum ErrorKind {
     Codec,
     /// Others changed the same keys again and again. Retry.
     Conflict,
+    /// A fencing token is older than one that was seen, or nobody can vouch for it any more. Nothing
+    /// was done. Do not retry: who has the token has lost its lock.
+    Fenced,
     /// The server refused the command (permissions, wrong type, out of memory).
     Refused,
     /// The loader failed; [`Error::source`](StdError::source) is the loader's error.
@@ -48,6 +51,7 @@ impl ErrorKind {
             ErrorKind::TooLarge => "capacity",
             ErrorKind::Codec => "codec",
             ErrorKind::Conflict => "conflict",
+            ErrorKind::Fenced => "fenced",
             ErrorKind::Refused => "refused",
             ErrorKind::Load => "loader",
             ErrorKind::Closed => "closed",

@@ -7,7 +7,8 @@
 //!
 //! Reading order: [`key`] and [`space`] name things, [`record`] and [`envelope`] say what is kept
 //! and how it looks as bytes, [`version`], [`freshness`], [`refresh`], [`admit`] and [`tombstone`] decide,
-//! [`store`], [`outbox`] and [`runtime`] are the joints.
+//! [`store`], [`outbox`] and [`runtime`] are the joints; [`lock`], [`rate`] and [`counter`] are what a
+//! store may offer beside records.
 
 #![forbid(unsafe_code)]
 
@@ -20,6 +21,8 @@ pub mod record;
 
 pub mod admit;
 pub mod area;
+pub mod backlog;
+pub mod breaker;
 pub mod freshness;
 pub mod lane;
 pub mod refresh;
@@ -30,8 +33,11 @@ pub mod version;
 
 pub mod bus;
 pub mod codec;
+pub mod counter;
+pub mod lock;
 pub mod mesh;
 pub mod outbox;
+pub mod rate;
 pub mod runtime;
 pub mod store;
 

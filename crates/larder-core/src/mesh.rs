@@ -41,6 +41,7 @@ use bytes::Bytes;
 
 use crate::bus::LOG_LENGTH;
 use crate::lane::LEASE;
+use crate::mutant::Mutant;
 use crate::runtime::Mono;
 
 use copies::{Arrival, Copies};
@@ -396,7 +397,9 @@ impl Mesh {
             self.peers.insert(node, Peer::new(boot));
             self.outputs.push_back(Output::Notice(Notice::Met(life)));
             // Everybody hears of the new life before it can learn anything from here.
-            self.send_to_others(node, &Message::Met(life));
+            if !Mutant::MetUntold.is_active() {
+                self.send_to_others(node, &Message::Met(life));
+            }
         }
         self.met(life);
         // Its lane was known before it, and may have been taken for one of a former life.
@@ -415,7 +418,8 @@ impl Mesh {
         self.send(node, hello);
         self.ask_again(node);
         let is_learned = self.settings.membership == Membership::Learned;
-        if is_learned && former.is_some_and(|former| former != boot) {
+        let is_back = former.is_some_and(|former| former != boot);
+        if is_learned && is_back && !Mutant::IgnoreReturn.is_active() {
             self.flush(FlushReason::NewLife(life));
         }
         self.settle(now);

@@ -117,6 +117,15 @@ pub enum Mutant {
     LeaseLate,
     /// A change reaches loads under way before the near cache, and not after it.
     DetachEarly,
+    /// A value that was made from others is used without a lease for Δ from the beginning of its load,
+    /// however old they are.
+    MadeAnew,
+    /// What a store tells that is a copy itself counts as known when it was asked for.
+    AsOfAsked,
+    /// A change of a node of a mesh that has no place in the log there counts as heard of by all.
+    UnplacedHeard,
+    /// A member counts as asked who reads there, that was not connected then and is now.
+    LinkedLate,
     /// A mesh acknowledges changes that only their origin has logged.
     AcknowledgeEarly,
     /// A poll of a mesh vouches for copies from its answer on, not from its question.
@@ -141,6 +150,24 @@ pub enum Mutant {
     RetireEarly,
     /// One member answers polls of a mesh by itself.
     PollMinority,
+    /// The store of a node of a mesh answers although nobody vouches for it.
+    StoreUnleased,
+    /// The store of a node of a mesh keeps what it has when all is to be dropped.
+    KeepStore,
+    /// With learned members: one that comes up with another boot costs no copies.
+    IgnoreReturn,
+    /// A new life is not told of to others.
+    MetUntold,
+    /// A change of a mesh that was not acknowledged in time counts as acknowledged.
+    LateIsDone,
+    /// Who asks for a poll of a mesh shares one that is under way.
+    SharedPoll,
+    /// A member that was restarted claims to know what it was told of, and has not logged.
+    ClaimUnlogged,
+    /// What a restarted member was told by members that are not counted here is trusted.
+    TrustAnyClaim,
+    /// A member that was lost before it said who reads there counts as one where nobody does.
+    LostReaders,
 }
 
 impl Mutant {
@@ -181,7 +208,7 @@ impl Mutant {
 
     /// Every mutant that an order of events of its own shows: no promise of the simulation tells of it,
     /// or chance brings about what it takes once in a hundred thousand runs. The tests say `needs`.
-    pub const SCENARIOS: [Mutant; 13] = [
+    pub const SCENARIOS: [Mutant; 17] = [
         Mutant::Forget,
         Mutant::Exchange,
         Mutant::VersionFloor,
@@ -195,6 +222,10 @@ impl Mutant {
         Mutant::LateUpdate,
         Mutant::ChangeDropped,
         Mutant::JoinLate,
+        Mutant::AsOfAsked,
+        Mutant::UnplacedHeard,
+        Mutant::LinkedLate,
+        Mutant::LostReaders,
     ];
 
     /// Every mutant that is hunted by trying orders of threads. Tasks of the simulation are never
@@ -228,7 +259,7 @@ impl Mutant {
 
 impl Mutant {
     /// The rules of a mesh, which its own tests hunt.
-    pub const MESH: [Mutant; 12] = [
+    pub const MESH: [Mutant; 13] = [
         Mutant::AcknowledgeEarly,
         Mutant::LeaseFromReceipt,
         Mutant::IgnoreVector,
@@ -241,6 +272,19 @@ impl Mutant {
         Mutant::IgnoreRounds,
         Mutant::RetireEarly,
         Mutant::PollMinority,
+        Mutant::MetUntold,
+    ];
+
+    /// The rules of a mesh that the simulation hunts: those of the nodes around it, too.
+    pub const MESH_NODES: [Mutant; 8] = [
+        Mutant::MadeAnew,
+        Mutant::StoreUnleased,
+        Mutant::KeepStore,
+        Mutant::IgnoreReturn,
+        Mutant::LateIsDone,
+        Mutant::SharedPoll,
+        Mutant::ClaimUnlogged,
+        Mutant::TrustAnyClaim,
     ];
 
     /// The rules that hide the loss of this one: in most orders of events any of them is enough. They

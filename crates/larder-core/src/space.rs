@@ -94,10 +94,16 @@ impl Space {
 
 /// The stored form of a system key. No [`Space`] contains it.
 pub fn system_key(name: &str) -> Bytes {
-    let mut out = BytesMut::with_capacity(name.len() + 2);
+    system_key_of(name.as_bytes(), b"")
+}
+
+/// The same of one that stands for something of users: what it is, then whose.
+pub fn system_key_of(what: &[u8], whose: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(what.len() + whose.len() + 2);
     out.put_u8(RESERVED);
     out.put_u8(SYSTEM);
-    out.put_slice(name.as_bytes());
+    out.put_slice(what);
+    out.put_slice(whose);
     out.freeze()
 }
 

@@ -1,7 +1,7 @@
 //! A place that keeps records: the joint between the engine and its remote tier.
 //!
-//! [`Store`] is what every tier can do. [`Leases`] and [`Keyspace`] are capabilities: a tier
-//! that has them says so. The contract of each method is checked by one conformance suite, which
+//! [`Store`] is what every tier can do. [`Leases`] and [`Keyspace`] are capabilities, and so are
+//! [`Locks`], [`Rates`] and [`Counters`]: a tier that has them says so. The contract of each method is checked by one conformance suite, which
 //! every implementation mounts.
 
 use std::future::Future;
@@ -14,12 +14,16 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::area::{Area, Areas};
+use crate::breaker::BreakerState;
 use crate::bus::Bus;
 use crate::codec::CodecId;
+use crate::counter::Counters;
 use crate::error::Result;
 use crate::lane::Position;
+use crate::lock::Locks;
+use crate::rate::Rates;
 use crate::record::{Kind, Life, Record};
-use crate::runtime::{BoxFuture, Timestamp};
+use crate::runtime::{BoxFuture, Mono, Timestamp};
 use crate::space::Space;
 use crate::tag::{Bond, Cut, Tags};
 use crate::version::Version;
@@ -350,9 +354,36 @@ pub struct Description<'a> {
     /// What sees to it that reads show everything, where they need not. `None` where there is one
     /// place that has every acknowledged change.
     pub vouch: Option<&'a dyn Vouch>,
+    /// Whether the server behind it is left alone for now. `None` where there is none.
+    pub health: Option<&'a dyn Health>,
+    /// Locks with fencing tokens.
+    pub locks: Option<&'a dyn Locks>,
+    /// Limits of rates.
+    pub rates: Option<&'a dyn Rates>,
+    /// Counters.
+    pub counters: Option<&'a dyn Counters>,
     /// Two descriptions with the same identity are of one store: versions and cuts of one can be
     /// held against those of the other. Empty for stores without tags.
     pub identity: &'a str,
+}
+
+/// What stands before a server, so that one that does not answer costs little.
+pub trait Health: Send + Sync {
+    /// The present state, and counts since the store was opened. Free.
+    fn report(&self) -> HealthReport;
+}
+
+/// How the server behind a store is treated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HealthReport {
+    /// Whether calls go through.
+    pub breaker: BreakerState,
+    /// How often the breaker has opened.
+    pub opened: u64,
+    /// Calls that it has refused.
+    pub refused: u64,
+    /// Calls that were repeated after their connection broke.
+    pub repeated: u64,
 }
 
 /// A store that is a copy itself: what was acknowledged elsewhere may show a little later here, and
@@ -361,6 +392,9 @@ pub trait Vouch: Send + Sync {
     /// Returns once reads from this store show everything that was acknowledged before the call. One
     /// round trip or two. An error if nobody can tell.
     fn vouch(&self) -> Pending<'_, ()>;
+
+    /// As of when everything that a read gives which begins now holds at least. Costs no round trip.
+    fn as_of(&self) -> Mono;
 }
 
 /// A random, non-zero number that names one load of one key.

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use larder_core::bus::LOG_LENGTH;
+
 use crate::address::Address;
 use crate::name::{ClusterName, NodeName, Versions};
 use crate::secret::Secret;
@@ -31,6 +33,10 @@ pub struct Config {
     pub timing: Timing,
     /// Bounds.
     pub limits: Limits,
+    /// What stands in for sockets.
+    #[cfg(feature = "wire")]
+    #[doc(hidden)]
+    pub network: Option<std::sync::Arc<dyn crate::wire::Network>>,
 }
 
 impl Config {
@@ -47,6 +53,19 @@ impl Config {
             versions: Versions::OURS,
             timing: Timing::default(),
             limits: Limits::default(),
+            #[cfg(feature = "wire")]
+            network: None,
+        }
+    }
+
+    /// The same over what stands in for sockets. TLS is off there.
+    #[cfg(feature = "wire")]
+    #[must_use]
+    pub fn over(self, network: std::sync::Arc<dyn crate::wire::Network>) -> Config {
+        Config {
+            tls: Tls::Off,
+            network: Some(network),
+            ..self
         }
     }
 }
@@ -179,6 +198,11 @@ pub struct Limits {
     pub inbox_events: usize,
     /// Connections that have not yet proven to know the secret.
     pub greetings: usize,
+    /// Changes of all members that are kept for those who have missed them. Who has missed one that is
+    /// kept by nobody drops its copies.
+    pub log_records: usize,
+    /// The same in bytes.
+    pub log_bytes: usize,
 }
 
 impl Default for Limits {
@@ -191,6 +215,8 @@ impl Default for Limits {
             inbox_bytes: 64 * 1024 * 1024,
             inbox_events: 4_096,
             greetings: 64,
+            log_records: LOG_LENGTH,
+            log_bytes: 64 * 1024 * 1024,
         }
     }
 }

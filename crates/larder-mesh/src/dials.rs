@@ -69,6 +69,8 @@ struct Target {
 #[derive(Debug)]
 pub(crate) struct Dials {
     me: NodeName,
+    /// Whether the members are a list, which alone says where they are.
+    is_fixed: bool,
     targets: BTreeMap<Address, Target>,
 }
 
@@ -76,8 +78,23 @@ impl Dials {
     pub(crate) fn new(me: NodeName) -> Dials {
         Dials {
             me,
+            is_fixed: false,
             targets: BTreeMap::new(),
         }
+    }
+
+    /// The addresses of a configured list. Others cannot add any to them.
+    pub(crate) fn fixed(
+        me: NodeName,
+        seats: impl Iterator<Item = (NodeName, Address)>,
+        now: Mono,
+    ) -> Dials {
+        let mut dials = Dials::new(me);
+        for (name, address) in seats {
+            dials.told(&name, &address, now);
+        }
+        dials.is_fixed = true;
+        dials
     }
 
     /// An address to be dialled at once.
@@ -91,10 +108,16 @@ impl Dials {
         }
     }
 
-    /// Another member says that it has a link to the node of this name.
+    /// Another member says that it has a link to the node of this name. Of a configured list its own
+    /// address is dialled sooner, and no other.
     pub(crate) fn told(&mut self, name: &NodeName, address: &Address, now: Mono) {
         if *name == self.me {
             return;
+        }
+        if self.is_fixed {
+            let seats = self.targets.values_mut();
+            let of_it = seats.filter(|target| target.name.as_ref() == Some(name));
+            return of_it.for_each(|target| target.next = target.next.min(now.after(LONGEST)));
         }
         let pause = if self.me < *name {
             Duration::ZERO

@@ -125,6 +125,8 @@ pub(crate) struct Hub {
     pub(crate) stop: watch::Sender<Stop>,
     pub(crate) tasks: watch::Sender<usize>,
     pub(crate) book: Book,
+    #[cfg(feature = "wire")]
+    pub(crate) network: Option<Arc<dyn crate::wire::Network>>,
 }
 
 impl Hub {
@@ -150,8 +152,9 @@ impl Hub {
         let mut stop = self.stop.subscribe();
         self.spawn(async move {
             tokio::select! {
-                () = task => {}
+                biased;
                 _ = stop.wait_for(|stop| *stop != Stop::No) => {}
+                () = task => {}
             }
         });
     }

@@ -36,7 +36,8 @@
 //! Reading order: [`name`], [`address`] and [`secret`] say who is who; `frame` and [`message`] are
 //! the bytes; `handshake` decides who is let in, `pairs` that two nodes have one link, [`members`]
 //! who is there, `dials` whom to dial, `dns` reads what a name service says. All of these are pure.
-//! `hub` holds them together, `net` is the rim with sockets and tasks, [`Mesh`] the handle.
+//! `hub` holds them together, `net` is the rim with sockets and tasks, [`Mesh`] the handle. The feature
+//! `wire` is for simulation: something else in the place of sockets.
 
 #![forbid(unsafe_code)]
 
@@ -61,6 +62,8 @@ mod hub;
 pub mod log;
 mod mesh;
 mod net;
+#[cfg(feature = "wire")]
+pub mod wire;
 
 pub use address::Address;
 pub use config::{Config, Discovery, DnsName, Limits, Membership, Seat, Timing, Tls, TlsFiles};

@@ -12,6 +12,7 @@ mod aside;
 mod driver;
 mod waiters;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -23,6 +24,7 @@ use larder_core::lane::POLL;
 use larder_core::mesh::{
     self as core, FlushReason, LaneId, MAX_MESSAGE_BYTES, MAX_WAITING, Refused,
 };
+use larder_core::mutant::Mutant;
 use larder_core::runtime::Mono;
 use parking_lot::Mutex;
 
@@ -74,6 +76,41 @@ pub trait Follower: Send + Sync + 'static {
 
     /// Somebody waits for all readers: let them poll.
     fn nudge(&self);
+
+    /// There is a link to this life of a member, or copies were to be dropped while there was one:
+    /// messages to its follower.
+    fn met(&self, life: LaneId) -> Vec<Bytes> {
+        let _ = life;
+        Vec::new()
+    }
+
+    /// The link is lost, and what was sent over it may be.
+    fn lost(&self, life: LaneId) {
+        let _ = life;
+    }
+
+    /// A message of the follower of another member; gives what to answer.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read: then the link is cut.
+    fn take(
+        &self,
+        from: LaneId,
+        message: Bytes,
+    ) -> std::result::Result<Vec<Bytes>, core::BadMessage> {
+        let _ = (from, message);
+        Err(core::BadMessage::Kind(0))
+    }
+}
+
+/// Who acknowledges changes, and answers polls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Acknowledge {
+    /// A majority of a configured list of members; all that are connected if members are learned.
+    Majority,
+    /// All members that are connected, however they are found. Who is alone does both by itself.
+    Everybody,
 }
 
 /// A member of a mesh with the log of all of them. A cheap clone; when the last one is dropped the
@@ -122,21 +159,28 @@ impl MeshLog {
     /// Those of [`Mesh::start`]; and [`ErrorKind::Config`] if two members have the same number.
     pub async fn start(
         mut config: Config,
+        who: Acknowledge,
         follower: Arc<dyn Follower>,
         runtime: Arc<dyn Runtime>,
     ) -> Result<MeshLog> {
-        let membership = membership(&config)?;
+        let membership = match who {
+            Acknowledge::Majority => membership(&config)?,
+            Acknowledge::Everybody => core::Membership::Learned,
+        };
         let is_fixed = membership != core::Membership::Learned;
         // One byte says that it is of the log.
         let longest = MAX_MESSAGE_BYTES + 1;
         config.limits.message_bytes = config.limits.message_bytes.max(longest);
+        let kept = (config.limits.log_records, config.limits.log_bytes);
         let (mesh, events) = Mesh::start(config, runtime.clone()).await?;
-        say(&membership);
+        say(&membership, who);
         let me = LaneId {
             node: number(mesh.id()),
             boot: boot(mesh.incarnation()),
         };
-        let member = core::Mesh::new(me, core::Settings::new(membership));
+        let mut settings = core::Settings::new(membership);
+        (settings.records, settings.record_bytes) = kept;
+        let member = core::Mesh::new(me, settings);
         let inner = Arc::new(Inner {
             mesh,
             follower,
@@ -250,13 +294,14 @@ impl MeshLog {
         let (nonce, answers) = self.inner.act(Driver::ask_readers);
         let late = self.inner.runtime.sleep(HEARING);
         tokio::select! {
+            biased;
             _ = answers => {}
             () = late => {}
         }
-        let (heard, is_answered) = self.inner.driver.lock().heard(nonce);
+        let (heard, answered) = self.inner.driver.lock().heard(nonce);
         Others {
             heard,
-            is_complete: is_answered && self.inner.is_everybody_there(),
+            is_complete: answered.is_some_and(|answered| self.inner.are_all(&answered)),
         }
     }
 
@@ -283,16 +328,21 @@ impl std::fmt::Debug for MeshLog {
 }
 
 impl Inner {
-    /// Whether every member that may have readers is connected. One that is gone may not: with a
-    /// configured list it has fenced itself, and is waited for; learned members that are gone are
-    /// taken off the list.
-    fn is_everybody_there(&self) -> bool {
+    /// Whether these are all members that may have readers; one that is connected now may not have
+    /// been when they were asked. One that is gone has none: with a configured list it has fenced
+    /// itself, and is waited for; learned members that are gone are taken off the list.
+    fn are_all(&self, answered: &BTreeSet<core::NodeId>) -> bool {
         let linked = self.mesh.peers();
-        let is_there = |member: &Member| {
-            let is_linked = linked.iter().any(|peer| peer.node() == member.name.id());
-            is_linked || (!self.is_fixed && member.state == State::Gone)
+        let is_linked = |member: &Member| {
+            let mut linked = linked.iter();
+            Mutant::LinkedLate.is_active() && linked.any(|peer| peer.node() == member.name.id())
         };
-        self.mesh.members().iter().all(is_there)
+        let is_among = |member: &Member| {
+            answered.contains(&number(member.name.id()))
+                || (!self.is_fixed && member.state == State::Gone)
+                || is_linked(member)
+        };
+        self.mesh.members().iter().all(is_among)
     }
 }
 
@@ -309,7 +359,13 @@ fn membership(config: &Config) -> Result<core::Membership> {
     Ok(core::Membership::Configured(members))
 }
 
-fn say(membership: &core::Membership) {
+fn say(membership: &core::Membership, who: Acknowledge) {
+    if who == Acknowledge::Everybody {
+        return tracing::info!(
+            "values are those of all nodes: all that are connected acknowledge a write, and a part that \
+             is cut off goes on by itself until both are merged"
+        );
+    }
     match membership {
         core::Membership::Configured(members) => tracing::info!(
             members = members.len(),
@@ -342,6 +398,16 @@ fn number(id: NodeId) -> core::NodeId {
 /// The boot of a life for the state machine, which is not 0.
 fn boot(incarnation: crate::name::Incarnation) -> u64 {
     incarnation.0.max(1)
+}
+
+/// A message, for people who read a trace.
+#[cfg(feature = "wire")]
+pub(crate) fn said(bytes: Bytes) -> String {
+    match aside::Carried::decode(bytes) {
+        Ok(aside::Carried::Log(message)) => format!("{message:?}"),
+        Ok(carried) => format!("{carried:?}"),
+        Err(wrong) => wrong.to_string(),
+    }
 }
 
 /// The task of a member: takes what the links tell, and says that time passes. It ends with the

@@ -10,7 +10,6 @@ use bytes::Bytes;
 use larder_core::Runtime;
 use larder_core::error::{Error, ErrorKind, Result};
 use parking_lot::{Mutex, RwLock};
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use crate::address::Address;
@@ -24,6 +23,7 @@ use crate::hub::{Core, Hub, Link};
 use crate::members::{Member, Members, Patience};
 use crate::message::Reach;
 use crate::name::{Incarnation, NodeId, NodeName};
+use crate::net::socket::Listener;
 use crate::net::tls::Sessions;
 use crate::net::{accept, discover, pacer};
 use crate::pairs::Pairs;
@@ -79,8 +79,7 @@ impl Mesh {
             let message = format!("the mesh cannot listen on {}: {error}", config.listen);
             Error::new(ErrorKind::Unavailable, message)
         };
-        let listener = TcpListener::bind(config.listen).await.map_err(taken)?;
-        let address = listener.local_addr().map_err(taken)?;
+        let (listener, address) = Listener::bind(&config).await.map_err(taken)?;
         let (events, waiting) = mpsc::channel(config.limits.inbox_events);
         let hub = Arc::new(hub(&config, address, sessions, runtime, events));
         hub.spawn_until_leaving(accept::listen(Arc::clone(&hub), listener));
@@ -238,6 +237,7 @@ impl Mesh {
         hub.links.read().values().for_each(|link| link.out.leave());
         let mut tasks = hub.tasks.subscribe();
         tokio::select! {
+            biased;
             _ = tasks.wait_for(|count| *count == 0) => {}
             () = hub.runtime.sleep(FAREWELL) => {}
         }
@@ -340,6 +340,8 @@ fn hub(
         stop: watch::Sender::new(Stop::No),
         tasks: watch::Sender::new(0),
         book: Book::default(),
+        #[cfg(feature = "wire")]
+        network: config.network.clone(),
         me,
         runtime,
     }
@@ -363,9 +365,7 @@ fn core(config: &Config, now: larder_core::Mono) -> Core {
         Membership::Fixed(seats) => {
             let others = seats.iter().filter(|seat| seat.name != config.name);
             let seat = |seat: &Seat| (seat.name.clone(), seat.address.clone());
-            for (name, address) in others.clone().map(seat) {
-                dials.told(&name, &address, now);
-            }
+            dials = Dials::fixed(config.name.clone(), others.clone().map(seat), now);
             Members::fixed(patience, others.map(seat), now)
         }
     };

@@ -4,6 +4,8 @@
 //! by the configuration, so that a mistake in a flag reads like one in a file or a variable.
 
 mod bus;
+#[cfg(feature = "sqlite")]
+mod demo;
 mod help;
 mod nodes;
 mod problem;
@@ -18,6 +20,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use crate::config::table::{Kind, Setting, TABLE};
 use crate::config::{Flags, NAMED_PATTERN, NAMED_TTL};
 pub(crate) use bus::PingArgs;
+#[cfg(feature = "sqlite")]
+pub(crate) use demo::{DemoArgs, DemoBus, NODE as DEMO_NODE, Shown};
 pub(crate) use nodes::NodesArgs;
 
 /// What is to be done.
@@ -29,6 +33,12 @@ pub(crate) enum Action {
     Ping(PingArgs),
     /// Show the nodes of the mesh.
     Nodes(NodesArgs),
+    /// Show on this machine what all of it is good for.
+    #[cfg(feature = "sqlite")]
+    Demo(DemoArgs),
+    /// Be one node of that.
+    #[cfg(feature = "sqlite")]
+    DemoNode,
     /// To be printed.
     Print(String),
 }
@@ -60,9 +70,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Act
     if arguments.len() < 2 || first.is_some_and(is_flag) {
         arguments.insert(1.min(arguments.len()), "serve".into());
     }
+    let name = arguments.get(1).cloned().unwrap_or_default();
     match command().try_get_matches_from(arguments) {
         Ok(matches) => action(&matches),
-        Err(error) => problem::explain(&error),
+        Err(error) => problem::explain(&error, &name.to_string_lossy()),
     }
 }
 
@@ -75,6 +86,10 @@ fn action(matches: &ArgMatches) -> Result<Action, String> {
         }),
         Some(("bus", bus)) => bus::action(bus)?,
         Some(("nodes", nodes)) => nodes::action(nodes),
+        #[cfg(feature = "sqlite")]
+        Some(("demo", demo)) => Action::Demo(demo::args(demo)?),
+        #[cfg(feature = "sqlite")]
+        Some((demo::NODE, _)) => Action::DemoNode,
         Some((_, serve)) => Action::Serve(serve_args(serve)),
         None => Action::Serve(ServeArgs::default()),
     })
@@ -101,7 +116,7 @@ fn flags(matches: &ArgMatches) -> Flags {
 }
 
 fn command() -> Command {
-    Command::new("larder")
+    let command = Command::new("larder")
         .bin_name("larder")
         .about("A coherent cache that Redis clients can talk to")
         .version(env!("CARGO_PKG_VERSION"))
@@ -116,7 +131,10 @@ fn command() -> Command {
             Command::new("version")
                 .about("Print the version")
                 .help_template(help::TEMPLATE),
-        )
+        );
+    #[cfg(feature = "sqlite")]
+    let command = command.subcommands([demo::command(), demo::node()]);
+    command
 }
 
 fn config() -> Arg {
@@ -181,7 +199,7 @@ fn flag(setting: &'static Setting) -> Arg {
         Kind::Hosts | Kind::DnsNames => "HOSTS",
         Kind::Members => "LIST",
         Kind::Duration(_) => "TIME",
-        Kind::Size(..) => "SIZE",
+        Kind::Size(..) | Kind::Memory => "SIZE",
         Kind::Count(..) => "N",
         Kind::Names => "NAMES",
         Kind::Url | Kind::Outbox => "URL",

@@ -10,7 +10,9 @@ mod client;
 mod config;
 mod dbsize;
 mod del;
+mod delifeq;
 mod echo;
+mod eval;
 mod event;
 mod exists;
 mod expire;
@@ -29,6 +31,8 @@ mod info;
 mod introspect;
 mod invalidate;
 mod keys;
+mod limit;
+mod lock;
 mod mget;
 mod mset;
 mod msetnx;
@@ -59,6 +63,7 @@ use tokio::time::Instant;
 
 use crate::session::{Replies, Session};
 
+pub(crate) use eval::memory::Scripts;
 pub(crate) use failure::{Failure, Outcome};
 pub(crate) use table::NAMES;
 use table::{Id, Spec};

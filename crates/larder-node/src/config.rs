@@ -5,6 +5,7 @@
 //! [`check`] looks at the whole, and [`build`] makes [`Settings`] of it. All mistakes are
 //! reported at once, each on one line that says where it is, what it is and what is accepted.
 
+mod available;
 mod build;
 mod check;
 mod draft;

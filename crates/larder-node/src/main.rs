@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`cli`] says what is to be done, [`config`] makes [`settings`] of file,
 //! environment and flags, [`serve`] runs a [`node`] from its start to its end, [`doctor`] looks at
-//! the server behind it, [`ping`] at the log there, [`nodes`] at the others. [`listener`] and what is below it speak RESP, [`http`] speaks HTTP;
+//! the server behind it, [`ping`] at the log there, [`nodes`] at the others, [`demo`] shows what it is good for. [`listener`] and what is below it speak RESP, [`http`] speaks HTTP;
 //! [`metrics`] counts for both.
 
 #![forbid(unsafe_code)]
@@ -15,6 +15,8 @@ mod banner;
 mod ping;
 mod serve;
 
+#[cfg(feature = "sqlite")]
+mod demo;
 mod doctor;
 
 mod metrics;
@@ -43,6 +45,10 @@ fn main() -> ExitCode {
         Ok(Action::Doctor(args)) => doctor::doctor(args),
         Ok(Action::Ping(args)) => ping::ping(args),
         Ok(Action::Nodes(args)) => nodes::nodes(args),
+        #[cfg(feature = "sqlite")]
+        Ok(Action::Demo(args)) => demo::demo(args),
+        #[cfg(feature = "sqlite")]
+        Ok(Action::DemoNode) => demo::node(),
         Ok(Action::Print(text)) => {
             // A reader that has seen enough, such as `head`, is no failure.
             let _ = std::io::stdout().write_all(text.as_bytes());

@@ -7,7 +7,9 @@
 
 mod clients;
 mod export;
+mod health;
 mod histogram;
+mod locks;
 mod near;
 mod op;
 mod outbox;
@@ -22,10 +24,11 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use larder::Stats;
 use larder::bytes::ByteCache;
 use larder::embedded::{Embedded, EmbeddedStats};
 use larder::outbox::{Tail, TailStats};
+use larder::{LockStats, Stats};
+use larder_core::store::HealthReport;
 use larder_core::{ErrorKind, Timestamp};
 use tokio::time::Instant;
 
@@ -38,7 +41,7 @@ pub(crate) use text::CONTENT_TYPE;
 
 /// The values of the label `kind` of `cache_errors_total`: [`ErrorKind::as_str`] of each kind,
 /// and one for kinds that are newer than this list.
-const ERROR_KINDS: [&str; 12] = [
+const ERROR_KINDS: [&str; 13] = [
     "invalid",
     "config",
     "connection",
@@ -47,6 +50,7 @@ const ERROR_KINDS: [&str; 12] = [
     "capacity",
     "codec",
     "conflict",
+    "fenced",
     "refused",
     "loader",
     "closed",
@@ -67,8 +71,9 @@ pub(crate) struct Metrics {
     clients: Clients,
     rate: Rate,
     store: OnceLock<Embedded>,
-    /// Asked what it holds near, and what it hears of others.
-    copies: OnceLock<ByteCache>,
+    /// Asked what it hears of others and how its server is, and what it holds near, if it does.
+    cache: OnceLock<ByteCache>,
+    keeps_copies: bool,
     /// Follows an outbox for as long as it is kept here.
     tail: OnceLock<Tail>,
 }
@@ -86,7 +91,8 @@ impl Metrics {
             clients: Clients::default(),
             rate: Rate::default(),
             store: OnceLock::new(),
-            copies: OnceLock::new(),
+            cache: OnceLock::new(),
+            keeps_copies: false,
             tail: OnceLock::new(),
         }
     }
@@ -99,10 +105,11 @@ impl Metrics {
         }
     }
 
-    /// The cache that keeps near copies, if it does.
-    pub(crate) fn with_copies(self, cache: Option<ByteCache>) -> Metrics {
+    /// The cache, and whether it keeps near copies.
+    pub(crate) fn with_cache(self, cache: ByteCache, keeps_copies: bool) -> Metrics {
         Metrics {
-            copies: cache.map_or_else(OnceLock::new, OnceLock::from),
+            cache: OnceLock::from(cache),
+            keeps_copies,
             ..self
         }
     }
@@ -201,14 +208,10 @@ impl Metrics {
         self.shards.sum(shard::Shard::sent)
     }
 
-    /// Entries removed because their life had ended, as far as this process knows.
-    pub(crate) fn expired(&self) -> u64 {
-        self.store_stats().expired
-    }
-
-    /// Entries removed to make room. The stores of this version never do that.
-    pub(crate) fn evicted(&self) -> u64 {
-        0
+    /// The most bytes that the store in this process may hold; 0 without a limit, and without a store.
+    pub(crate) fn memory_limit(&self) -> u64 {
+        let limit = self.store.get().and_then(Embedded::limit);
+        limit.map_or(0, |bytes| bytes as u64)
     }
 
     /// What the store in this process says about itself; zeroes when values live elsewhere.
@@ -219,7 +222,18 @@ impl Metrics {
 
     /// What the cache says of its near copies and of the log; `None` if it keeps none.
     pub(crate) fn near_stats(&self) -> Option<Stats> {
-        self.copies.get().map(ByteCache::stats)
+        let cache = self.cache.get().filter(|_| self.keeps_copies);
+        cache.map(ByteCache::stats)
+    }
+
+    /// How the server behind the node is treated; `None` without one.
+    fn health(&self) -> Option<HealthReport> {
+        self.cache.get()?.stats().remote.health
+    }
+
+    /// What came of locks, if any can be taken.
+    fn lock_stats(&self) -> Option<LockStats> {
+        self.cache.get().map(ByteCache::lock_stats)
     }
 
     /// What is known of the outbox that is followed.

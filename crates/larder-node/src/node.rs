@@ -10,6 +10,7 @@ use larder::outbox::Tail;
 use larder_core::{Error, Runtime};
 use tokio::sync::watch;
 
+use crate::command::Scripts;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::store;
@@ -23,6 +24,8 @@ pub(crate) struct Node {
     pub(crate) invalidator: Invalidator,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
+    /// Scripts that clients have sent.
+    pub(crate) scripts: Scripts,
     /// 40 hexadecimal digits, new at each start; clients tell restarts by it.
     pub(crate) run_id: String,
     /// Becomes `true` when the node is to drain: finish what is under way, take nothing new.
@@ -46,9 +49,10 @@ impl Node {
         let metrics = Metrics::new(commands, opened.tier)
             .with_store(opened.embedded)
             .with_tail(tail)
-            .with_copies(opened.keeps_copies.then(|| opened.cache.clone()));
+            .with_cache(opened.cache.clone(), opened.keeps_copies);
         Ok(Node {
             metrics,
+            scripts: Scripts::default(),
             invalidator,
             cache: opened.cache,
             mesh: opened.mesh,

@@ -22,7 +22,10 @@ use crate::node::{Node, SharedNode};
 use crate::settings::Settings;
 use crate::{banner, command, http, listener};
 use listen::Ports;
-use stop::{Ended, Signals};
+#[cfg(feature = "sqlite")]
+pub(crate) use logging::start as log;
+use stop::Ended;
+pub(crate) use stop::Signals;
 
 /// A mistake in the arguments, the configuration, or the surroundings: nothing was started.
 pub(crate) const USAGE: u8 = 2;

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use larder::embedded::MemoryLimit;
 use larder::mesh::MeshConfig;
 use larder::{Rules, WhenFenced};
+use larder_core::breaker::BreakerPolicy;
 use secrecy::SecretString;
 
 /// Everything that can be set.
@@ -33,13 +35,14 @@ pub(crate) struct Settings {
 /// Where values are kept.
 pub(crate) enum StoreSettings {
     /// In this process.
-    Memory,
+    Memory(Option<MemoryLimit>),
     /// On a Redis or Valkey server.
     Redis {
         url: SecretString,
         pool_min: usize,
         pool_max: usize,
         pool_timeout: Duration,
+        breaker: Option<BreakerPolicy>,
     },
 }
 

@@ -57,8 +57,11 @@ pub(crate) async fn open(settings: &Settings, runtime: Arc<dyn Runtime>) -> Resu
         return Ok(Opened::new(cache, None, "embedded"));
     }
     match &settings.store {
-        StoreSettings::Memory => {
-            let embedded = Embedded::new(runtime.clone());
+        StoreSettings::Memory(limit) => {
+            let embedded = match limit {
+                Some(limit) => Embedded::within(runtime.clone(), *limit),
+                None => Embedded::new(runtime.clone()),
+            };
             if let Some(config) = &settings.mesh {
                 return meshed(config.clone(), embedded, runtime).await;
             }
@@ -70,9 +73,14 @@ pub(crate) async fn open(settings: &Settings, runtime: Arc<dyn Runtime>) -> Resu
             pool_min,
             pool_max,
             pool_timeout,
+            breaker,
         } => {
             let redis = Redis::open(url.expose_secret())?;
             let redis = redis.pool(*pool_min, *pool_max, *pool_timeout);
+            let redis = match breaker {
+                Some(policy) => redis.breaker(policy.clone()),
+                None => redis.without_breaker(),
+            };
             let store = Arc::new(redis.store(runtime.clone()));
             let cache = match copies(settings) {
                 Some(copies) => ByteCache::with_copies(store, runtime, copies)?,
@@ -89,7 +97,7 @@ async fn meshed(
     embedded: Embedded,
     runtime: Arc<dyn Runtime>,
 ) -> Result<Opened, Error> {
-    let mesh = MeshStore::start_with(config, embedded.clone(), runtime.clone()).await?;
+    let mesh = MeshStore::replicated(config, embedded.clone(), runtime.clone()).await?;
     let cache = ByteCache::new(Arc::new(mesh.clone()), runtime);
     Ok(Opened {
         mesh: Some(mesh),

@@ -18,6 +18,7 @@ use larder_core::store::Pending;
 
 use crate::connect::{self, Feed};
 use crate::fault;
+use crate::gate::Call;
 use crate::scripts::{POLL, READERS, REPLAY};
 use crate::store::RedisStore;
 
@@ -30,7 +31,7 @@ const BYTES: usize = 1 << 20;
 impl RedisStore {
     async fn ask_poll(&self, reader: &Reader) -> Result<Position> {
         let call = self.tier.join.poll(reader);
-        let mut reply = self.tier.run(&POLL, &call).await?;
+        let mut reply = self.tier.run_as(Call::Vital, &POLL, &call).await?;
         Ok(Position {
             incarnation: reply.number()?,
             seq: reply.number()?,
@@ -42,7 +43,7 @@ impl RedisStore {
         let mut call = REPLAY.call(2);
         call.arg(&keys.shard()[..]).arg(&keys.log()[..]);
         call.arg(gap.first).arg(gap.last).arg(RECORDS).arg(BYTES);
-        replay::read(gap, self.tier.run(&REPLAY, &call).await?)
+        replay::read(gap, self.tier.run_as(Call::Vital, &REPLAY, &call).await?)
     }
 
     async fn ask_readers(&self) -> Result<Readers> {
@@ -55,7 +56,7 @@ impl RedisStore {
     async fn send_nudge(&self) -> Result<()> {
         let mut publish = redis::cmd("PUBLISH");
         publish.arg(&self.tier.channel[..]).arg(record::NUDGE);
-        let answer = self.tier.link.command(&publish).await?;
+        let answer = self.tier.link.command(&publish, Call::Once).await?;
         fault::checked(&self.tier.name, answer).map(drop)
     }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use larder_core::breaker::BreakerPolicy;
 use larder_core::codec::CodecId;
 use larder_core::error::Result;
 use larder_core::runtime::Runtime;
@@ -28,6 +29,7 @@ pub struct Redis {
     pub(crate) address: Address,
     pub(crate) key_prefix: Bytes,
     pub(crate) limits: Limits,
+    pub(crate) breaker: Option<BreakerPolicy>,
     #[cfg(feature = "wire")]
     pub(crate) wire: Option<Arc<dyn Wire>>,
 }
@@ -74,6 +76,7 @@ impl Redis {
             address: Address::parse(url)?,
             key_prefix: Bytes::new(),
             limits: Limits::default(),
+            breaker: Some(BreakerPolicy::default()),
             #[cfg(feature = "wire")]
             wire: None,
         })
@@ -117,6 +120,21 @@ impl Redis {
         self.limits.pool_min = min;
         self.limits.pool_max = max.max(1);
         self.limits.pool_timeout = acquire_timeout;
+        self
+    }
+
+    /// When the server is left alone for a while, because too many calls fail or are slow. Commands
+    /// fail at once then. Default: [`BreakerPolicy::default`].
+    #[must_use]
+    pub fn breaker(mut self, policy: BreakerPolicy) -> Redis {
+        self.breaker = Some(policy);
+        self
+    }
+
+    /// Asks the server whatever happens; each caller waits for its own timeout.
+    #[must_use]
+    pub fn without_breaker(mut self) -> Redis {
+        self.breaker = None;
         self
     }
 
@@ -179,6 +197,7 @@ impl fmt::Debug for Redis {
             .field("address", &self.address)
             .field("key_prefix", &self.key_prefix)
             .field("limits", &self.limits)
+            .field("breaker", &self.breaker)
             .finish()
     }
 }

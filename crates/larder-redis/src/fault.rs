@@ -27,6 +27,16 @@ pub(crate) fn is_unknown_script(value: &Value) -> bool {
     matches!(value, Value::ServerError(error) if error.code() == "NOSCRIPT")
 }
 
+/// Whether the server says that it cannot serve now, whatever it is asked. In an array, by its first
+/// answer.
+pub(crate) fn is_unable(value: &Value) -> bool {
+    match value {
+        Value::ServerError(error) => advice(error.code()).0 == ErrorKind::Unavailable,
+        Value::Array(answers) => answers.first().is_some_and(is_unable),
+        _ => false,
+    }
+}
+
 /// An error of the client library.
 pub(crate) fn from_client(server: &str, error: &RedisError) -> Error {
     if error.kind() == redis::ErrorKind::AuthenticationFailed {

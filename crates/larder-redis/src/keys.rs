@@ -40,10 +40,24 @@ impl Keys {
         self.wire(&system_key("readers"))
     }
 
+    /// The two hashes that remember which fencing tokens were seen.
+    pub(crate) fn fences(&self) -> [Bytes; 2] {
+        ["fences:1", "fences:2"].map(|half| self.wire(&system_key(half)))
+    }
+
+    /// The channel on which locks are told of that were given back.
+    pub(crate) fn locks_channel(&self, database: u16) -> Bytes {
+        self.of_database(&system_key("locks"), database)
+    }
+
     /// The channel on which the log is pushed. Channels belong to the whole server, so the name
     /// says the database too.
     pub(crate) fn channel(&self, database: u16) -> Bytes {
-        let mut out = BytesMut::from(&self.log()[..]);
+        self.of_database(&system_key("log"), database)
+    }
+
+    fn of_database(&self, name: &Bytes, database: u16) -> Bytes {
+        let mut out = BytesMut::from(&self.wire(name)[..]);
         out.put_slice(format!(":{database}").as_bytes());
         out.freeze()
     }

@@ -11,8 +11,8 @@
 //! Redis 6.0 or later, or any Valkey (tested with Redis 7.0). An ACL user needs `GET MGET GETRANGE
 //! SET SETRANGE UNLINK PEXPIRE PEXPIREAT PERSIST PTTL HGET HMGET HSET HDEL TIME EVAL EVALSHA` for
 //! records, `SCAN RANDOMKEY` for listing and clearing, `INFO HGETALL HINCRBY HLEN XADD XRANGE PUBLISH
-//! SUBSCRIBE PING` and the channel of the shard for the bus, and for the plain layout `STRLEN EXISTS
-//! TYPE`.
+//! SUBSCRIBE PING` and the channel of the shard for the bus, `INFO HLEN PUBLISH SUBSCRIBE` and the channel
+//! of locks for locks, `INCRBY` for counters, and for the plain layout `STRLEN EXISTS TYPE`.
 //!
 //! Reading order: [`config`](Redis) parses; `connect` opens, `line` is one open connection over
 //! its `carrier`, `link` keeps one alive for all commands, `pool` a few more for slow ones; `tier`
@@ -28,6 +28,7 @@ mod secret;
 mod carrier;
 mod connect;
 mod fault;
+mod gate;
 mod line;
 mod link;
 mod pace;
@@ -52,3 +53,8 @@ pub use config::Redis;
 pub use inspect::{AddressParts, Answer, Denied, Inspector, Purpose};
 pub use plain::PlainStore;
 pub use store::RedisStore;
+
+/// The page on the breaker: its example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/breaker.md")]
+mod page {}

@@ -87,6 +87,11 @@ impl Line {
         self.carrier.is_closed()
     }
 
+    /// Ends the connection; commands under way fail.
+    pub(crate) fn close(&self) {
+        self.carrier.close();
+    }
+
     fn note_silence(&self, sent: Mono) {
         let first = self.silent_since.compare_exchange(
             0,

@@ -8,13 +8,14 @@ mod backoff;
 
 use std::sync::{Arc, Weak};
 
-use larder_core::error::{Error, Result};
+use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::runtime::Runtime;
 use redis::{Cmd, Pipeline, Value};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use crate::carrier::Request;
 use crate::fault;
+use crate::gate::{Call, Gate};
 use crate::line::{Dialer, Line};
 
 /// The connection of a store.
@@ -26,6 +27,7 @@ struct Shared {
     dialer: Arc<Dialer>,
     runtime: Arc<dyn Runtime>,
     state: watch::Sender<State>,
+    gate: Arc<Gate>,
     turns: Semaphore,
 }
 
@@ -42,42 +44,83 @@ enum State {
 }
 
 impl Link {
-    pub(crate) fn new(dialer: Arc<Dialer>, runtime: Arc<dyn Runtime>) -> Link {
+    pub(crate) fn new(dialer: Arc<Dialer>, runtime: Arc<dyn Runtime>, gate: Arc<Gate>) -> Link {
         Link {
             shared: Arc::new(Shared {
                 turns: Semaphore::new(dialer.redis.limits.max_in_flight),
                 dialer,
                 runtime,
+                gate,
                 state: watch::Sender::new(State::Idle),
             }),
         }
     }
 
     /// Sends one command. An error answer is a value.
-    pub(crate) async fn command(&self, command: &Cmd) -> Result<Value> {
-        self.ask(Request::One(command)).await
+    pub(crate) async fn command(&self, command: &Cmd, call: Call) -> Result<Value> {
+        self.ask(Request::One(command), call).await
     }
 
     /// Sends several commands in one go: an array of their answers. An error answer is a value.
-    pub(crate) async fn pipeline(&self, commands: &Pipeline) -> Result<Value> {
-        self.ask(Request::Many(commands)).await
+    pub(crate) async fn pipeline(&self, commands: &Pipeline, call: Call) -> Result<Value> {
+        self.ask(Request::Many(commands), call).await
     }
 
-    async fn ask(&self, request: Request<'_>) -> Result<Value> {
-        let line = self.line().await?;
-        let _turn = self.turn().await?;
-        line.ask(request).await
+    async fn ask(&self, request: Request<'_>, call: Call) -> Result<Value> {
+        let (answer, broken) = self.attempt(request, call, None).await?;
+        match (&answer, broken) {
+            // The connection broke under it, and there may be another one in a moment.
+            (Err(_), Some(broken)) if call == Call::Repeatable && self.shared.gate.may_repeat() => {
+                self.attempt(request, call, Some(&broken)).await?.0
+            }
+            _ => answer,
+        }
     }
 
-    /// The open connection; waits for an attempt under way, and at most as long as one may take.
-    async fn line(&self) -> Result<Arc<Line>> {
-        if let State::Up(line) = &*self.shared.state.borrow() {
+    /// One attempt, and the connection if it broke under it; an error if it was refused here.
+    /// It is not made over the connection `but`, which broke and may not have been missed yet.
+    async fn attempt(
+        &self,
+        request: Request<'_>,
+        call: Call,
+        but: Option<&Arc<Line>>,
+    ) -> Result<(Result<Value>, Option<Arc<Line>>)> {
+        let on_the_way = self.shared.gate.enter(call)?;
+        let mut broken = None;
+        let answer = async {
+            let line = self.line(but).await?;
+            let _turn = self.turn().await?;
+            let answer = line.ask(request).await;
+            if let Err(error) = &answer
+                && error.kind() == ErrorKind::Unavailable
+            {
+                line.close();
+                broken = Some(line);
+            }
+            answer
+        }
+        .await;
+        on_the_way.end(&answer);
+        Ok((answer, broken))
+    }
+
+    /// The open connection, and never `but`; waits for an attempt under way, and at most as long
+    /// as one may take.
+    async fn line(&self, but: Option<&Arc<Line>>) -> Result<Arc<Line>> {
+        let is_usable = |line: &Arc<Line>| but.is_none_or(|but| !Arc::ptr_eq(but, line));
+        if let State::Up(line) = &*self.shared.state.borrow()
+            && is_usable(line)
+        {
             return Ok(Arc::clone(line));
         }
         self.start();
         let dialer = &self.shared.dialer;
         let mut state = self.shared.state.subscribe();
-        let decided = state.wait_for(|state| matches!(state, State::Up(_) | State::Down(_)));
+        let decided = state.wait_for(|state| match state {
+            State::Up(line) => is_usable(line),
+            State::Down(_) => true,
+            State::Idle | State::Connecting => false,
+        });
         let limit = dialer.redis.limits.connect_timeout;
         match dialer.pace.within(limit, decided).await {
             Some(Ok(state)) => match &*state {
@@ -161,6 +204,7 @@ impl Shared {
     fn go_up(&self, line: Line) {
         tracing::info!(server = %self.dialer.server, "connected to Redis");
         self.state.send_replace(State::Up(Arc::new(line)));
+        self.gate.reachable();
     }
 
     fn go_down(&self, error: Error) {

@@ -28,6 +28,7 @@ use crate::tier::Tier;
 ///   removal is [`Version::ZERO`].
 /// * Nothing stale: a value ends with its fresh life, and `Expire` removes it.
 /// * No tags: a put with tags, and the invalidation of a tag, are `Refused`.
+/// * No locks, limits and counters: take a store of the other layout beside it.
 /// * No negative entries: putting one removes the value, and the next read misses.
 /// * Origin, load cost, schema and time of creation read as zero; the codec is the one that the
 ///   store was made with. Nothing is checksummed.
@@ -91,6 +92,10 @@ impl Store for PlainStore {
             bus: None,
             tags: None,
             vouch: None,
+            health: Some(&*self.tier.gate),
+            locks: None,
+            rates: None,
+            counters: None,
             identity: "",
         }
     }

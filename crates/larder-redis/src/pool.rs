@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::carrier::Request;
 use crate::fault;
+use crate::gate::{Call, Gate};
 use crate::line::{Dialer, Line};
 
 /// Connections beyond the minimum are closed after so long without work.
@@ -25,6 +26,7 @@ pub(crate) struct Pool {
 struct Shared {
     dialer: Arc<Dialer>,
     runtime: Arc<dyn Runtime>,
+    gate: Arc<Gate>,
     places: Arc<Semaphore>,
     /// The one used last is at the back and is lent first, so that the others can grow old.
     idle: Mutex<VecDeque<(Line, Mono)>>,
@@ -39,12 +41,13 @@ pub(crate) struct Lent {
 }
 
 impl Pool {
-    pub(crate) fn new(dialer: Arc<Dialer>, runtime: Arc<dyn Runtime>) -> Pool {
+    pub(crate) fn new(dialer: Arc<Dialer>, runtime: Arc<dyn Runtime>, gate: Arc<Gate>) -> Pool {
         let places = Arc::new(Semaphore::new(dialer.redis.limits.pool_max));
         Pool {
             shared: Arc::new(Shared {
                 dialer,
                 runtime,
+                gate,
                 places,
                 idle: Mutex::new(VecDeque::new()),
             }),
@@ -52,8 +55,10 @@ impl Pool {
     }
 
     /// Lends a connection, opening one if none is free. Waits for a place at most for the
-    /// acquire timeout, and then fails with [`ErrorKind::Overloaded`].
+    /// acquire timeout, and then fails with [`ErrorKind::Overloaded`]. Nothing is lent while the
+    /// breaker is open. Slow as these commands are, they say nothing about the server to it.
     pub(crate) async fn lend(&self) -> Result<Lent> {
+        drop(self.shared.gate.enter(Call::Once)?);
         let dialer = &self.shared.dialer;
         let limits = &dialer.redis.limits;
         let place = Arc::clone(&self.shared.places).acquire_owned();

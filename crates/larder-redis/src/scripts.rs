@@ -70,6 +70,34 @@ script!(
     REPLAY, "replay.lua"
 );
 script!(
+    /// Asks for a lock.
+    ACQUIRE, "common.lua", "lock.lua", "acquire.lua"
+);
+script!(
+    /// Prolongs a lock.
+    PROLONG, "common.lua", "lock.lua", "prolong.lua"
+);
+script!(
+    /// Gives a lock back.
+    UNLOCK, "common.lua", "lock.lua", "unlock.lua"
+);
+script!(
+    /// Writes under a fencing token.
+    FENCED, "common.lua", "log.lua", "tag.lua", "lock.lua", "fenced.lua", "commit.lua"
+);
+script!(
+    /// Asks whether a request is within a limit.
+    RATE, "rate.lua"
+);
+script!(
+    /// Adds to a counter.
+    COUNT, "count.lua"
+);
+script!(
+    /// Takes a counter away.
+    TAKE, "take.lua"
+);
+script!(
     /// Reads plain values.
     PLAIN_GET, "plain_get.lua"
 );
@@ -80,7 +108,7 @@ script!(
 
 /// Every script with its name.
 #[cfg(feature = "wire")]
-pub(crate) fn all() -> [(&'static str, &'static Script); 14] {
+pub(crate) fn all() -> [(&'static str, &'static Script); 21] {
     [
         ("commit", &COMMIT),
         ("lease", &LEASE),
@@ -94,6 +122,13 @@ pub(crate) fn all() -> [(&'static str, &'static Script); 14] {
         ("poll", &POLL),
         ("readers", &READERS),
         ("replay", &REPLAY),
+        ("acquire", &ACQUIRE),
+        ("prolong", &PROLONG),
+        ("unlock", &UNLOCK),
+        ("fenced", &FENCED),
+        ("rate", &RATE),
+        ("count", &COUNT),
+        ("take", &TAKE),
         ("plain get", &PLAIN_GET),
         ("plain commit", &PLAIN_COMMIT),
     ]
@@ -122,16 +157,22 @@ macro_rules! files {
 
 #[cfg(feature = "wire")]
 files!(
+    "acquire.lua",
     "clear.lua",
     "cleared.lua",
     "commit.lua",
     "common.lua",
+    "count.lua",
+    "fenced.lua",
     "fill.lua",
     "lease.lua",
+    "lock.lua",
     "log.lua",
     "plain_commit.lua",
     "plain_get.lua",
     "poll.lua",
+    "prolong.lua",
+    "rate.lua",
     "readers.lua",
     "reclaim.lua",
     "registry.lua",
@@ -140,6 +181,8 @@ files!(
     "replay.lua",
     "tag.lua",
     "tags.lua",
+    "take.lua",
+    "unlock.lua",
 );
 
 impl Script {
@@ -197,6 +240,12 @@ mod tests {
         for text in text {
             assert!(COMMIT.text.contains(&text), "{text}");
         }
+    }
+
+    #[test]
+    fn as_many_fences_are_kept_as_callers_are_told() {
+        let most = format!("FENCES = {}\n", larder_core::lock::FENCES);
+        assert!(FENCED.text.contains(&most), "{most}");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 pub(crate) mod commit;
 pub(crate) mod encode;
 mod leases;
+mod locks;
+mod rates;
 mod read;
 mod tags;
 
@@ -87,6 +89,10 @@ impl Store for RedisStore {
             bus: Some(self),
             tags: Some(self),
             vouch: None,
+            health: Some(&*self.tier.gate),
+            locks: Some(self),
+            rates: Some(self),
+            counters: Some(self),
             identity: &self.tier.name,
         }
     }

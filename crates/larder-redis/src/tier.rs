@@ -11,6 +11,7 @@ use crate::browse::Layout;
 use crate::bus::join::Join;
 use crate::clock::Clock;
 use crate::config::Redis;
+use crate::gate::{Call, Gate};
 use crate::keys::Keys;
 use crate::line::Dialer;
 use crate::link::Link;
@@ -24,6 +25,7 @@ pub(crate) struct Tier {
     pub(crate) name: String,
     pub(crate) dialer: Arc<Dialer>,
     pub(crate) link: Link,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) pool: Pool,
     pub(crate) clock: Arc<Clock>,
     pub(crate) keys: Keys,
@@ -47,11 +49,13 @@ impl Tier {
             clock: Arc::clone(&clock),
             join: (layout == Layout::Enveloped).then(|| Arc::clone(&join)),
         });
+        let gate = Arc::new(Gate::new(dialer.redis.breaker.clone(), &name, &runtime));
         Tier {
             name,
             dialer: Arc::clone(&dialer),
-            link: Link::new(Arc::clone(&dialer), Arc::clone(&runtime)),
-            pool: Pool::new(dialer, Arc::clone(&runtime)),
+            link: Link::new(Arc::clone(&dialer), Arc::clone(&runtime), Arc::clone(&gate)),
+            pool: Pool::new(dialer, Arc::clone(&runtime), Arc::clone(&gate)),
+            gate,
             clock,
             keys,
             channel,
@@ -62,11 +66,16 @@ impl Tier {
 
     /// Runs a script whose answer begins with the server's time; gives the rest of it.
     pub(crate) async fn run(&self, script: &Script, call: &Cmd) -> Result<Reply> {
+        self.run_as(Call::Once, script, call).await
+    }
+
+    /// The same for a call that may be more than one of many.
+    pub(crate) async fn run_as(&self, kind: Call, script: &Script, call: &Cmd) -> Result<Reply> {
         let mut sent = self.clock.sending();
-        let mut value = self.link.command(call).await?;
+        let mut value = self.link.command(call, kind).await?;
         if fault::is_unknown_script(&value) {
             sent = self.clock.sending();
-            value = self.link.command(&script.with_text(call)).await?;
+            value = self.link.command(&script.with_text(call), kind).await?;
         }
         self.answered(sent, value)
     }
@@ -95,7 +104,7 @@ impl Tier {
             pipeline.add_command(script.with_text(call));
         }
         let sent = self.clock.sending();
-        let mut answers = Reply::of(self.link.pipeline(&pipeline).await?)?;
+        let mut answers = Reply::of(self.link.pipeline(&pipeline, Call::Once).await?)?;
         calls
             .iter()
             .map(|_| self.answered(sent, answers.next()?))
@@ -114,7 +123,7 @@ impl Tier {
     /// answer is a value.
     pub(crate) async fn read(&self, command: &Cmd) -> Result<Value> {
         if !self.clock.is_due() {
-            return self.link.command(command).await;
+            return self.link.command(command, Call::Repeatable).await;
         }
         self.read_all(std::slice::from_ref(command)).await?.next()
     }
@@ -127,7 +136,7 @@ impl Tier {
             pipeline.add_command(command.clone());
         }
         let sent = self.clock.sending();
-        let mut answers = Reply::of(self.link.pipeline(&pipeline).await?)?;
+        let mut answers = Reply::of(self.link.pipeline(&pipeline, Call::Repeatable).await?)?;
         let time = fault::checked(&self.name, answers.next()?)?;
         self.clock.record(sent, Timestamp(reply::time_ms(time)?));
         Ok(answers)

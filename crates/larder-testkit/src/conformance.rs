@@ -7,6 +7,7 @@
 //! larder_testkit::conformance::store!(embedded, make);        // records, leases, tags, keyspace
 //! larder_testkit::conformance::bus!(embedded_bus, make);      // the log of changes
 //! larder_testkit::conformance::server!(redis_server, make);   // what a hurt server may not break
+//! larder_testkit::conformance::primitives!(locks, make);      // locks, limits, counters
 //! larder_testkit::conformance::plain_store!(plain, make);     // what bare values can keep
 //! larder_testkit::conformance_outbox!(sqlite, make);          // outboxes, over their own subject
 //! ```
@@ -30,15 +31,20 @@ pub mod bus_replay;
 pub mod bus_tags;
 pub mod clearing;
 pub mod concurrency;
+pub mod counters;
 pub mod dependencies;
 pub mod expectations;
+pub mod fences;
 pub mod fills;
 pub mod keyspace;
 pub mod leases;
 pub mod lives;
+pub mod locks;
 pub mod outbox;
+pub mod rates;
 pub mod records;
 pub mod server_forgets;
+pub mod server_locks;
 pub mod server_refuses;
 pub mod server_restarts;
 pub mod stale;
@@ -48,10 +54,12 @@ pub mod values;
 
 mod claims;
 mod hand;
+mod lock_words;
 mod subject;
 
 pub use crate::conformance_bus as bus;
 pub use crate::conformance_plain_store as plain_store;
+pub use crate::conformance_primitives as primitives;
 pub use crate::conformance_server as server;
 pub use crate::conformance_store as store;
 pub use claims::Claim;

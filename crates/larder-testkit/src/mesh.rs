@@ -30,10 +30,19 @@ pub enum Members {
     Learned,
 }
 
+/// What is asked of them.
+#[derive(Clone, Copy, Default)]
+struct Kind {
+    is_breakable: bool,
+    is_replicated: bool,
+}
+
 /// Some nodes. Each can be killed and started again.
 pub struct MeshNodes {
     configs: Vec<MeshConfig>,
     nodes: Vec<Option<MeshStore>>,
+    /// Whether values are those of all nodes.
+    is_replicated: bool,
     runtime: Arc<TokioRuntime>,
     /// What one dials to reach another, where faults are asked for.
     proxies: Vec<(usize, usize, Proxy)>,
@@ -46,7 +55,7 @@ impl MeshNodes {
     ///
     /// If they do not find each other within a minute.
     pub async fn start(count: usize, members: Members) -> MeshNodes {
-        MeshNodes::start_with(count, members, false).await
+        MeshNodes::start_with(count, members, Kind::default()).await
     }
 
     /// The same with links that can be broken; the members are configured.
@@ -55,13 +64,30 @@ impl MeshNodes {
     ///
     /// If they do not find each other within a minute.
     pub async fn start_breakable(count: usize) -> MeshNodes {
-        MeshNodes::start_with(count, Members::Configured, true).await
+        let kind = Kind {
+            is_breakable: true,
+            ..Kind::default()
+        };
+        MeshNodes::start_with(count, Members::Configured, kind).await
     }
 
-    async fn start_with(count: usize, members: Members, is_breakable: bool) -> MeshNodes {
+    /// The same with replicated values.
+    ///
+    /// # Panics
+    ///
+    /// If they do not find each other within a minute.
+    pub async fn start_replicated(count: usize) -> MeshNodes {
+        let kind = Kind {
+            is_breakable: true,
+            is_replicated: true,
+        };
+        MeshNodes::start_with(count, Members::Configured, kind).await
+    }
+
+    async fn start_with(count: usize, members: Members, kind: Kind) -> MeshNodes {
         // Somebody else may take a port that was free.
         for _ in 0..5 {
-            let mut nodes = MeshNodes::prepare(count, members, is_breakable);
+            let mut nodes = MeshNodes::prepare(count, members, kind);
             if nodes.try_start_all().await {
                 nodes.found().await;
                 return nodes;
@@ -70,16 +96,17 @@ impl MeshNodes {
         panic!("free ports are taken again and again");
     }
 
-    fn prepare(count: usize, members: Members, is_breakable: bool) -> MeshNodes {
+    fn prepare(count: usize, members: Members, kind: Kind) -> MeshNodes {
         let seats: Vec<Seat> = (1..=count).map(seat).collect();
         let config = |seat: &Seat| config(seat, &seats, members);
         let mut nodes = MeshNodes {
             configs: seats.iter().map(config).collect(),
             nodes: (0..count).map(|_| None).collect(),
+            is_replicated: kind.is_replicated,
             runtime: Arc::new(TokioRuntime::current()),
             proxies: Vec::new(),
         };
-        if is_breakable {
+        if kind.is_breakable {
             nodes.put_proxies(&seats);
         }
         nodes
@@ -110,25 +137,33 @@ impl MeshNodes {
 
     /// Cuts a node off: what is sent to it and by it is lost, and nobody is told.
     pub fn cut_off(&self, at: usize) {
-        self.bar_detours();
         self.links_of(at)
             .for_each(|proxy| proxy.set(Traffic::ALL, Fault::BlackHole));
     }
 
-    /// Nodes tell each other where they have found the others: after some silence they try what leads
-    /// to the same node from elsewhere.
-    fn bar_detours(&self) {
-        self.proxies.iter().for_each(|(_, _, proxy)| proxy.refuse());
-    }
-
     /// Cuts two nodes off from each other: what they say to each other is lost.
     pub fn cut_between(&self, one: usize, other: usize) {
-        self.bar_detours();
+        self.links_between(one, other)
+            .for_each(|proxy| proxy.set(Traffic::ALL, Fault::BlackHole));
+    }
+
+    /// What two nodes say to each other waits until it is healed; their links are cut after some
+    /// seconds.
+    pub fn stall_between(&self, one: usize, other: usize) {
+        self.links_between(one, other)
+            .for_each(|proxy| proxy.set(Traffic::ALL, Fault::Stall));
+    }
+
+    /// Mends the links of two nodes.
+    pub fn heal_between(&self, one: usize, other: usize) {
+        self.links_between(one, other).for_each(Proxy::heal);
+    }
+
+    fn links_between(&self, one: usize, other: usize) -> impl Iterator<Item = &Proxy> {
         let both = [(one, other), (other, one)];
         let links = self.proxies.iter();
-        links
-            .filter(|(from, to, _)| both.contains(&(*from, *to)))
-            .for_each(|(_, _, proxy)| proxy.set(Traffic::ALL, Fault::BlackHole));
+        let is_between = move |(from, to, _): &&(usize, usize, Proxy)| both.contains(&(*from, *to));
+        links.filter(is_between).map(|(_, _, proxy)| proxy)
     }
 
     /// Breaks the links of a node; new ones can be made.
@@ -155,7 +190,11 @@ impl MeshNodes {
     async fn try_start(&self, at: usize) -> larder::core::Result<MeshStore> {
         let runtime: Arc<TokioRuntime> = self.runtime.clone();
         let store = Embedded::with_shards(runtime.clone(), 64);
-        MeshStore::start_with(self.configs[at].clone(), store, runtime).await
+        let config = self.configs[at].clone();
+        match self.is_replicated {
+            true => MeshStore::replicated(config, store, runtime).await,
+            false => MeshStore::start_with(config, store, runtime).await,
+        }
     }
 
     /// A node that is alive.

@@ -187,11 +187,6 @@ impl Proxy {
         self.end(faults::Ending::Reset, Some(DoorIs::Resetting));
     }
 
-    /// Resets new connections as soon as they are, until healed. What is open goes on.
-    pub fn refuse(&self) {
-        self.change(|rules| rules.door = DoorIs::Resetting);
-    }
-
     /// Leads to another port of this machine from now on, as a name does after a failover. All
     /// connections that are open are reset.
     pub fn lead_to_port(&self, port: u16) {

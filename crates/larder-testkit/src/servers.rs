@@ -20,6 +20,7 @@
 mod dns;
 mod ports;
 mod proc;
+mod reaper;
 mod redis;
 mod tools;
 mod wait;

@@ -1,17 +1,21 @@
 //! Building a cache: every setting, and every error at once.
 
+mod checks;
+mod loads;
+
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::codec::{Codec, CodecId};
-use larder_core::error::{Error, ErrorKind, Result};
+use larder_core::error::Result;
 use larder_core::key::{Key, KeyHasher, Name};
 use larder_core::limits::MAX_VALUE_BYTES;
 use larder_core::refresh::Early;
 use larder_core::runtime::Runtime;
 use larder_core::store::Store;
 
+use crate::backlog::{Backlog, Deferred};
 use crate::cache::Cache;
 #[cfg(feature = "msgpack")]
 use crate::codec::MessagePack;
@@ -21,11 +25,10 @@ use crate::depend::Place;
 use crate::engine::areas::{KnownAreas, Reach};
 use crate::engine::refresh::{self, Refreshes};
 use crate::engine::{Engine, Flights, Lives, Weigher};
-use crate::epoch::Epoch;
 use crate::link;
 use crate::loader::{Cx, LoadFn, boxed_loader};
 use crate::mode::Mode;
-use crate::near::{Cause, Near as NearCache, Reporter, View};
+use crate::near::{Cause, Near as NearCache, Reporter};
 use crate::node::{self, Node};
 use crate::observe::Counts;
 use crate::options::{IntoBytes, IntoDuration, Near, Refresh, RefreshPolicy, WhenFenced};
@@ -33,6 +36,8 @@ use crate::remote::{Layout, Opening, Remote};
 use crate::runtime::TokioRuntime;
 use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crate::tags::TagCells;
+use checks::{Wrong, check_leases, named, refresh_setting, view};
+use loads::LoadSettings;
 
 /// The codec of a builder that was given none.
 #[cfg(feature = "msgpack")]
@@ -53,6 +58,7 @@ pub struct Builder<K, V, C = DefaultCodec> {
     endless: bool,
     stale_for: Result<Duration, String>,
     refresh: Option<Refresh>,
+    loads: LoadSettings,
     jitter_percent: u8,
     lease: Result<Duration, String>,
     tombstone: Result<Duration, String>,
@@ -61,6 +67,7 @@ pub struct Builder<K, V, C = DefaultCodec> {
     when_fenced: WhenFenced,
     mode: Mode,
     node: Option<String>,
+    backlog: Option<Backlog>,
     near: Option<Near>,
     remote: Option<Box<dyn Remote>>,
     layout: Layout,
@@ -80,6 +87,7 @@ impl<K, V> Builder<K, V> {
             endless: false,
             stale_for: Ok(Duration::ZERO),
             refresh: None,
+            loads: LoadSettings::default(),
             jitter_percent: 5,
             lease: Ok(Duration::from_secs(3)),
             tombstone: Ok(Duration::from_secs(60)),
@@ -88,6 +96,7 @@ impl<K, V> Builder<K, V> {
             when_fenced: WhenFenced::default(),
             mode: Mode::default(),
             node: None,
+            backlog: None,
             near: None,
             remote: None,
             layout: Layout::default(),
@@ -210,6 +219,7 @@ impl<K, V, C> Builder<K, V, C> {
             endless: self.endless,
             stale_for: self.stale_for,
             refresh: self.refresh,
+            loads: self.loads,
             jitter_percent: self.jitter_percent,
             lease: self.lease,
             tombstone: self.tombstone,
@@ -218,6 +228,7 @@ impl<K, V, C> Builder<K, V, C> {
             when_fenced: self.when_fenced,
             mode: self.mode,
             node: self.node,
+            backlog: self.backlog,
             near: self.near,
             remote: self.remote,
             layout: self.layout,
@@ -255,15 +266,22 @@ impl<K, V, C> Builder<K, V, C> {
         self
     }
 
+    /// Keeps changes that cannot reach the remote tier, and carries them out once it is back. Default:
+    /// such a change is an error.
+    pub fn backlog(mut self, backlog: Backlog) -> Self {
+        self.backlog = Some(backlog);
+        self
+    }
+
     /// The surroundings. Default: the tokio runtime that calls [`build`](Builder::build).
     pub fn runtime(mut self, runtime: Arc<dyn Runtime>) -> Self {
         self.runtime = Some(runtime);
         self
     }
 
-    /// Checks all settings and builds the cache. Does no I/O: a server that cannot be reached
-    /// shows with the first use. An error of kind [`ErrorKind::Config`] names every setting that
-    /// is wrong.
+    /// Checks all settings and builds the cache. Asks no server: one that cannot be reached shows
+    /// with the first use. An error of kind [`ErrorKind::Config`](crate::ErrorKind::Config) names
+    /// every setting that is wrong.
     ///
     /// # Panics
     ///
@@ -278,21 +296,23 @@ impl<K, V, C> Builder<K, V, C> {
         let name = wrong.unwrap(Name::new(&self.name).map_err(|error| error.to_string()));
         let (lives, refresh) = (self.lives(&mut wrong), self.refresh_policy(&mut wrong));
         self.check_tiers(self.codec.id(), &mut wrong);
+        let protection = self.loads.check(&self.stale_for, &mut wrong);
         let max_value = wrong.positive("max_value", self.max_value);
-        let capacity = match &self.near {
-            Some(near) => wrong.positive("near capacity", near.capacity.clone()),
-            None => Some(0),
-        };
+        let capacity = self.near.as_ref().map(|near| near.capacity.clone());
+        let capacity = capacity.map_or(Some(0), |bytes| wrong.positive("near capacity", bytes));
         let runtime = self
             .runtime
             .unwrap_or_else(|| Arc::new(TokioRuntime::current()));
         let opening = Opening::new(self.layout, self.codec.id(), &runtime);
-        let remote = self.remote.map(|remote| remote.open(opening));
-        let remote = wrong.unwrap(remote.transpose().map_err(|error| error.to_string()));
+        let remote = open_remote(self.remote, opening, &mut wrong);
         check_leases(refresh, remote.as_ref(), &mut wrong);
-        let (Some(name), Some(lives), Some(max_value), Some(capacity), Some(remote), true) =
-            (name, lives, max_value, capacity, remote, wrong.0.is_empty())
+        let deferred = open_backlog(self.backlog, name.as_ref(), &mut wrong);
+        let (Some(name), Some(lives), Some(max_value), Some(capacity), Some(remote)) =
+            (name, lives, max_value, capacity, remote)
         else {
+            return Err(wrong.error(&self.name));
+        };
+        let (Some(protection), true) = (protection, wrong.0.is_empty()) else {
             return Err(wrong.error(&self.name));
         };
         let view = view(remote.as_deref(), self.mode);
@@ -317,21 +337,22 @@ impl<K, V, C> Builder<K, V, C> {
             max_value: usize::try_from(max_value).unwrap_or(usize::MAX),
             flights: Flights::default(),
             refreshes: Refreshes::new(refresh, ended),
+            protection,
             turns: Default::default(),
             tags,
             areas: KnownAreas::shared(),
             reach: Reach::Cache,
             touched: Arc::default(),
+            deferred,
             place,
             counts: Counts::default(),
             closed: AtomicBool::new(false),
             last_version: AtomicU64::new(0),
+            locks: Default::default(),
             runtime,
         };
         let engine = Arc::new(engine);
-        if capacity > 0 && engine.coherence.is_followed() {
-            link::start(&engine);
-        }
+        begin(&engine, capacity);
         Ok(Cache::new(engine, life, self.loader))
     }
 
@@ -339,6 +360,9 @@ impl<K, V, C> Builder<K, V, C> {
         if self.near.is_none() && self.remote.is_none() {
             wrong
                 .add("there is neither a near cache nor a remote tier: add .near(…) or .remote(…)");
+        }
+        if self.backlog.is_some() && self.remote.is_none() {
+            wrong.add("a backlog is for a remote tier: add .remote(…)");
         }
         if self.remote.is_some() && codec == Opaque::ID {
             wrong.add("values for a remote tier need a codec: add .codec(…)");
@@ -398,75 +422,32 @@ impl<K, V, C> Builder<K, V, C> {
     }
 }
 
-fn check_leases(
-    refresh: Option<RefreshPolicy>,
-    remote: Option<&Option<Arc<dyn Store>>>,
+fn open_remote(
+    remote: Option<Box<dyn Remote>>,
+    opening: Opening<'_>,
     wrong: &mut Wrong,
-) {
-    let store = refresh.and(remote).and_then(Option::as_ref);
-    if store.is_some_and(|store| store.describe().leases.is_none()) {
-        wrong.add("refresh needs leases, which the plain layout does not have");
-    }
+) -> Option<Option<Arc<dyn Store>>> {
+    let opened = remote.map(|remote| remote.open(opening)).transpose();
+    wrong.unwrap(opened.map_err(|error| error.to_string()))
 }
 
-fn refresh_setting(refresh: &Refresh, wrong: &mut Wrong) -> Option<RefreshPolicy> {
-    let early = wrong.unwrap(refresh.early.clone().map_err(named("refresh")));
-    let retry = wrong.positive("refresh retry", refresh.retry.clone());
-    if refresh.limit == 0 {
-        wrong.add("refresh limit: must be more than zero");
-    }
-    Some(RefreshPolicy {
-        early: early?,
-        serves_stale: refresh.serves_stale,
-        retry: retry?,
-        limit: refresh.limit,
-    })
+/// What may wait; not opened if something is wrong already.
+fn open_backlog(
+    backlog: Option<Backlog>,
+    name: Option<&Name>,
+    wrong: &mut Wrong,
+) -> Option<Deferred> {
+    let (Some(backlog), Some(name), true) = (backlog, name, wrong.0.is_empty()) else {
+        return None;
+    };
+    wrong.unwrap(Deferred::open(backlog, name.as_str()))
 }
 
-fn named(setting: &'static str) -> impl Fn(String) -> String {
-    move |error| format!("{setting}: {error}")
-}
-
-/// The errors found so far.
-#[derive(Default)]
-struct Wrong(Vec<String>);
-
-impl Wrong {
-    fn add(&mut self, message: impl Into<String>) {
-        self.0.push(message.into());
-    }
-
-    fn unwrap<T>(&mut self, result: Result<T, String>) -> Option<T> {
-        result.map_err(|message| self.add(message)).ok()
-    }
-
-    fn positive<T: Default + PartialEq>(
-        &mut self,
-        setting: &'static str,
-        value: Result<T, String>,
-    ) -> Option<T> {
-        let value = self.unwrap(value.map_err(named(setting)))?;
-        if value == T::default() {
-            self.add(format!("{setting}: must be more than zero"));
-        }
-        Some(value)
-    }
-
-    fn error(self, name: &str) -> Error {
-        Error::new(
-            ErrorKind::Config,
-            format!("the cache {name:?} cannot be built: {}", self.0.join("; ")),
-        )
-    }
-}
-
-/// Whether near copies need somebody to vouch for them.
-fn view(remote: Option<&dyn Store>, mode: Mode) -> View {
-    let on_bus = remote.is_some_and(|store| store.describe().bus.is_some());
-    let epoch = Epoch::of(remote.is_some());
-    if on_bus && mode != Mode::None {
-        View::fenced(epoch)
-    } else {
-        View::unfenced(epoch)
+/// Begins what a cache does by itself.
+fn begin<V: Send + Sync + 'static>(engine: &Arc<Engine<V>>, capacity: u64) {
+    engine.begin_carrying_out();
+    engine.cleared();
+    if capacity > 0 && engine.coherence.is_followed() {
+        link::start(engine);
     }
 }

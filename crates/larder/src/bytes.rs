@@ -9,6 +9,7 @@
 //! stored is held against its tags and areas, as that cache itself would do it.
 
 mod commit;
+mod guarded;
 mod invalidate;
 mod open;
 mod read;

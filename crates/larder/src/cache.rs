@@ -1,14 +1,15 @@
 //! The cache as users hold it. Every method is a few lines over the engine.
 
 mod compute;
+mod guarded;
 mod hit;
 mod invalidate;
+mod load;
 mod refresh;
 mod session;
 mod watch;
 
 use std::borrow::{Borrow, ToOwned};
-use std::error::Error as StdError;
 use std::sync::Arc;
 
 use larder_core::error::{Error, ErrorKind, Result};
@@ -16,10 +17,10 @@ use larder_core::key::Key;
 
 use crate::builder::Builder;
 use crate::engine::refresh::Lifeline;
-use crate::engine::{Change, Engine, EngineKey, Incoming, Load};
+use crate::engine::{Change, Engine, EngineKey, Incoming};
 use crate::loaded::Loaded;
-use crate::loader::{Cx, Failure, LoadError, LoadFn, Orders};
-use crate::options::InsertOptions;
+use crate::loader::{Cx, LoadError, LoadFn};
+use crate::options::{InsertOptions, LoadOptions};
 use crate::receipt::Receipt;
 use crate::sync::atomic::Ordering;
 
@@ -168,8 +169,9 @@ where
     ///
     /// # Errors
     ///
-    /// When the loader fails or panics, and no stale value may be used. Trouble of the cache
-    /// itself is no error: then the loader runs.
+    /// When the loader fails or panics, the caller's [`Timeouts`](crate::Timeouts) are over, or the
+    /// [`LoadLimit`](crate::LoadLimit) refuses the load, and no stale value may be used. Trouble of the
+    /// cache itself is no error: then the loader runs.
     ///
     /// # Cost
     ///
@@ -192,6 +194,34 @@ where
             return Ok(self.hit_or_refresh(key, entry, now, loader));
         }
         self.load_beyond(key, loader).await
+    }
+
+    /// Loads as [`get_or_load`](Cache::get_or_load) does, with limits of its own for how long this
+    /// caller waits, and with a default value. What other callers of the same load are given is theirs
+    /// to say.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`get_or_load`](Cache::get_or_load); with a default value only those of a key that
+    /// cannot be used, of a loader that asks for its own key, and of a closed cache.
+    pub async fn get_or_load_with<Q, E, F, Fut>(
+        &self,
+        key: &Q,
+        options: LoadOptions<V>,
+        loader: F,
+    ) -> Result<Loaded<V>, LoadError<E>>
+    where
+        K: Borrow<Q>,
+        Q: Key + ToOwned<Owned = K> + Sync + ?Sized,
+        E: Send + Sync + 'static,
+        F: FnOnce(Cx<K>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<V, E>> + Send + 'static,
+    {
+        if let Some((entry, now)) = self.engine.near_hit(key) {
+            return Ok(self.hit_or_refresh(key, entry, now, loader));
+        }
+        let wire = self.engine.key(key)?;
+        Box::pin(self.load(wire, key.to_owned(), options, loader)).await
     }
 
     /// Stores a value in all tiers.
@@ -379,100 +409,4 @@ where
         let incoming = Incoming { tags, ..incoming };
         Ok((wire, Change::Insert(incoming)))
     }
-
-    async fn load<E, F, Fut>(
-        &self,
-        wire: EngineKey,
-        key: K,
-        loader: F,
-    ) -> Result<Loaded<V>, LoadError<E>>
-    where
-        E: Send + Sync + 'static,
-        F: FnOnce(Cx<K>) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<V, E>> + Send + 'static,
-    {
-        let mut load = Some(load_of(key, loader));
-        loop {
-            match self.engine.fly(&wire, &mut load).await {
-                Ok(landed) => {
-                    let stale = landed.stale;
-                    self.engine.read_in_load(&wire, &landed.entry, stale);
-                    return Ok(self
-                        .engine
-                        .loaded(landed.entry, landed.source, landed.stale));
-                }
-                Err(Failure::Panicked(message)) => return Err(LoadError::Panicked(message)),
-                Err(Failure::Reentrant) => return Err(LoadError::Cache(reentrant())),
-                Err(Failure::Loader(error)) => match error.downcast::<E>() {
-                    Ok(error) => return Err(LoadError::Loader(error)),
-                    // Another caller's loader failed with an error of another type: ours has
-                    // not been tried.
-                    Err(_) if load.is_some() => {}
-                    Err(_) => return Err(LoadError::Cache(unfinished())),
-                },
-                Err(Failure::Abandoned) if load.is_some() => {}
-                Err(Failure::Abandoned) => return Err(LoadError::Cache(unfinished())),
-            }
-        }
-    }
-
-    async fn load_through(
-        &self,
-        wire: EngineKey,
-        key: K,
-        loader: &Arc<LoadFn<K, V>>,
-    ) -> Result<Option<Loaded<V>>> {
-        type Cause = Arc<dyn StdError + Send + Sync>;
-        let loader = loader.clone();
-        match self.load(wire, key, move |cx| loader(cx)).await {
-            Ok(loaded) => Ok(Some(loaded)),
-            Err(LoadError::<Cause>::Cache(error)) => Err(error),
-            Err(LoadError::Loader(error)) => {
-                let cause: Cause = (*error).clone();
-                Err(Error::with_source(
-                    ErrorKind::Load,
-                    "the loader failed",
-                    cause,
-                ))
-            }
-            Err(LoadError::Panicked(message)) => Err(Error::new(
-                ErrorKind::Load,
-                format!("the loader panicked: {message}"),
-            )),
-        }
-    }
-}
-
-/// A load that has not begun.
-fn load_of<K, V, E, F, Fut>(key: K, loader: F) -> Load<V>
-where
-    K: Send + 'static,
-    E: Send + Sync + 'static,
-    F: FnOnce(Cx<K>) -> Fut + Send + 'static,
-    Fut: Future<Output = Result<V, E>> + Send + 'static,
-{
-    let orders = Arc::new(Orders::default());
-    let cx = Cx::new(key, orders.clone());
-    let start = Box::new(move || -> larder_core::BoxFuture<'static, _> {
-        let loading = loader(cx);
-        Box::pin(async move {
-            loading
-                .await
-                .map_err(|error: E| Failure::Loader(Arc::new(error)))
-        })
-    });
-    Load { start, orders }
-}
-
-fn reentrant() -> Error {
-    let message = "the loader asks, itself or through other loads, for the key that it is loading; \
-                   that could never end";
-    Error::new(ErrorKind::Load, message)
-}
-
-fn unfinished() -> Error {
-    Error::new(
-        ErrorKind::Closed,
-        "the runtime was shut down before the load had ended",
-    )
 }

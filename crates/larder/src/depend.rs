@@ -103,6 +103,8 @@ impl Place {
 pub(crate) struct Depends {
     pub(crate) bonds: Vec<Bond>,
     pub(crate) cells: EntryTags,
+    /// As of when the oldest of it is known to hold, if anything was read.
+    pub(crate) as_of: Option<Mono>,
 }
 
 impl Reads {
@@ -125,6 +127,7 @@ impl Reads {
             None => Ok(Depends {
                 bonds: combine(list.bonds),
                 cells: list.cells,
+                as_of: Some(self.as_of()),
             }),
         }
     }

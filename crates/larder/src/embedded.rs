@@ -14,8 +14,11 @@ mod data;
 mod follow;
 mod keyspace;
 mod lease;
+mod locks;
 mod log;
+mod rates;
 mod readers;
+mod room;
 mod shard;
 mod sweep;
 mod tags;
@@ -31,9 +34,15 @@ use larder_core::store::{Batch, Committed, Description, Lookup, Pending, Store};
 use larder_core::tag::Cut;
 use parking_lot::Mutex;
 
+#[cfg(feature = "mesh")]
+pub(crate) use follow::Placed;
+use locks::LockTable;
 use log::Log;
 #[cfg(feature = "mesh")]
 pub(crate) use log::Tap;
+use rates::Meters;
+use room::Room;
+pub use room::{MemoryLimit, WhenFull};
 use shard::{Shard, Slot};
 use tags::TagClock;
 
@@ -61,9 +70,11 @@ struct Inner {
     expired: AtomicU64,
     log: Log,
     tags: TagClock,
+    locks: LockTable,
+    meters: Meters,
     identity: String,
-    /// Most bytes of one shard, if there is a limit.
-    most: Option<usize>,
+    /// `None`: as much as there is.
+    room: Option<Arc<Room>>,
 }
 
 /// Counts of an embedded store at one moment.
@@ -78,6 +89,10 @@ pub struct EmbeddedStats {
     pub bytes: u64,
     /// Records removed because their life had ended.
     pub expired: u64,
+    /// Records removed to make room.
+    pub evicted: u64,
+    /// The most that may be held, in bytes; 0 without a limit.
+    pub limit: u64,
 }
 
 impl Embedded {
@@ -90,23 +105,33 @@ impl Embedded {
     /// The same with so many shards, at least one, instead of 4096: a store of a few hundred keys
     /// needs no more than 64, and is cheap to make then.
     pub fn with_shards(runtime: Arc<dyn Runtime>, shards: usize) -> Embedded {
-        Embedded::with_limit(runtime, shards, None)
+        Embedded::build(runtime, shards, None)
     }
 
-    /// The same that holds at most so many bytes, keys and what records cost included. Each shard has
-    /// its part of them, so a value that is larger than that is not kept; where a shard is full,
-    /// arbitrary records make room.
-    pub fn with_limit(runtime: Arc<dyn Runtime>, shards: usize, bytes: Option<usize>) -> Embedded {
-        let most = bytes.map(|bytes| bytes / shards.max(1));
-        let shard = || Mutex::new(Shard::within(most));
+    /// An empty store that holds no more than this. A value that would not fit by itself is refused
+    /// with [`ErrorKind::TooLarge`](larder_core::error::ErrorKind::TooLarge). Under changes by many
+    /// threads at once it may hold a sixteenth more for a moment.
+    pub fn within(runtime: Arc<dyn Runtime>, limit: MemoryLimit) -> Embedded {
+        Embedded::build(runtime, SHARDS, Some(limit))
+    }
+
+    pub(crate) fn build(
+        runtime: Arc<dyn Runtime>,
+        shards: usize,
+        limit: Option<MemoryLimit>,
+    ) -> Embedded {
+        let room = limit.map(|limit| Arc::new(Room::of(limit)));
+        let shard = || Mutex::new(Shard::within(room.clone()));
         let inner = Arc::new(Inner {
             started: (runtime.wall(), runtime.now()),
             hasher: KeyHasher::new(runtime.random()),
             shards: (0..shards.max(1)).map(|_| shard()).collect(),
-            most,
+            room: room.clone(),
             expired: AtomicU64::new(0),
             log: Log::default(),
             tags: TagClock::default(),
+            locks: LockTable::new(runtime.wall().0.saturating_mul(1_000)),
+            meters: Meters::default(),
             identity: format!("embedded {}", BUILT.fetch_add(1, Ordering::Relaxed)),
             runtime,
         });
@@ -115,10 +140,22 @@ impl Embedded {
         Embedded { inner }
     }
 
+    /// The most that may be held, in bytes. Free.
+    pub fn limit(&self) -> Option<usize> {
+        self.inner.room.as_ref().map(|room| room.limit.bytes)
+    }
+
+    /// Bytes held now, as they are counted against the limit: 0 without one. Free.
+    pub fn held_now(&self) -> usize {
+        self.inner.room.as_ref().map_or(0, |room| room.held())
+    }
+
     /// Counts; walks all shards without stopping writers for long.
     pub fn stats(&self) -> EmbeddedStats {
         let mut stats = EmbeddedStats {
             expired: self.inner.expired.load(Ordering::Relaxed),
+            evicted: self.inner.room.as_ref().map_or(0, |room| room.evicted()),
+            limit: self.limit().map_or(0, |bytes| bytes as u64),
             ..EmbeddedStats::default()
         };
         for shard in &self.inner.shards {
@@ -135,6 +172,14 @@ impl Inner {
     fn now(&self) -> Timestamp {
         let (wall, mono) = self.started;
         wall.after(self.runtime.now().since(mono))
+    }
+
+    /// The same clock in microseconds, as precise as the runtime has it.
+    fn precise_us(&self) -> u64 {
+        let (wall, mono) = self.started;
+        let passed = self.runtime.precise().since(mono);
+        let passed = u64::try_from(passed.as_micros()).unwrap_or(u64::MAX);
+        wall.0.saturating_mul(1_000).saturating_add(passed)
     }
 
     fn shard_of(&self, hash: u64) -> usize {
@@ -155,7 +200,10 @@ impl Inner {
         let hash = self.hasher.hash(key);
         let shard = self.shards[self.shard_of(hash)].lock();
         match shard.live(hash, key, now) {
-            Some(slot) => Lookup::Found(self.record_of(slot)),
+            Some(slot) => {
+                slot.mark();
+                Lookup::Found(self.record_of(slot))
+            }
             None => Lookup::Absent,
         }
     }
@@ -175,7 +223,8 @@ impl Store for Embedded {
     }
 
     fn commit(&self, batch: Batch) -> Pending<'_, Committed> {
-        Pending::ready(Ok(self.inner.commit(batch)))
+        let fits = self.inner.check_room(&batch);
+        Pending::ready(fits.map(|()| self.inner.commit(batch)))
     }
 
     fn now(&self) -> Timestamp {
@@ -190,6 +239,10 @@ impl Store for Embedded {
             bus: Some(self),
             tags: Some(self),
             vouch: None,
+            health: None,
+            locks: Some(self),
+            rates: Some(self),
+            counters: Some(self),
             identity: &self.inner.identity,
         }
     }

@@ -11,19 +11,22 @@
 pub(crate) mod areas;
 mod claim;
 pub(crate) mod compute;
+mod defer;
 mod flight;
 mod keep;
 mod load;
+mod protect;
 pub(crate) mod read;
 pub(crate) mod refresh;
 pub(crate) mod relabel;
+mod retries;
 pub(crate) mod tagging;
 mod tell;
 mod ticketed;
 mod update;
 mod write;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ::bytes::Bytes;
@@ -36,14 +39,16 @@ use larder_core::lane::{LEASE, Position};
 use larder_core::mutant::Mutant;
 use larder_core::record::{Expiry, Life};
 use larder_core::runtime::{Mono, Runtime};
-use larder_core::store::Store;
+use larder_core::store::{Health, Store};
 use larder_core::tag::{Cut, Tags};
 use larder_core::version::Version;
 use tokio::sync::oneshot;
 
+use crate::backlog::Deferred;
 use crate::coherence::Coherence;
 use crate::depend::{Depends, Place, Touched};
 use crate::loaded::{Loaded, Source};
+use crate::locks::Locks;
 use crate::near::{Cause, Entry, EntryMeta, Near, NearKey, NearSnapshot};
 use crate::observe::{Counts, NearStats, Stats};
 use crate::options::WhenFenced;
@@ -52,7 +57,8 @@ use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::tags::{EntryTags, TagCells};
 use areas::{KnownAreas, Reach};
 use compute::Turns;
-pub(crate) use flight::{Flights, Load};
+pub(crate) use flight::{Flights, Landed, Load};
+pub(crate) use protect::Protection;
 use refresh::Refreshes;
 pub(crate) use ticketed::Standing;
 pub(crate) use update::Updates;
@@ -77,6 +83,7 @@ pub(crate) struct Engine<V> {
     pub(crate) max_value: usize,
     pub(crate) flights: Flights<V>,
     pub(crate) refreshes: Refreshes,
+    pub(crate) protection: Protection,
     pub(crate) turns: Turns,
     pub(crate) tags: TagCells,
     pub(crate) coherence: Coherence,
@@ -84,9 +91,13 @@ pub(crate) struct Engine<V> {
     pub(crate) reach: Reach,
     pub(crate) touched: Arc<Touched>,
     pub(crate) place: Option<Place>,
+    /// What waits for the remote tier; `None` if nothing may.
+    pub(crate) deferred: Option<Deferred>,
     pub(crate) counts: Counts,
     pub(crate) closed: AtomicBool,
     pub(crate) last_version: AtomicU64,
+    /// Made when they are asked for.
+    pub(crate) locks: OnceLock<Locks>,
 }
 
 /// The times of a cache.
@@ -106,6 +117,8 @@ pub(crate) struct Lives {
 pub(crate) struct Before {
     pub(crate) near: NearSnapshot,
     pub(crate) at: Mono,
+    /// As of when what the remote tier tells from now on holds at least, which may be a copy itself.
+    pub(crate) remote: Mono,
     /// For what is read, where nobody else gives versions. A change draws its own once the source, or
     /// the store, has it: what was read before that is older, and not by when its reading ended.
     pub(crate) version: Version,
@@ -183,6 +196,19 @@ pub(crate) struct Incoming<V> {
 }
 
 impl<V> Incoming<V> {
+    /// A value that is given to callers and kept nowhere.
+    pub(crate) fn unkept(value: V) -> Incoming<V> {
+        Incoming {
+            value,
+            encoded: None,
+            weight: 0,
+            ttl: None,
+            stale_for: Duration::ZERO,
+            tags: Tags::default(),
+            depends: Depends::default(),
+        }
+    }
+
     /// Whether it can only be invalidated by its key, or by what its key lies in.
     pub(crate) fn is_independent(&self) -> bool {
         self.tags.is_empty() && self.depends.bonds.is_empty() && self.depends.cells.len() == 0
@@ -296,10 +322,20 @@ impl<V: Send + Sync + 'static> Engine<V> {
 
     /// The proof to take before a value of this key is read from anywhere.
     pub(crate) fn before(&self, key: &EngineKey) -> Before {
+        let at = self.runtime.now();
         Before {
             near: self.near.snapshot(key.hash),
-            at: self.runtime.now(),
+            at,
+            remote: self.remote_as_of(at),
             version: self.local_version(),
+        }
+    }
+
+    fn remote_as_of(&self, now: Mono) -> Mono {
+        let remote = self.remote.as_ref().map(|store| store.describe());
+        match remote.and_then(|remote| remote.vouch) {
+            Some(vouch) if !Mutant::AsOfAsked.is_active() => vouch.as_of().min(now),
+            _ => now,
         }
     }
 
@@ -358,8 +394,14 @@ impl<V: Send + Sync + 'static> Engine<V> {
         self.counts.refused(refusal);
     }
 
-    pub(crate) fn loaded(&self, entry: Arc<Entry<V>>, source: Source, stale: bool) -> Loaded<V> {
-        Loaded::new(entry, source, stale, self.runtime.now())
+    /// A fresh value for its caller.
+    pub(crate) fn fresh(&self, entry: Arc<Entry<V>>, source: Source) -> Loaded<V> {
+        Loaded::fresh(entry, source, self.runtime.now())
+    }
+
+    /// What a flight brought.
+    pub(crate) fn loaded(&self, landed: Landed<V>) -> Loaded<V> {
+        Loaded::landed(landed, self.runtime.now())
     }
 
     /// The receipt of a change that the remote tier has just acknowledged.
@@ -390,7 +432,18 @@ impl<V: Send + Sync + 'static> Engine<V> {
             ..NearStats::default()
         };
         let refreshing = self.refreshes.under_way();
-        self.counts.stats(near, refreshing, self.runtime.now())
+        let behind = self.protection.behind();
+        let under_way = (refreshing, behind);
+        let mut stats = self.counts.stats(near, under_way, self.runtime.now());
+        let remote = self.remote.as_ref();
+        let health = remote.and_then(|store| store.describe().health);
+        stats.remote.health = health.map(Health::report);
+        stats.backlog = self
+            .deferred
+            .as_ref()
+            .map(Deferred::stats)
+            .unwrap_or_default();
+        stats
     }
 
     /// Counts an error of the remote tier and passes it on.

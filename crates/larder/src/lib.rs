@@ -2,14 +2,19 @@
 
 #![forbid(unsafe_code)]
 
+mod backlog;
 mod builder;
 mod cache;
+mod counters;
 mod events;
 mod invalidator;
+mod limit;
 mod loaded;
 mod loader;
+mod locks;
 mod mode;
 mod options;
+mod rates;
 mod receipt;
 mod remote;
 mod rules;
@@ -35,21 +40,28 @@ mod tags;
 #[cfg(all(test, feature = "shuttle"))]
 mod threads;
 
+pub use backlog::{Backlog, BacklogStats};
 pub use builder::{Builder, DefaultCodec};
 pub use cache::{Cache, Session};
+pub use counters::Counters;
 pub use depend::{tracked, untracked};
 pub use engine::compute::Computed;
 pub use events::{Changed, Event, EventCause, Events, Target};
 pub use invalidator::{Delivery, Invalidator, InvalidatorBuilder};
-pub use loaded::{Loaded, Source};
+pub use limit::{LimitStats, LoadLimit, Ramp};
+pub use loaded::{Loaded, Source, StaleReason};
 pub use loader::{Cx, LoadError};
+pub use locks::{LockGuard, LockRequest, LockStats, Locks};
 pub use mode::Mode;
 pub use near::Cause;
-pub use observe::{BusStats, Delay, LoadStats, NearStats, RefreshStats, RemoteStats, Stats};
-pub use options::{
-    InsertOptions, IntoBytes, IntoDuration, IntoPoint, Near, Policy, Refresh, RefreshPolicy,
-    WhenFenced,
+pub use observe::{
+    BusStats, Delay, LoadStats, NearStats, ProtectionStats, RefreshStats, RemoteStats, Stats,
 };
+pub use options::{
+    InsertOptions, IntoBytes, IntoDuration, IntoPoint, LoadOptions, Near, Policy, Refresh,
+    RefreshPolicy, TimeoutPolicy, Timeouts, WhenFenced,
+};
+pub use rates::RateLimits;
 pub use receipt::{Acknowledged, Receipt};
 pub use remote::{Layout, Opening, Remote};
 pub use rules::{Report, Rule, Rules};
@@ -59,6 +71,18 @@ pub use larder_core as core;
 pub use larder_core::admit::Refusal;
 pub use larder_core::error::{Error, ErrorKind};
 pub use larder_core::key::{Key, KeyWriter, RawKey};
+pub use larder_core::lock::{FencingToken, Owner};
+pub use larder_core::rate::{RateLimit, Verdict};
 pub use larder_core::ticket::Ticket;
 #[cfg(feature = "redis")]
 pub use larder_redis as redis;
+
+/// The page on memory: its example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/memory.md")]
+mod page {}
+
+/// The page on the backlog: its example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/backlog.md")]
+mod backlog_page {}

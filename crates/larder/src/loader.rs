@@ -46,6 +46,13 @@ impl<K> Cx<K> {
         self.orders.order.lock().tags.push(tag.into());
     }
 
+    /// Lets this load count as failed, whatever the loader returns: those who wait get the stale value,
+    /// if there is one, else [`LoadError::Failed`] with this message. For what the source says without
+    /// an error, such as an answer that makes no sense.
+    pub fn fail(&self, message: impl Into<String>) {
+        self.orders.order.lock().failed = Some(message.into().into());
+    }
+
     /// Gives the value to those who wait for it, but does not store it.
     pub fn skip(&self) {
         self.orders.order.lock().skip = true;
@@ -64,6 +71,7 @@ pub(crate) struct Order {
     pub(crate) ttl: Option<Duration>,
     pub(crate) stale_for: Option<Duration>,
     pub(crate) skip: bool,
+    failed: Option<Arc<str>>,
     pub(crate) tags: Vec<String>,
 }
 
@@ -75,6 +83,11 @@ impl Orders {
     pub(crate) fn reads(&self) -> Arc<Reads> {
         self.reads.clone()
     }
+
+    /// What the loader has said of its failure.
+    pub(crate) fn failure(&self) -> Option<Arc<str>> {
+        self.order.lock().failed.clone()
+    }
 }
 
 /// Why [`Cache::get_or_load`](crate::Cache::get_or_load) has no value. Trouble of the cache
@@ -85,7 +98,11 @@ pub enum LoadError<E> {
     Loader(Arc<E>),
     /// The loader panicked with this message; the panic went no further.
     Panicked(Arc<str>),
-    /// The key cannot be used, or the cache is closed.
+    /// The loader has said so with this message ([`Cx::fail`]).
+    Failed(Arc<str>),
+    /// The key cannot be used, the cache is closed, or a limit was reached:
+    /// [`ErrorKind::Timeout`](crate::ErrorKind) for one of time,
+    /// [`ErrorKind::Overloaded`](crate::ErrorKind) for one of loads.
     Cache(Error),
 }
 
@@ -94,6 +111,7 @@ impl<E: fmt::Debug> fmt::Debug for LoadError<E> {
         match self {
             LoadError::Loader(error) => f.debug_tuple("Loader").field(error).finish(),
             LoadError::Panicked(message) => f.debug_tuple("Panicked").field(message).finish(),
+            LoadError::Failed(message) => f.debug_tuple("Failed").field(message).finish(),
             LoadError::Cache(error) => f.debug_tuple("Cache").field(error).finish(),
         }
     }
@@ -104,6 +122,7 @@ impl<E: fmt::Display> fmt::Display for LoadError<E> {
         match self {
             LoadError::Loader(error) => write!(f, "the loader failed: {error}"),
             LoadError::Panicked(message) => write!(f, "the loader panicked: {message}"),
+            LoadError::Failed(message) => write!(f, "the loader failed: {message}"),
             LoadError::Cache(error) => error.fmt(f),
         }
     }
@@ -113,7 +132,7 @@ impl<E: StdError + 'static> StdError for LoadError<E> {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             LoadError::Loader(error) => Some(&**error),
-            LoadError::Panicked(_) => None,
+            LoadError::Panicked(_) | LoadError::Failed(_) => None,
             LoadError::Cache(error) => Some(error),
         }
     }
@@ -130,10 +149,30 @@ impl<E> From<Error> for LoadError<E> {
 pub(crate) enum Failure {
     Loader(Arc<dyn Any + Send + Sync>),
     Panicked(Arc<str>),
+    /// The loader has said so.
+    Said(Arc<str>),
+    /// A limit was reached.
+    Cache(Error),
     /// The load ended without an outcome.
     Abandoned,
     /// The loader waits for itself.
     Reentrant,
+}
+
+impl Failure {
+    /// The same for a caller whose loader has errors of type `E`; or itself, if it has nothing for it.
+    pub(crate) fn told<E: Send + Sync + 'static>(self) -> Result<LoadError<E>, Failure> {
+        match self {
+            Failure::Loader(error) => match error.downcast::<E>() {
+                Ok(error) => Ok(LoadError::Loader(error)),
+                Err(error) => Err(Failure::Loader(error)),
+            },
+            Failure::Panicked(message) => Ok(LoadError::Panicked(message)),
+            Failure::Said(message) => Ok(LoadError::Failed(message)),
+            Failure::Cache(error) => Ok(LoadError::Cache(error)),
+            other @ (Failure::Abandoned | Failure::Reentrant) => Err(other),
+        }
+    }
 }
 
 /// A loader, ready to be started.

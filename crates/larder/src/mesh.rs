@@ -16,22 +16,27 @@ mod incoming;
 mod outgoing;
 mod reading;
 mod record;
+mod values;
 
 use std::sync::Arc;
 
 use larder_core::bus::Readers;
 use larder_core::error::{Error, ErrorKind, Result};
-use larder_core::runtime::{Runtime, Timestamp};
+use larder_core::lane::LEASE;
+use larder_core::mutant::Mutant;
+use larder_core::runtime::{Mono, Runtime, Timestamp};
 use larder_core::store::{Batch, Committed, Description, Lookup, Pending, Store, Vouch};
+use larder_mesh::log::Acknowledge;
 use larder_mesh::{Config, MeshLog};
 
 use ::bytes::Bytes;
 
-use crate::embedded::Embedded;
+use crate::embedded::{Embedded, MemoryLimit};
 use crate::remote::{Opening, Remote, enveloped_only};
 
 use incoming::Incoming;
 use outgoing::Outgoing;
+use values::Values;
 
 pub use larder_mesh::Config as MeshConfig;
 pub use larder_mesh::log::Standing;
@@ -43,6 +48,9 @@ pub use larder_mesh::{
 /// Shards of the store in this process: enough that threads seldom meet, and few enough that each has
 /// room for a large value.
 const SHARDS: usize = 64;
+
+/// Least bytes of a table of replicated values: there is room for the removals of some seconds.
+const LEAST: usize = 16 << 20;
 
 /// What the store in this process may hold, in bytes, if nothing else is said.
 const MEMORY: usize = 64 << 20;
@@ -58,6 +66,8 @@ struct Inner {
     store: Embedded,
     log: MeshLog,
     outgoing: Arc<Outgoing>,
+    /// The table, if values are replicated.
+    values: Option<Arc<Values>>,
     runtime: Arc<dyn Runtime>,
     name: String,
 }
@@ -71,7 +81,7 @@ impl MeshStore {
     /// [`ErrorKind::Config`] if settings do not fit together or a file cannot be read,
     /// [`ErrorKind::Unavailable`] if the address cannot be listened on.
     pub async fn start(config: Config, runtime: Arc<dyn Runtime>) -> Result<MeshStore> {
-        let store = Embedded::with_limit(runtime.clone(), SHARDS, Some(MEMORY));
+        let store = Embedded::build(runtime.clone(), SHARDS, Some(MemoryLimit::bytes(MEMORY)));
         MeshStore::start_with(config, store, runtime).await
     }
 
@@ -87,7 +97,8 @@ impl MeshStore {
     ) -> Result<MeshStore> {
         let name = format!("mesh {}, node {}", config.cluster, config.name);
         let follower = Arc::new(Incoming::new(store.clone()));
-        let log = MeshLog::start(config, follower, runtime.clone()).await?;
+        let who = Acknowledge::Majority;
+        let log = MeshLog::start(config, who, follower, runtime.clone()).await?;
         let outgoing = Arc::new(Outgoing::default());
         store.tap(outgoing.clone());
         Ok(MeshStore {
@@ -95,6 +106,52 @@ impl MeshStore {
                 store,
                 log,
                 outgoing,
+                values: None,
+                runtime,
+                name,
+            }),
+        })
+    }
+
+    /// Starts a member whose values are those of all: what is written on one is read on all of them,
+    /// without a source. The store is one of this process that nothing else uses, and that is empty.
+    ///
+    /// A write is acknowledged when all members that are connected have it, so that no value is lost
+    /// while any of them lives. Of two writes of a key at the same time one stays, on all nodes the
+    /// same. A member that starts has the values of the others before it answers; alone, it waits for
+    /// them for two and a half seconds. A part that is cut off goes on by itself, and both are merged
+    /// when they meet, by the same rule.
+    ///
+    /// The limit of the store holds for everything, removals that are remembered included. Give all
+    /// members the same. A store that evicts does so by itself: it reads as absent what the others have,
+    /// and nothing older comes back in its place. One that refuses takes what others have written
+    /// nevertheless, and evicts when that is more than a sixteenth too much.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`MeshStore::start`]; and [`ErrorKind::Config`] if the limit is less than 16 MiB.
+    pub async fn replicated(
+        config: Config,
+        store: Embedded,
+        runtime: Arc<dyn Runtime>,
+    ) -> Result<MeshStore> {
+        if store.limit().is_some_and(|bytes| bytes < LEAST) {
+            let message = "the memory of a node with replicated values is at least 16 MiB";
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        let name = format!("mesh {}, node {}", config.cluster, config.name);
+        let outgoing = Arc::new(Outgoing::default());
+        let values = Values::new(store.clone(), outgoing.clone(), &*runtime);
+        let values = Arc::new(values);
+        let who = Acknowledge::Everybody;
+        let log = MeshLog::start(config, who, values.clone(), runtime.clone()).await?;
+        values.begin(log.lane());
+        Ok(MeshStore {
+            inner: Arc::new(Inner {
+                store,
+                log,
+                outgoing,
+                values: Some(values),
                 runtime,
                 name,
             }),
@@ -142,7 +199,13 @@ impl Remote for MeshStore {
 impl Inner {
     /// To be asked before the store is read: what is found then is covered by the lease.
     fn is_leased(&self) -> bool {
-        self.runtime.now() < self.log.lease_until()
+        match &self.values {
+            // They are no copies of anything.
+            Some(values) => values.is_whole(),
+            None => {
+                self.runtime.now() < self.log.lease_until() || Mutant::StoreUnleased.is_active()
+            }
+        }
     }
 
     /// Sends what was changed here, and waits until enough members have it.
@@ -162,15 +225,27 @@ impl Inner {
     }
 
     fn commit(&self, batch: Batch) -> Pending<'_, Committed> {
+        if let Some(values) = self.values.as_ref().filter(|values| !values.is_whole()) {
+            return Pending::waiting(async move {
+                values.whole().await;
+                self.commit(batch).await
+            });
+        }
         let is_told = !batch.writes.is_empty() || batch.probe;
         if let Err(error) = self.has_room() {
             return Pending::ready(Err(error));
         }
-        let committed = incoming::now(self.store.commit(batch));
-        match committed {
-            Some(done @ Committed::Done(_)) if is_told => self.tell(done),
-            Some(committed) => Pending::ready(Ok(committed)),
-            None => Pending::ready(Err(Error::new(
+        if let Some(values) = &self.values {
+            return match values.commit(batch) {
+                Ok((done @ Committed::Done(_), said)) if is_told => self.say(values, said, done),
+                Ok((committed, _)) => Pending::ready(Ok(committed)),
+                Err(error) => Pending::ready(Err(error)),
+            };
+        }
+        match self.store.commit(batch) {
+            Pending::Ready(Some(Ok(done @ Committed::Done(_)))) if is_told => self.tell(done),
+            Pending::Ready(Some(result)) => Pending::ready(result),
+            _ => Pending::ready(Err(Error::new(
                 ErrorKind::Invalid,
                 "the store of this process refuses the batch",
             ))),
@@ -184,6 +259,29 @@ impl Inner {
             return Pending::ready(Err(error));
         }
         Pending::waiting(self.acknowledged(number, result))
+    }
+
+    /// The same for replicated values.
+    fn say<'a, T: Send + 'static>(
+        &'a self,
+        values: &'a Values,
+        said: Vec<Bytes>,
+        result: T,
+    ) -> Pending<'a, T> {
+        let mut number = self.outgoing.newest();
+        if let Err(error) = self.outgoing.send(&self.log) {
+            return Pending::ready(Err(error));
+        }
+        Pending::waiting(async move {
+            self.log.acknowledged(number).await?;
+            while values.is_doubtful(number) {
+                self.outgoing.push(said.clone(), None);
+                number = self.outgoing.newest();
+                self.outgoing.send(&self.log)?;
+                self.log.acknowledged(number).await?;
+            }
+            Ok(result)
+        })
     }
 
     /// Who reads here and elsewhere, in terms of the log here.
@@ -207,6 +305,11 @@ impl Store for MeshStore {
     fn get<'a>(&'a self, key: &'a Bytes) -> Pending<'a, Lookup> {
         if self.inner.is_leased() {
             self.inner.store.get(key)
+        } else if let Some(values) = &self.inner.values {
+            Pending::waiting(async move {
+                values.whole().await;
+                self.inner.store.get(key).await
+            })
         } else {
             Pending::ready(Ok(Lookup::Absent))
         }
@@ -215,6 +318,11 @@ impl Store for MeshStore {
     fn get_many<'a>(&'a self, keys: &'a [Bytes]) -> Pending<'a, Vec<Lookup>> {
         if self.inner.is_leased() {
             self.inner.store.get_many(keys)
+        } else if let Some(values) = &self.inner.values {
+            Pending::waiting(async move {
+                values.whole().await;
+                self.inner.store.get_many(keys).await
+            })
         } else {
             Pending::ready(Ok(vec![Lookup::Absent; keys.len()]))
         }
@@ -237,6 +345,10 @@ impl Store for MeshStore {
             bus: Some(self),
             tags: Some(self),
             vouch: Some(self),
+            health: None,
+            locks: None,
+            rates: None,
+            counters: None,
             identity: store.identity,
         }
     }
@@ -245,5 +357,10 @@ impl Store for MeshStore {
 impl Vouch for MeshStore {
     fn vouch(&self) -> Pending<'_, ()> {
         Pending::waiting(self.inner.log.poll())
+    }
+
+    fn as_of(&self) -> Mono {
+        let lease = u64::try_from(LEASE.as_nanos()).unwrap_or(u64::MAX);
+        Mono(self.inner.log.lease_until().0.saturating_sub(lease))
     }
 }

@@ -155,6 +155,12 @@ impl<V: Send + Sync + 'static> Near<V> {
         is_vouched_for.then(|| self.state(entry, now)).flatten()
     }
 
+    /// What an entry that need not be in the map is good for, for somebody who began to read it when it
+    /// was vouched for, unless it was made void since.
+    pub(crate) fn holds(&self, entry: &Entry<V>, now: Mono) -> Option<Freshness> {
+        self.state(entry, now)
+    }
+
     /// An entry that was read after `snapshot` was taken holds in that epoch.
     pub(crate) fn date(&self, entry: &Entry<V>, snapshot: NearSnapshot) {
         entry.raise_epoch(snapshot.epoch);

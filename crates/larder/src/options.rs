@@ -1,5 +1,6 @@
 //! The settings of a cache, as builders take them.
 
+mod loads;
 mod refresh;
 
 use std::time::Duration;
@@ -8,6 +9,7 @@ use larder_core::units::{parse_bytes, parse_duration};
 
 use crate::mode::Mode;
 
+pub use loads::{LoadOptions, TimeoutPolicy, Timeouts};
 pub use refresh::{IntoPoint, Refresh, RefreshPolicy};
 
 /// A duration in code or as text (`"90s"`, `"1h"`).
@@ -133,6 +135,10 @@ pub struct Policy {
     pub stale_for: Duration,
     /// When values are loaded again while they are served; `None` for never.
     pub refresh: Option<RefreshPolicy>,
+    /// How long readers wait for a load.
+    pub timeouts: TimeoutPolicy,
+    /// How long after a load that failed its key is not loaded again; zero for not at all.
+    pub throttle: Duration,
     /// The most by which a life is shortened at random, in percent.
     pub jitter_percent: u8,
     /// Capacity of the near cache in bytes; 0 without one.

@@ -20,11 +20,13 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_mi
 
 /// What became of a change.
 ///
-/// Nothing need be done with it: the change has taken place.
+/// Nothing need be done with it: the change has taken place, or will (see
+/// [`is_deferred`](Receipt::is_deferred)).
 #[derive(Clone, Default)]
 pub struct Receipt {
     existed: Vec<bool>,
     logged: Option<Logged>,
+    is_deferred: bool,
 }
 
 /// The place of a change in the log, and what it takes to ask who has heard of it.
@@ -61,8 +63,30 @@ impl Receipt {
     pub(crate) fn of(existed: Vec<bool>) -> Receipt {
         Receipt {
             existed,
-            logged: None,
+            ..Receipt::default()
         }
+    }
+
+    /// The receipt of a change that waits.
+    pub(crate) fn deferred() -> Receipt {
+        Receipt {
+            is_deferred: true,
+            ..Receipt::default()
+        }
+    }
+
+    /// An error if the change waits: for those who repeat it themselves until it is done.
+    pub(crate) fn settled(self) -> Result<Receipt> {
+        if self.is_deferred {
+            return Err(waits());
+        }
+        Ok(self)
+    }
+
+    /// Whether the change waits for a remote tier that could not be reached: it has taken place in this
+    /// process, and for the others it will. Only with a [`Backlog`](crate::Backlog).
+    pub fn is_deferred(&self) -> bool {
+        self.is_deferred
     }
 
     /// The receipt of a change that has just been acknowledged by `store`, which gave it `position`
@@ -130,8 +154,11 @@ impl Receipt {
     /// # Errors
     ///
     /// When the remote tier could not be asked until `timeout` had passed. The change has taken
-    /// place all the same.
+    /// place all the same. At once when the change [is deferred](Receipt::is_deferred).
     pub async fn wait_all(&self, timeout: Duration) -> Result<Acknowledged> {
+        if self.is_deferred {
+            return Err(waits());
+        }
         let logged = self.logged.as_ref();
         let bus = logged.and_then(|logged| Some((logged, logged.store.describe().bus?)));
         match bus {
@@ -139,6 +166,11 @@ impl Receipt {
             None => Ok(Acknowledged::alone()),
         }
     }
+}
+
+fn waits() -> Error {
+    let message = "the change waits for the remote tier, and nobody else has heard of it";
+    Error::new(ErrorKind::Unavailable, message)
 }
 
 impl Logged {

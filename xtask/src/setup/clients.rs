@@ -10,7 +10,7 @@ use std::process::Command;
 use crate::shell;
 
 const PYTHON_PACKAGES: [&str; 2] = ["redis==8.1.0", "prometheus-client==0.26.0"];
-const NODE_PACKAGES: [&str; 1] = ["ioredis@6.0.0"];
+const NODE_PACKAGES: [&str; 2] = ["ioredis@6.0.0", "redlock@5.0.0-beta.2"];
 
 /// Written last, with the list of packages: its absence means that an install was cut short.
 const STAMP: &str = "larder-setup.txt";

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::{Rows, cache};
+use super::Rows;
 
 /// Tasks that write.
 const WRITERS: u64 = 4;
@@ -37,14 +37,13 @@ impl Load {
         hits_per_ms: None,
     };
 
-    pub(super) async fn start(&self, url: &str) -> Running {
+    pub(super) fn start(&self, writer: &Rows) -> Running {
         let (stop, writes) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
         let writers = if self.writes_per_s == Some(0) {
             0
         } else {
             WRITERS
         };
-        let writer = cache(url).await;
         let between = self.writes_per_s.map(|writes| BEAT * 1_000 / writes.max(1));
         for task in 0..writers {
             let (writer, stop, writes) = (writer.clone(), stop.clone(), writes.clone());

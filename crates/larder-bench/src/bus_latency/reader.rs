@@ -4,6 +4,7 @@
 //! answers on its standard output: `held <key>`, `dropped <key> <instant>`, `heard <round>
 //! <instant>` for a bare message; and `hits <count>` when its input ends.
 
+use std::convert::Infallible;
 use std::env;
 use std::io::Write;
 use std::process::Stdio;
@@ -12,12 +13,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use larder::redis::Redis;
-use larder::{Cache, Cause, Near, Source};
+use larder::{Cause, Source};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use super::{CHANNEL, Rows, instant, load, runtime};
+use super::{CHANNEL, Rows, instant, load, place, runtime};
 
 /// Nothing takes this long unless something is broken.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -112,7 +112,10 @@ pub(crate) fn run(url: &str, hits_per_ms: &str) {
 
 async fn serve(url: String, hits_per_ms: Option<u64>) {
     let cache = listening(&url).await;
-    tokio::spawn(hear(url));
+    let is_mesh = place::is_mesh(&url);
+    if !is_mesh {
+        tokio::spawn(hear(url));
+    }
     let hits = Arc::<AtomicU64>::default();
     if hits_per_ms != Some(0) {
         tokio::spawn(load::hit(cache.clone(), hits_per_ms, hits.clone()));
@@ -121,22 +124,26 @@ async fn serve(url: String, hits_per_ms: Option<u64>) {
     say("ready", 0, 0);
     while let Ok(Some(line)) = asked.next_line().await {
         let key = line.parse().expect("only keys are asked for");
-        while !is_held(&cache, key).await {}
+        while !is_held(&cache, key, is_mesh).await {}
         say("held", key as i64, 0);
     }
     say("hits", hits.load(Ordering::Relaxed) as i64, 0);
 }
 
-async fn is_held(cache: &Rows, key: u64) -> bool {
+async fn is_held(cache: &Rows, key: u64, is_mesh: bool) -> bool {
+    if is_mesh {
+        // Values are not sent: each process loads its own.
+        let loaded = cache.get_or_load(&key, move |_| async move { Ok::<_, Infallible>(key) });
+        return loaded
+            .await
+            .is_ok_and(|found| found.source() == Source::Near);
+    }
     let found = cache.get(&key).await.expect("the server answers");
     found.is_some_and(|found| found.source() == Source::Near)
 }
 
 async fn listening(url: &str) -> Rows {
-    let remote = Redis::open(url).expect("the address is sound");
-    let builder = Cache::builder("bench:rows").ttl("1h").remote(remote);
-    let builder = builder.near(Near::bytes("64MiB"));
-    let builder = builder.listener(|_, value: &u64, cause| {
+    let builder = place::builder(url).await.listener(|_, value: &u64, cause| {
         if cause == Cause::Explicit {
             say("dropped", *value as i64, instant());
         }

@@ -51,7 +51,7 @@ impl Counted {
     /// Whether what this member told another, when it did, covers what is needed here.
     fn vouches(&self, me: LaneId, told: &Told) -> bool {
         // No copy here is older than this life.
-        told.by == me || self.has(told.by, told.forgot)
+        told.by == me || self.has(told.by, told.forgot) || Mutant::TrustAnyClaim.is_active()
     }
 
     /// Counts a life from now on.
@@ -104,7 +104,8 @@ impl Mesh {
             return;
         }
         let told = self.sync.told.values();
-        let done = told.filter(|(_, missing)| self.copies.has_all(missing));
+        let has_all = |missing| self.copies.has_all(missing) || Mutant::ClaimUnlogged.is_active();
+        let done = told.filter(|(_, missing)| has_all(missing));
         let claim: Vec<Told> = done.map(|(told, _)| *told).collect();
         if claim.len() < needed(members) {
             return;

@@ -94,6 +94,25 @@ fn of_two_that_are_told_of_each_other_the_smaller_dials_first() {
     assert_eq!(due(&mut dials, 99_999), [""; 0]);
 }
 
+/// What others have told of may lead to a member by a way that its operator did not choose.
+#[test]
+fn of_a_configured_list_only_its_own_addresses_are_dialled() {
+    let seats = [(name("z"), address("z:1")), (name("a"), address("a:1"))];
+    let mut dials = Dials::fixed(name("m"), seats.into_iter(), at(0));
+    dials.told(&name("z"), &address("detour:1"), at(0));
+    dials.told(&name("x"), &address("x:1"), at(0));
+    assert_eq!(due(&mut dials, 0), ["z:1"]);
+    assert_eq!(due(&mut dials, 300), ["a:1"]);
+    let a = address("a:1");
+    for _ in 0..9 {
+        dials.ended(&a, Ended::Failed, None, true, (at(0), u64::MAX));
+    }
+    assert_eq!(due(&mut dials, 5_000), [""; 0]);
+    // Somebody sees it: its own address is tried sooner.
+    dials.told(&name("a"), &address("detour:2"), at(5_000));
+    assert_eq!(due(&mut dials, 7_000), ["a:1"]);
+}
+
 #[test]
 fn refusals_and_this_node_itself_are_dialled_rarely() {
     let mut dials = dials();

@@ -14,6 +14,7 @@ const MAX_NAME: usize = 1024;
 
 const LOG: u8 = b'L';
 const NUDGE: u8 = b'N';
+const FOLLOWER: u8 = b'F';
 const ASK: u8 = b'A';
 const HEARD: u8 = b'H';
 
@@ -26,6 +27,8 @@ pub(super) enum Carried {
     Nudge,
     /// Who reads your log, and how far have they applied my lane?
     Ask { nonce: u64 },
+    /// Between the followers of two members.
+    Follower(Bytes),
     /// The answer to that.
     Heard { nonce: u64, readers: Heard },
 }
@@ -60,6 +63,11 @@ impl Carried {
         match self {
             Carried::Log(message) => return of_log(message),
             Carried::Nudge => out.put_u8(NUDGE),
+            Carried::Follower(message) => {
+                out.reserve(1 + message.len());
+                out.put_u8(FOLLOWER);
+                out.put_slice(message);
+            }
             Carried::Ask { nonce } => {
                 out.put_u8(ASK);
                 out.put_u64(*nonce);
@@ -86,6 +94,7 @@ impl Carried {
         let input = &mut bytes;
         let carried = match input.try_get_u8().map_err(short)? {
             LOG => return Message::decode(bytes).map(Carried::Log),
+            FOLLOWER => return Ok(Carried::Follower(bytes)),
             NUDGE => Carried::Nudge,
             ASK => Carried::Ask {
                 nonce: number(input)?,

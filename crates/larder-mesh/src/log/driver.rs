@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::mesh::{self as core, Message, Notice, Output, PollId};
+use larder_core::mutant::Mutant;
 use larder_core::runtime::Mono;
 use tokio::sync::oneshot;
 
@@ -50,6 +51,8 @@ struct Link {
 
 /// Who reads elsewhere?
 struct Question {
+    /// Who was asked: all that were connected.
+    asked: BTreeSet<core::NodeId>,
     /// Who has not answered.
     open: BTreeSet<core::NodeId>,
     /// Whether somebody was lost before the answer.
@@ -59,6 +62,11 @@ struct Question {
 }
 
 impl Question {
+    fn is_answered(&self) -> bool {
+        let has_lost = self.has_lost && !Mutant::LostReaders.is_active();
+        self.open.is_empty() && !has_lost
+    }
+
     fn settle(&mut self) {
         if self.open.is_empty()
             && let Some(done) = self.done.take()
@@ -90,6 +98,10 @@ impl Driver {
         if self.is_closed {
             return told;
         }
+        if let (Some(mut poll), true) = (self.polls.last_entry(), Mutant::SharedPoll.is_active()) {
+            poll.get_mut().push(tell);
+            return told;
+        }
         self.next.push(tell);
         self.begin_poll(now);
         told
@@ -117,8 +129,10 @@ impl Driver {
     pub(super) fn ask_readers(&mut self, _: Mono) -> (u64, oneshot::Receiver<()>) {
         self.asked += 1;
         let (done, answers) = oneshot::channel();
+        let asked: BTreeSet<core::NodeId> = self.links.keys().copied().collect();
         let mut question = Question {
-            open: self.links.keys().copied().collect(),
+            open: asked.clone(),
+            asked,
             has_lost: false,
             heard: Vec::new(),
             done: Some(done),
@@ -131,14 +145,12 @@ impl Driver {
         (self.asked, answers)
     }
 
-    /// What was answered, and whether everybody has.
-    pub(super) fn heard(&mut self, nonce: u64) -> (Vec<Heard>, bool) {
+    /// What was answered, and by whom, if all have answered that were asked.
+    pub(super) fn heard(&mut self, nonce: u64) -> (Vec<Heard>, Option<BTreeSet<core::NodeId>>) {
         match self.questions.remove(&nonce) {
-            Some(question) => (
-                question.heard,
-                question.open.is_empty() && !question.has_lost,
-            ),
-            None => (Vec::new(), false),
+            Some(question) if question.is_answered() => (question.heard, Some(question.asked)),
+            Some(question) => (question.heard, None),
+            None => (Vec::new(), None),
         }
     }
 
@@ -221,11 +233,15 @@ impl Inner {
                 Output::PollDone { poll, .. } => driver.polled(poll, || Ok(())),
                 Output::PollFailed { poll } => driver.polled(poll, || Err(alone())),
                 Output::Flush(reason) => {
-                    tracing::warn!(
-                        ?reason,
-                        "mesh: something may have been missed: all copies are dropped"
-                    );
+                    tracing::warn!(?reason, "mesh: something may have been missed");
                     self.follower.flush(reason);
+                    for (node, link) in &driver.links {
+                        let met = driver
+                            .member
+                            .life(*node)
+                            .map(|life| self.follower.met(life));
+                        self.send_all(link.peer, met.unwrap_or_default());
+                    }
                 }
                 Output::Notice(notice) => say(driver, notice),
             }
@@ -254,7 +270,12 @@ impl Inner {
                         is_deaf,
                     },
                 );
-                driver.member.up(now, node, boot(incarnation));
+                let life = core::LaneId {
+                    node,
+                    boot: boot(incarnation),
+                };
+                driver.member.up(now, node, life.boot);
+                self.send_all(peer, self.follower.met(life));
             }),
             Event::Down { peer, .. } => self.act(|driver, now| {
                 let node = number(peer.node());
@@ -265,6 +286,9 @@ impl Inner {
                 {
                     driver.links.remove(&node);
                     driver.member.down(now, node);
+                    if let Some(life) = driver.member.life(node) {
+                        self.follower.lost(life);
+                    }
                     driver.lose(node);
                 }
             }),
@@ -283,6 +307,13 @@ impl Inner {
             match carried {
                 Ok(Carried::Log(message)) => driver.member.received(now, node, message),
                 Ok(Carried::Nudge) => self.follower.nudge(),
+                Ok(Carried::Follower(message)) => {
+                    let life = driver.member.life(node)?;
+                    match self.follower.take(life, message) {
+                        Ok(answers) => self.send_all(peer, answers),
+                        Err(error) => self.refuse(driver.links.get_mut(&node)?, error),
+                    }
+                }
                 Ok(Carried::Ask { nonce }) => return Some(nonce),
                 Ok(Carried::Heard { nonce, readers }) => {
                     if let Some(question) = driver.questions.get_mut(&nonce)
@@ -292,18 +323,27 @@ impl Inner {
                         question.settle();
                     }
                 }
-                Err(error) => {
-                    // Messages count only if none is left out.
-                    link.is_deaf = true;
-                    let node = &link.name;
-                    tracing::warn!(%node, %error, "mesh: a member sends what cannot be read");
-                    self.mesh.cut(peer);
-                }
+                Err(error) => self.refuse(link, error),
             }
             None
         });
         if let Some(nonce) = answer {
             self.tell_readers(peer, nonce);
+        }
+    }
+
+    /// Messages count only if none is left out.
+    fn refuse(&self, link: &mut Link, error: core::BadMessage) {
+        link.is_deaf = true;
+        let node = &link.name;
+        tracing::warn!(%node, %error, "mesh: a member sends what cannot be read");
+        self.mesh.cut(link.peer);
+    }
+
+    fn send_all(&self, peer: Peer, messages: Vec<Bytes>) {
+        for message in messages {
+            // A link that has ended is told of.
+            let _ = self.mesh.send(peer, Carried::Follower(message).encode());
         }
     }
 

@@ -6,16 +6,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::net::{TcpListener, TcpStream};
-
 use super::greet::{self, Failed, Greeted};
 use super::link;
-use super::socket::Socket;
+use super::socket::{Listener, Raw, Socket};
 use super::tls;
 use crate::handshake::Binding;
 use crate::hub::Hub;
 use crate::message::{Message, Refusal};
+use parking_lot::Mutex;
+use tokio::net::TcpStream;
 
 /// How long to wait when the system has no more descriptors.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
@@ -27,7 +26,7 @@ const TLS_BEGINS: u8 = 0x16;
 type Crowd = Arc<Mutex<BTreeMap<IpAddr, usize>>>;
 
 /// Takes connections until this node leaves.
-pub(crate) async fn listen(hub: Arc<Hub>, listener: TcpListener) {
+pub(crate) async fn listen(hub: Arc<Hub>, mut listener: Listener) {
     let crowd = Crowd::default();
     loop {
         let (stream, from) = match listener.accept().await {
@@ -69,9 +68,10 @@ fn is_transient(error: &io::Error) -> bool {
     )
 }
 
-async fn greeted(hub: &Arc<Hub>, stream: TcpStream, from: SocketAddr) -> Option<(Socket, Greeted)> {
+async fn greeted(hub: &Arc<Hub>, stream: Raw, from: SocketAddr) -> Option<(Socket, Greeted)> {
     let mut stop = hub.stop.subscribe();
     let result = tokio::select! {
+        biased;
         result = greet(hub, stream, from) => result,
         () = hub.runtime.sleep(hub.timing.greeting) => Err(Failed::Late),
         _ = stop.wait_for(|stop| *stop != crate::event::Stop::No) => return None,
@@ -88,32 +88,37 @@ async fn greeted(hub: &Arc<Hub>, stream: TcpStream, from: SocketAddr) -> Option<
     }
 }
 
-async fn greet(
-    hub: &Arc<Hub>,
-    stream: TcpStream,
-    from: SocketAddr,
-) -> Result<(Socket, Greeted), Failed> {
+async fn greet(hub: &Arc<Hub>, stream: Raw, from: SocketAddr) -> Result<(Socket, Greeted), Failed> {
+    let (mut socket, binding) = match stream {
+        Raw::Tcp(stream) => protect(hub, stream).await?,
+        #[cfg(feature = "wire")]
+        Raw::Wire(stream) => (Socket::Wire(stream), Binding::Plain),
+    };
+    let greeted = greet::acceptor(hub, &mut socket, binding, from.ip()).await?;
+    Ok((socket, greeted))
+}
+
+/// Begins TLS, if this node has it; whoever wants something else is told so.
+async fn protect(hub: &Hub, stream: TcpStream) -> Result<(Socket, Binding), Failed> {
     stream.set_nodelay(true).map_err(Failed::Io)?;
     let mut first = [0];
     if stream.peek(&mut first).await.map_err(Failed::Io)? == 0 {
         return Err(Failed::Closed);
     }
     let is_tls = first[0] == TLS_BEGINS;
-    let (mut socket, binding) = match &hub.sessions {
+    match &hub.sessions {
         Some(sessions) if is_tls => {
             let stream = sessions.accept(stream).await.map_err(Failed::Io)?;
             let binding = tls::binding(&stream).map_err(Failed::Io)?;
-            (Socket::Tls(Box::new(stream)), binding)
+            Ok((Socket::Tls(Box::new(stream)), binding))
         }
-        None if !is_tls => (Socket::Plain(stream), Binding::Plain),
+        None if !is_tls => Ok((Socket::Plain(stream), Binding::Plain)),
         _ => {
             let mut socket = Socket::Plain(stream);
             let _ = greet::send(&mut socket, &Message::Refused(Refusal::Tls)).await;
-            return Err(Failed::Ours(Refusal::Tls, None));
+            Err(Failed::Ours(Refusal::Tls, None))
         }
-    };
-    let greeted = greet::acceptor(hub, &mut socket, binding, from.ip()).await?;
-    Ok((socket, greeted))
+    }
 }
 
 /// Says why somebody was refused, once; what two honest nodes do to each other is not said.

@@ -1,14 +1,10 @@
 //! One dial: from an address to a link, or to a reason why there is none.
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
-
-use tokio::net::{TcpStream, lookup_host};
 
 use super::greet::{self, Failed, Greeted};
 use super::link;
-use super::socket::Socket;
+use super::socket::{Raw, Socket, connect};
 use super::tls;
 use crate::address::Address;
 use crate::dials::Ended;
@@ -16,13 +12,11 @@ use crate::handshake::Binding;
 use crate::hub::Hub;
 use crate::message::Refusal;
 
-/// LIMIT: IP addresses of one host that are tried in one dial.
-const MAX_TRIED: usize = 4;
-
 /// Dials and, if a link comes of it, runs it to its end.
 pub(crate) async fn run(hub: Arc<Hub>, address: Address) {
     let mut stop = hub.stop.subscribe();
     let dialled = tokio::select! {
+        biased;
         dialled = dial(&hub, &address) => dialled,
         () = hub.runtime.sleep(hub.timing.greeting) => Err(Failed::Late),
         _ = stop.wait_for(|stop| *stop != crate::event::Stop::No) => return,
@@ -57,35 +51,20 @@ pub(crate) async fn run(hub: Arc<Hub>, address: Address) {
 }
 
 async fn dial(hub: &Arc<Hub>, address: &Address) -> Result<(Socket, Greeted), Failed> {
-    let stream = connect(address).await.map_err(Failed::Io)?;
-    stream.set_nodelay(true).map_err(Failed::Io)?;
-    let ip = stream.peer_addr().map_err(Failed::Io)?.ip().to_canonical();
-    let (mut socket, binding) = match &hub.sessions {
-        Some(sessions) => {
+    let (raw, ip) = connect(hub, address).await.map_err(Failed::Io)?;
+    let (mut socket, binding) = match (raw, &hub.sessions) {
+        (Raw::Tcp(stream), Some(sessions)) => {
             let stream = sessions.connect(address.host(), stream).await;
             let stream = stream.map_err(Failed::Io)?;
             let binding = tls::binding(&stream).map_err(Failed::Io)?;
             (Socket::Tls(Box::new(stream)), binding)
         }
-        None => (Socket::Plain(stream), Binding::Plain),
+        (Raw::Tcp(stream), None) => (Socket::Plain(stream), Binding::Plain),
+        #[cfg(feature = "wire")]
+        (Raw::Wire(stream), _) => (Socket::Wire(stream), Binding::Plain),
     };
     let greeted = greet::dialler(hub, &mut socket, binding, ip).await?;
     Ok((socket, greeted))
-}
-
-async fn connect(address: &Address) -> io::Result<TcpStream> {
-    if let Some(ip) = address.ip() {
-        return TcpStream::connect(SocketAddr::new(ip, address.port())).await;
-    }
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    let found = lookup_host((address.host(), address.port())).await?;
-    for socket in found.take(MAX_TRIED) {
-        match TcpStream::connect(socket).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
 }
 
 /// Says why there is no link, once for each reason. That nobody is there is not worth a warning:

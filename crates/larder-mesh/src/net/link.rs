@@ -1,7 +1,10 @@
 //! One link, from its opening to its end: what is read, and what is told of it.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, ReadHalf, split};
@@ -29,10 +32,10 @@ pub(super) async fn run(hub: Arc<Hub>, greeted: Greeted, socket: Socket) {
     let reason = {
         let mut stop = hub.stop.subscribe();
         tokio::select! {
-            reason = read(&hub, &link, from, rest) => reason,
-            reason = write::run(&hub, &link, to) => reason,
-            () = link.out.cut.notified() => link.out.cut_reason().unwrap_or(DownReason::Broken),
+            biased;
             _ = stop.wait_for(|stop| *stop == Stop::Done) => DownReason::Leaving,
+            () = link.out.cut.notified() => link.out.cut_reason().unwrap_or(DownReason::Broken),
+            reason = in_turn(read(&hub, &link, from, rest), write::run(&hub, &link, to)) => reason,
         }
     };
     let reason = match reason {
@@ -48,6 +51,28 @@ pub(super) async fn run(hub: Arc<Hub>, greeted: Greeted, socket: Socket) {
     hub.over(&link);
 }
 
+/// The first of two results. Each comes first every other time: one that always has something to do
+/// must not use up what both may do at once.
+async fn in_turn<T>(one: impl Future<Output = T>, other: impl Future<Output = T>) -> T {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    let mut is_first = false;
+    poll_fn(|context| {
+        is_first = !is_first;
+        if is_first && let Poll::Ready(result) = one.as_mut().poll(context) {
+            return Poll::Ready(result);
+        }
+        if let Poll::Ready(result) = other.as_mut().poll(context) {
+            return Poll::Ready(result);
+        }
+        if is_first {
+            Poll::Pending
+        } else {
+            one.as_mut().poll(context)
+        }
+    })
+    .await
+}
+
 /// Waits until everything was told of the link before this one; false if a newer link has taken
 /// this one's place meanwhile, or nothing is told any more.
 async fn is_next(hub: &Hub, link: &Link) -> bool {
@@ -55,6 +80,7 @@ async fn is_next(hub: &Hub, link: &Link) -> bool {
         let mut is_over = before.is_over.subscribe();
         let mut stop = hub.stop.subscribe();
         tokio::select! {
+            biased;
             _ = is_over.wait_for(|is_over| *is_over) => {}
             () = link.out.cut.notified() => return false,
             _ = stop.wait_for(|stop| *stop == Stop::Done) => return false,

@@ -25,6 +25,7 @@ pub(crate) async fn run(hub: Arc<Hub>) {
     loop {
         dial_due(&hub);
         tokio::select! {
+            biased;
             () = &mut tick => tick = hub.runtime.sleep(TICK),
             () = hub.wake.notified() => continue,
         }

@@ -47,6 +47,19 @@ seq is the newest change of each node that is applied by the one that is asked, 
 knows of. Ends with 0, 4 if the node refuses, 5 if it cannot be reached, and 2 after a mistake in the
 arguments or the configuration.";
 
+#[cfg(feature = "sqlite")]
+pub(super) const DEMO_EXAMPLES: &str = "\
+Examples:
+  larder demo                                         three nodes, a mesh, twenty seconds
+  larder demo --redis redis://127.0.0.1:6379          the same over a Redis server
+  larder demo --bus off                               the control: nobody tells the others";
+
+#[cfg(feature = "sqlite")]
+pub(super) const DEMO_RESULT: &str = "\
+Ends with 0 if no read was stale, every copy agrees with the database, near hits were 80 % or more
+and enough happened to mean something; with 1 otherwise, 4 if the server refuses, 5 if it cannot be
+reached, 130 when interrupted, and 2 after a mistake in the arguments.";
+
 pub(super) const PRECEDENCE: &str = "\
 Every setting is also a key of the file and a variable: --resp-max-clients is max_clients in
 [resp] and CACHE_RESP_MAX_CLIENTS. Flags win over the environment, which wins over the file.";

@@ -113,7 +113,7 @@ fn a_mistake_is_one_line_with_what_was_meant() {
         ),
         (
             &["frobnicate"],
-            "unknown command \"frobnicate\" – the commands are serve, doctor, bus ping, version",
+            "unknown command \"frobnicate\" – the commands are serve, doctor, bus ping, demo, version",
         ),
         (
             &["doctor", "--check"],
@@ -133,4 +133,21 @@ fn a_mistake_is_one_line_with_what_was_meant() {
     let error = run(&["serve", "--resp"]).unwrap_err();
     assert!(error.starts_with("--resp <ADDR> needs a value"), "{error}");
     assert!(!error.contains('\n'));
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn mistakes_in_the_flags_of_the_demo_are_held_against_its_own() {
+    for (flag, expected) in [
+        (
+            "--secnds",
+            "unknown flag --secnds – did you mean --seconds?",
+        ),
+        (
+            "--resp-max",
+            "unknown flag --resp-max – larder demo --help lists all flags",
+        ),
+    ] {
+        assert_eq!(run(&["demo", flag, "3"]).unwrap_err(), expected);
+    }
 }

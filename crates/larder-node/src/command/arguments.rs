@@ -1,5 +1,7 @@
 //! Arguments of a command, read as what they stand for.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use larder::bytes::Database;
 use larder_core::limits::MAX_KEY_BYTES;
@@ -18,7 +20,12 @@ impl<'a> Call<'a> {
         &self.request[at]
     }
 
-    /// The same to be kept beyond the command.
+    /// An argument that may be missing.
+    pub(super) fn argument_at(&self, at: usize) -> Option<&'a [u8]> {
+        (at < self.argc()).then(|| self.argument(at))
+    }
+
+    /// One that is there, to be kept beyond the command.
     pub(super) fn value(&self, at: usize) -> Bytes {
         self.request.bytes(at).unwrap_or_default()
     }
@@ -43,6 +50,12 @@ impl<'a> Call<'a> {
 
     pub(super) fn integer(&self, at: usize) -> Result<i64, Failure> {
         number::parse_i64(self.argument(at)).ok_or(Failure::INTEGER)
+    }
+
+    /// A time in milliseconds.
+    pub(super) fn millis(&self, at: usize) -> Result<Duration, Failure> {
+        let ms = u64::try_from(self.integer(at)?);
+        ms.map(Duration::from_millis).map_err(|_| Failure::INTEGER)
     }
 
     /// The number in an argument that says how many others follow it.

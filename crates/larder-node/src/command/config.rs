@@ -10,6 +10,7 @@ use larder_core::glob;
 use larder_core::limits::DATABASES;
 
 use super::failure::printable;
+use super::info::memory_policy;
 use super::subcommand::{self, Subcommand};
 use super::{Call, Failure, Outcome};
 
@@ -55,6 +56,7 @@ fn get(call: &mut Call<'_>) -> Outcome {
 fn settings(call: &Call<'_>) -> Vec<(&'static str, String)> {
     let shared = &call.session.shared;
     let resp = &shared.node.settings.resp;
+    let memory = shared.node.metrics.memory_limit();
     let seconds = resp.idle_timeout.map_or(0, |timeout| timeout.as_secs());
     vec![
         ("appendonly", "no".to_owned()),
@@ -63,8 +65,8 @@ fn settings(call: &Call<'_>) -> Vec<(&'static str, String)> {
         ("databases", DATABASES.to_string()),
         ("io-threads", "1".to_owned()),
         ("maxclients", resp.max_clients.to_string()),
-        ("maxmemory", "0".to_owned()),
-        ("maxmemory-policy", "noeviction".to_owned()),
+        ("maxmemory", memory.to_string()),
+        ("maxmemory-policy", memory_policy(call).to_owned()),
         ("notify-keyspace-events", String::new()),
         ("port", shared.local.port().to_string()),
         ("proto-max-bulk-len", resp.max_value.to_string()),

@@ -73,6 +73,7 @@ impl From<Error> for Failure {
             ErrorKind::Timeout | ErrorKind::Overloaded | ErrorKind::Conflict => {
                 format!("TRYAGAIN {message}")
             }
+            ErrorKind::Fenced => format!("LEASELOST {message}"),
             _ if ["WRONGTYPE ", "OOM "]
                 .iter()
                 .any(|code| message.starts_with(code)) =>

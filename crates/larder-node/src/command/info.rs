@@ -9,6 +9,7 @@
 
 mod keyspace;
 mod sections;
+pub(super) use sections::memory_policy;
 
 use super::{Call, Outcome};
 

@@ -1,5 +1,6 @@
 //! `SET key value [NX|XX] [GET] [EX s|PX ms|EXAT s|PXAT ms|KEEPTTL]`: stores a value. `CACHE.SET` is
-//! the same with `[TAGS cache n tag…]`: what it can be invalidated by beside its key.
+//! the same with `[TAGS cache n tag…]`: what it can be invalidated by beside its key; and `[FENCE n]`: the
+//! fencing token of a lock, with which it is refused where a greater one was seen.
 //!
 //! ```text
 //! *3 $3 SET $3 key $5 value  →  +OK  |  null when NX or XX did not hold  |  the old value with GET
@@ -17,6 +18,11 @@ use larder_core::tag::Tags;
 
 use super::{Call, Failure, Outcome, expiry};
 use options::{Condition, Ending, Options};
+
+const LEASELOST: Failure = Failure::fixed(
+    "LEASELOST a greater fencing token was seen for this key, or this one cannot be vouched for any \
+     more; nothing was stored",
+);
 
 #[inline]
 pub(super) async fn set(call: &mut Call<'_>) -> Outcome {
@@ -70,6 +76,14 @@ async fn set_with_options(call: &mut Call<'_>, takes_tags: bool) -> Outcome {
             expiry::positive(call.argument(argument), unit, now, "set")?
         }
     };
+    if let Some(token) = options.fence {
+        let write = value.put(life);
+        if !call.database().write_fenced(&key, token, write).await? {
+            return Err(LEASELOST);
+        }
+        call.reply().ok();
+        return Ok(());
+    }
     let keeps = options.ending == Ending::Keep && plain != Life::FOREVER;
     let written = match options.condition {
         _ if options.get || keeps => None,

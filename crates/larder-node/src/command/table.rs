@@ -5,10 +5,11 @@
 //! file and a new row.
 
 use super::{
-    Call, Outcome, append, auth, client, config, dbsize, del, echo, event, exists, expire, flush,
-    get, getdel, getex, getrange, getset, hello, incr, incrbyfloat, info, introspect, invalidate,
-    keys, mget, mset, msetnx, nodes, persist, ping, quit, randomkey, rename, reset, role, scan,
-    select, set, setex, setnx, setrange, strlen, time, ttl, type_of,
+    Call, Outcome, append, auth, client, config, dbsize, del, delifeq, echo, eval, event, exists,
+    expire, flush, get, getdel, getex, getrange, getset, hello, incr, incrbyfloat, info,
+    introspect, invalidate, keys, limit, lock, mget, mset, msetnx, nodes, persist, ping, quit,
+    randomkey, rename, reset, role, scan, select, set, setex, setnx, setrange, strlen, time, ttl,
+    type_of,
 };
 use crate::metrics::Op;
 
@@ -19,6 +20,7 @@ pub(crate) enum Family {
     Server,
     Keyspace,
     String,
+    Scripting,
     /// What Redis has no word for.
     Cache,
 }
@@ -182,6 +184,16 @@ commands! {
         "1.0.0" "O(N) with N keys" "Removes keys";
     Unlink b"UNLINK" "unlink" del::del -2 [write fast] (1 -1 1) Keyspace Delete
         "4.0.0" "O(N) with N keys" "Removes keys; the same as DEL here";
+    Delifeq b"DELIFEQ" "delifeq" delifeq::delifeq 3 [write fast] (1 1 1) String Delete
+        "9.0.0" "O(1)" "Removes a key that holds this value";
+    Eval b"EVAL" "eval" eval::eval -3 [noscript stale skip_monitor no_mandatory_keys movablekeys]
+        (0 0 0) Scripting Other "2.6.0" "O(N) with N keys"
+        "Carries out a script of a lock library";
+    Evalsha b"EVALSHA" "evalsha" eval::evalsha -3
+        [noscript stale skip_monitor no_mandatory_keys movablekeys] (0 0 0) Scripting Other
+        "2.6.0" "O(N) with N keys" "The same by the hash of a script that was sent before";
+    Script b"SCRIPT" "script" eval::script -2 [] (0 0 0) Scripting Other
+        "2.6.0" "Depends on subcommand." "Remembers scripts of lock libraries";
     Exists b"EXISTS" "exists" exists::exists -2 [readonly fast] (1 -1 1) Keyspace Get
         "1.0.0" "O(N) with N keys" "Counts the keys that are there";
     Touch b"TOUCH" "touch" exists::exists -2 [readonly fast] (1 -1 1) Keyspace Get
@@ -229,6 +241,14 @@ commands! {
         "0.1.0" "O(N) with N orders of its rule" "Invalidates what the rules say of an event";
     CacheSet b"CACHE.SET" "cache.set" set::set_tagged -3 [write denyoom] (1 1 1) Cache Set
         "0.1.0" "O(N) with N tags" "Sets the value of a key, with tags to invalidate it by";
+    CacheLock b"CACHE.LOCK" "cache.lock" lock::lock -3 [write denyoom blocking] (1 1 1) Cache Other
+        "0.1.0" "O(1)" "Takes a lock, and gives its owner and its fencing token";
+    CacheRenew b"CACHE.RENEW" "cache.renew" lock::renew 4 [write fast] (1 1 1) Cache Other
+        "0.1.0" "O(1)" "Makes a lock last longer";
+    CacheUnlock b"CACHE.UNLOCK" "cache.unlock" lock::unlock 3 [write fast] (1 1 1) Cache Other
+        "0.1.0" "O(1)" "Gives a lock back";
+    CacheLimit b"CACHE.LIMIT" "cache.limit" limit::limit -5 [write denyoom fast] (1 1 1) Cache Other
+        "0.1.0" "O(1)" "Asks whether a request is within a limit of rates";
     CacheNodes b"CACHE.NODES" "cache.nodes" nodes::nodes -1 [admin loading stale] (0 0 0) Cache Other
         "0.1.0" "O(N) with N nodes" "Lists the nodes of the mesh, or connects to one more";
 }

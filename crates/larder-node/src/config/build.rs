@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use larder::WhenFenced;
+use larder::embedded::{MemoryLimit, WhenFull};
+use larder_core::breaker::BreakerPolicy;
 
+use super::available;
 use super::draft::{Draft, Named};
 use super::value::Value;
 use crate::settings::{
@@ -90,9 +93,34 @@ fn store(values: &Values<'_>) -> StoreSettings {
             pool_min: values.number("pool.min_size"),
             pool_max: values.number("pool.max_size"),
             pool_timeout: values.duration("pool.timeout").unwrap_or_default(),
+            breaker: breaker(values),
         },
-        _ => StoreSettings::Memory,
+        _ => StoreSettings::Memory(memory(values)),
     }
+}
+
+/// The most that a store in this process may hold; `None` if that is all there is.
+fn memory(values: &Values<'_>) -> Option<MemoryLimit> {
+    let bytes = match values.0.get("memory.max").value {
+        Value::Size(bytes) => bytes,
+        Value::Word(_) => available::memory()? / 2,
+        _ => return None,
+    };
+    let mut limit = MemoryLimit::bytes(usize::try_from(bytes).unwrap_or(usize::MAX));
+    limit.when_full = match values.choice("memory.when_full") {
+        "refuse" => WhenFull::Refuse,
+        _ => WhenFull::Evict,
+    };
+    Some(limit)
+}
+
+/// When the server is left alone; `None` for never.
+fn breaker(values: &Values<'_>) -> Option<BreakerPolicy> {
+    let policy = BreakerPolicy::default();
+    let slow = values.duration("breaker.slow").unwrap_or(policy.slow);
+    values
+        .bool("breaker.enabled")
+        .then_some(BreakerPolicy { slow, ..policy })
 }
 
 /// A named cache covers what its pattern says, or the keys `<name>:…` and `<namespace>:<name>:…`.

@@ -8,6 +8,9 @@ use secrecy::ExposeSecret;
 use super::draft::Draft;
 use super::value::Value;
 
+/// Least memory of the replicated values, if it has a limit.
+const LEAST_MEMORY: u64 = 16 << 20;
+
 /// What only a node with others needs.
 const PATHS: [&str; 6] = [
     "mesh.join",
@@ -32,6 +35,12 @@ pub(super) fn mesh(draft: &Draft) -> Result<Option<MeshConfig>, Vec<String>> {
         };
     };
     let mut errors = Vec::new();
+    if let Value::Size(0..LEAST_MEMORY) = draft.get("memory.max").value {
+        let memory = blame(draft, "memory.max");
+        errors.push(format!(
+            "{memory} with mesh.addr – the nodes of a mesh need at least 16MiB"
+        ));
+    }
     if !matches!(draft.get("type").value, Value::Choice("memory")) {
         let kind = blame(draft, "type");
         errors.push(format!(

@@ -35,6 +35,8 @@ pub(crate) enum Kind {
     Duration(Times),
     /// Bytes, both ends included.
     Size(u64, u64),
+    /// Bytes, or `auto`, or `none`.
+    Memory,
     /// A number, both ends included.
     Count(u64, u64),
     /// A word without blanks.
@@ -142,6 +144,9 @@ pub(crate) const TYPES: [&str; 6] = [
     "memcached",
 ];
 
+/// What becomes of new values while the store is full.
+pub(crate) const WHEN_FULL: [&str; 2] = ["evict", "refuse"];
+
 /// What becomes of near copies while nobody vouches for them.
 pub(crate) const WHEN_FENCED: [&str; 2] = ["bypass", "serve-stale"];
 
@@ -156,6 +161,10 @@ pub(crate) const TABLE: &[Setting] = &[
         "Where values are kept: memory (this process) or redis; redis if only a URL is set"),
     setting("url", "url", "", Kind::Url,
         "The server, for example redis://cache:6379/0; REDIS_URL stands in for it"),
+    setting("memory.max", "memory-max", "auto", Kind::Memory,
+        "Without a server behind the node: the most it holds; auto is half of what there is"),
+    setting("memory.when_full", "memory-when-full", "evict", Kind::Choice(&WHEN_FULL),
+        "At that limit: evict what is read least, or refuse new values with OOM"),
     setting("near.size", "near-size", "64MiB", Kind::Size(0, 1_024 * 1_024 * MIB),
         "With a server behind the node: how much of its values is kept near; 0 keeps none"),
     setting("near.ttl", "near-ttl", "none", Kind::Duration(OPTIONAL_TTL),
@@ -172,6 +181,10 @@ pub(crate) const TABLE: &[Setting] = &[
         "Most connections to the server for slow commands"),
     setting("pool.timeout", "pool-timeout", "5s", Kind::Duration(TIMEOUT),
         "How long a slow command waits for a free connection"),
+    setting("breaker.enabled", "breaker-enabled", "true", Kind::Bool,
+        "Leave the server alone for a moment when too many commands fail or are slow"),
+    setting("breaker.slow", "breaker-slow", "250ms", Kind::Duration(TIMEOUT),
+        "An answer that takes longer is slow"),
     setting("outbox.url", "outbox-url", "", Kind::Outbox,
         "Carry out what transactions of this database have recorded; see docs/outbox.md"),
     setting("outbox.caches", "outbox-caches", "", Kind::Names,
@@ -181,7 +194,7 @@ pub(crate) const TABLE: &[Setting] = &[
     setting("mesh.join", "join", "", Kind::Hosts,
         "Nodes by which the others are found; one is enough"),
     setting("mesh.members", "members", "", Kind::Members,
-        "Or all nodes by name, the same list everywhere; then a majority decides"),
+        "Or all nodes by name, the same list everywhere; nobody else is let in"),
     setting("mesh.dns", "mesh-dns", "", Kind::DnsNames,
         "Or names that the name service is asked for, with a port; srv:NAME for services"),
     setting("mesh.secret", "secret-file", "", Kind::Secret,

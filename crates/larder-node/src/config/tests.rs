@@ -75,7 +75,7 @@ fn every_default_is_accepted_and_shown() {
         (None, None)
     );
     assert_eq!(settings.resp.identity.version, "7.4.0");
-    assert!(settings.enabled && matches!(settings.store, StoreSettings::Memory));
+    assert!(settings.enabled && matches!(settings.store, StoreSettings::Memory(_)));
 }
 
 #[test]

@@ -11,6 +11,10 @@ use super::mask::mask_url;
 use super::mesh;
 use super::table::{Bare, Kind, Times};
 
+/// What a store in memory may be limited to.
+const LEAST_MEMORY: u64 = 1 << 20;
+const MOST_MEMORY: u64 = 1 << 50;
+
 /// A value that its setting accepts.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
@@ -58,6 +62,9 @@ impl Kind {
             Kind::Members => return parse_list(text, |seat| mesh::seat(seat).map(drop)),
             Kind::Duration(times) => return times.parse(text, units),
             Kind::Size(min, max) => return parse_size(text, units, min, max),
+            Kind::Memory if text.eq_ignore_ascii_case("none") => Ok(Value::Absent),
+            Kind::Memory if text.eq_ignore_ascii_case("auto") => Ok(Value::Word("auto".to_owned())),
+            Kind::Memory => return parse_size(text, units, LEAST_MEMORY, MOST_MEMORY),
             Kind::Count(min, max) => match text.replace('_', "").parse() {
                 Ok(count) if (min..=max).contains(&count) => Ok(Value::Count(count)),
                 Ok(_) => Err("is out of range"),
@@ -99,6 +106,11 @@ impl Kind {
                 "{} to {}, written as 512KiB, 64MiB or 2GiB",
                 show_bytes(min),
                 show_bytes(max)
+            ),
+            Kind::Memory => format!(
+                "auto, none, or {} to {}, written as 64MiB or 2GiB",
+                show_bytes(LEAST_MEMORY),
+                show_bytes(MOST_MEMORY)
             ),
             Kind::Count(min, max) => format!("{min} to {max}"),
             Kind::Word => "up to 64 visible ASCII characters".into(),

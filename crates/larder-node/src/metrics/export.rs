@@ -11,7 +11,7 @@ use larder_core::Timestamp;
 use super::histogram::{BOUNDS, Reading};
 use super::op::Op;
 use super::text::{Family, Labels, Text, Type};
-use super::{ERROR_KINDS, Metrics, near, outbox, process};
+use super::{ERROR_KINDS, Metrics, health, locks, near, outbox, process};
 
 /// The value of the label `cache`: the node's keyspace as a whole.
 pub(super) const CACHE: (&str, &str) = ("cache", "default");
@@ -29,8 +29,14 @@ pub(super) fn export(metrics: &Metrics, now: Timestamp) -> String {
     if let Some(stats) = &near {
         near::export(stats, &mut text);
     }
+    if let Some(report) = metrics.health() {
+        health::export(&report, metrics.tier, &mut text);
+    }
     if let Some(stats) = metrics.tail_stats() {
         outbox::export(&stats, &mut text);
+    }
+    if let Some(stats) = metrics.lock_stats() {
+        locks::export(&stats, &mut text);
     }
     latency(metrics, &mut text);
     clients(metrics, &mut text);
@@ -56,7 +62,10 @@ fn keyspace(metrics: &Metrics, near: Option<&Stats>, text: &mut Text) {
     near.map(|near| family.sample(&[CACHE, L1], near.misses));
     let help = "Entries removed to make room; expired ones are counted apart.";
     let mut family = text.family("cache_evictions_total", Type::Counter, help);
-    family.sample(&[CACHE, tier, ("cause", "size")], metrics.evicted());
+    family.sample(
+        &[CACHE, tier, ("cause", "size")],
+        own.map_or(0, |own| own.evicted),
+    );
     near.map(|near| {
         family.sample(
             &[CACHE, L1, ("cause", "size")],
@@ -67,6 +76,10 @@ fn keyspace(metrics: &Metrics, near: Option<&Stats>, text: &mut Text) {
     let mut family = text.family("cache_size_bytes", Type::Gauge, help);
     own.map(|own| family.sample(&[CACHE, EMBEDDED], own.bytes));
     near.map(|near| family.sample(&[CACHE, L1], near.bytes));
+    let help = "The most bytes of entries that this node may hold; 0 without a limit.";
+    let mut family = text.family("cache_size_limit_bytes", Type::Gauge, help);
+    own.map(|own| family.sample(&[CACHE, EMBEDDED], own.limit));
+    near.map(|near| family.sample(&[CACHE, L1], near.capacity));
     let help = "Operations that failed in the store, by kind of error.";
     let mut errors = text.family("cache_errors_total", Type::Counter, help);
     for (kind, count) in ERROR_KINDS.iter().zip(&metrics.errors) {

@@ -18,9 +18,6 @@ pub(super) fn left(near: &NearStats, cause: Cause) -> u64 {
 
 /// What there is only with near copies.
 pub(super) fn export(stats: &Stats, text: &mut Text) {
-    let help = "The most that near copies may hold, in bytes.";
-    text.family("cache_size_limit_bytes", Type::Gauge, help)
-        .sample(&[CACHE, ("tier", "l1")], stats.near.capacity);
     let help = "Values that were read and not kept near, because that could not be proven right.";
     let mut family = text.family("cache_fill_refused_total", Type::Counter, help);
     for (refusal, count) in &stats.refused {

@@ -7,7 +7,7 @@ use tracing::level_filters::LevelFilter;
 use crate::settings::{LogFormat, LogSettings};
 
 /// Sends what is traced to stderr. Called once.
-pub(super) fn start(settings: &LogSettings) {
+pub(crate) fn start(settings: &LogSettings) {
     let level: LevelFilter = settings.level.parse().unwrap_or(LevelFilter::INFO);
     let lines = tracing_subscriber::fmt()
         .with_max_level(level)

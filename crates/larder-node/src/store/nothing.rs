@@ -63,6 +63,10 @@ impl Store for Nothing {
             bus: None,
             tags: None,
             vouch: None,
+            health: None,
+            locks: None,
+            rates: None,
+            counters: None,
             identity: "",
         }
     }

@@ -7,7 +7,7 @@ use larder_testkit::servers::{node_with_ioredis, python, redis_cli, require};
 use crate::node::Node;
 
 /// Runs a client to its end and gives what it printed.
-fn output(command: &mut Command) -> String {
+pub(crate) fn output(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stderr}");

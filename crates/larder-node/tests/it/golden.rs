@@ -58,7 +58,7 @@ fn run(node: &Node, setup: &[Vec<Vec<u8>>], vector: &Value, resp3: bool) -> Vec<
 
 #[test]
 fn every_vector_of_an_implemented_command_matches_byte_for_byte() {
-    check(&Node::start(&[], &[]));
+    check(&Node::start(&["--memory-max", "none"], &[]));
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Nodes that find each other: real processes, one after the other started, killed, refused.
 
+mod namespaces;
+mod survival;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -7,7 +10,7 @@ use larder_testkit::servers::until;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::node::{LIMIT, Node, run};
+use crate::node::{LIMIT, Node, exchange, run};
 
 /// The secret of one test, in a file.
 pub(crate) struct Cluster {
@@ -29,11 +32,22 @@ impl Cluster {
 
     /// A node that listens for others here and joins that one.
     pub(crate) fn start(&self, name: &str, listen: SocketAddr, join: Option<&Node>) -> Node {
+        self.start_with(name, listen, join, &[])
+    }
+
+    fn start_with(
+        &self,
+        name: &str,
+        listen: SocketAddr,
+        join: Option<&Node>,
+        more: &[&str],
+    ) -> Node {
         let (secret, listen) = (self.secret(), listen.to_string());
         let secret = secret.to_str().unwrap();
         let mut arguments = vec!["--name", name, "--mesh", &listen, "--secret-file", secret];
         let join = join.map(|node| mesh_address(node).to_string());
         arguments.extend(join.iter().flat_map(|join| ["--join", join]));
+        arguments.extend(more);
         Node::start(&arguments, &[])
     }
 
@@ -179,4 +193,124 @@ fn what_a_node_of_a_mesh_needs_is_asked_for() {
         "{text}"
     );
     assert!(text.contains("mesh.secret = ***"), "{text}");
+}
+
+/// Types one command; gives what is printed.
+fn type_in(node: &Node, command: &str) -> String {
+    exchange(node.resp, format!("{command}\r\nQUIT\r\n").as_bytes())
+}
+
+/// The three terminals of docs/cluster.md.
+#[test]
+fn what_is_typed_in_one_terminal_is_read_in_all() {
+    let cluster = Cluster::new();
+    let mut nodes = cluster.start_all(3);
+    let is = |node: &Node, key: &str, value: &str| {
+        let expected = format!("${}\r\n{value}\r\n+OK\r\n", value.len());
+        assert_eq!(type_in(node, &format!("GET {key}")), expected, "{key}");
+    };
+    let is_absent = |node: &Node, key: &str| {
+        assert_eq!(
+            type_in(node, &format!("GET {key}")),
+            "$-1\r\n+OK\r\n",
+            "{key}"
+        );
+    };
+    assert_eq!(type_in(&nodes[0], "SET product:NEW1 one"), "+OK\r\n+OK\r\n");
+    is(&nodes[1], "product:NEW1", "one");
+    is(&nodes[2], "product:NEW1", "one");
+    type_in(&nodes[1], "SET product:NEW1 two EX 1000");
+    is(&nodes[0], "product:NEW1", "two");
+    assert_eq!(type_in(&nodes[2], "TTL product:NEW1")[..2], *":1");
+    assert_eq!(type_in(&nodes[2], "DEL product:NEW1"), ":1\r\n+OK\r\n");
+    is_absent(&nodes[0], "product:NEW1");
+    type_in(&nodes[0], "SET a 1");
+    type_in(&nodes[0], "SET b 1");
+    type_in(&nodes[2], "EXPIRE b 1000");
+    assert_eq!(type_in(&nodes[1], "PERSIST b"), ":1\r\n+OK\r\n");
+    type_in(&nodes[1], "FLUSHALL");
+    is_absent(&nodes[2], "a");
+
+    // The third is killed, and is back with all that it missed.
+    type_in(&nodes[0], "SET removed 1");
+    type_in(&nodes[0], "SET changed 1");
+    let third = nodes.pop().unwrap();
+    let address = mesh_address(&third);
+    drop(third);
+    wait("the loss", || states(&nodes[0], "alive") == ["node2"]);
+    type_in(&nodes[1], "DEL removed");
+    type_in(&nodes[1], "SET changed 2");
+    type_in(&nodes[0], "SET new 1");
+    let back = cluster.start("node3", address, Some(&nodes[0]));
+    is_absent(&back, "removed");
+    is(&back, "changed", "2");
+    is(&back, "new", "1");
+    drop(nodes);
+    is(&back, "changed", "2");
+    assert_eq!(type_in(&back, "SET changed 3"), "+OK\r\n+OK\r\n");
+}
+
+/// A node that stands still holds writes up until its link is cut, and has what it missed soon after
+/// it goes on.
+#[test]
+fn a_node_that_stood_still_has_what_it_missed() {
+    let cluster = Cluster::new();
+    let nodes = cluster.start_all(3);
+    nodes[2].daemon.stop_signal();
+    wait("a write without it", || {
+        type_in(&nodes[0], "SET k 1") == "+OK\r\n+OK\r\n"
+    });
+    type_in(&nodes[0], "SET k 2");
+    nodes[2].daemon.cont_signal();
+    wait("its value there", || {
+        type_in(&nodes[2], "GET k") == "$1\r\n2\r\n+OK\r\n"
+    });
+    wait("all of them", || states(&nodes[2], "alive").len() == 2);
+}
+
+/// What was acknowledged is on all nodes, and none of them has more than it may.
+#[test]
+fn a_full_mesh_refuses_values_and_goes_on_when_some_are_removed() {
+    let cluster = Cluster::new();
+    let anywhere = ANYWHERE.parse().unwrap();
+    let memory = ["--memory-max", "16MiB", "--memory-when-full", "refuse"];
+    let one = cluster.start_with("one", anywhere, None, &memory);
+    let two = cluster.start_with("two", anywhere, Some(&one), &memory);
+    wait("both", || {
+        states(&one, "alive") == ["two"] && states(&two, "alive") == ["one"]
+    });
+    let large = "x".repeat(500_000);
+    let set = |node: &Node, number: usize| {
+        let key = format!("large:{number}");
+        let (length, size) = (key.len(), large.len());
+        let key = format!("${length}\r\n{key}");
+        type_in(
+            node,
+            &format!("*3\r\n$3\r\nSET\r\n{key}\r\n${size}\r\n{large}"),
+        )
+    };
+    let mut kept = 0;
+    let refusal = loop {
+        let answer = set([&one, &two][kept % 2], kept);
+        if answer != "+OK\r\n+OK\r\n" {
+            break answer;
+        }
+        kept += 1;
+    };
+    assert!(refusal.starts_with("-OOM "), "{refusal}");
+    assert!((24..34).contains(&kept), "{kept} of half a megabyte each");
+    for node in [&one, &two] {
+        for number in 0..kept {
+            let length = type_in(node, &format!("STRLEN large:{number}"));
+            assert_eq!(length, ":500000\r\n+OK\r\n", "{number}");
+        }
+        let memory = type_in(node, "INFO memory");
+        assert!(memory.contains("maxmemory:16777216"), "{memory}");
+    }
+    assert_eq!(type_in(&two, "DEL large:0"), ":1\r\n+OK\r\n");
+    assert_eq!(type_in(&two, "DEL large:1"), ":1\r\n+OK\r\n");
+    assert_eq!(set(&one, kept), "+OK\r\n+OK\r\n");
+    let output = run(&["--memory-max", "1MiB", "--mesh", ANYWHERE], &[]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("at least 16MiB"), "{text}");
 }

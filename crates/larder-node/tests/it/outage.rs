@@ -66,9 +66,13 @@ fn a_node_lives_through_the_death_and_return_of_its_redis() {
     grows(&tally.done, "commands done before the outage");
     redis.kill();
     grows(&tally.refused, "clear refusals while it is away");
+    let is_open = || node.get("/metrics").body.contains(r#"state="open"} 1"#);
+    until(LIMIT, "the breaker is open", is_open).unwrap();
     assert_eq!(node.get("/healthz").status, 200);
     redis.restart();
     grows(&tally.done, "commands done after its return");
+    let is_closed = || node.get("/metrics").body.contains(r#"state="closed"} 1"#);
+    until(LIMIT, "the breaker is closed", is_closed).unwrap();
     tally.stop.store(true, Ordering::Relaxed);
     for client in clients {
         client

@@ -7,6 +7,7 @@ use larder_core::bus::MAX_CARRIED;
 use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::lane::Position;
 use larder_core::limits::MAX_KEYS_PER_SCRIPT;
+use larder_core::lock::{Fenced, FencingToken};
 use larder_core::store::{Batch, Committed, Expect, Outcome, Outcomes, Write};
 use larder_core::tag::Cut;
 use larder_core::version::Version;
@@ -15,7 +16,7 @@ use smallvec::SmallVec;
 
 use super::{RedisStore, encode};
 use crate::reply::Reply;
-use crate::scripts::COMMIT;
+use crate::scripts::{COMMIT, FENCED};
 
 /// Most checks and writes of a conditional batch: one call of this size holds the server for
 /// about 6 ms.
@@ -25,6 +26,12 @@ pub(crate) const MAX_CONDITIONAL: usize = 1024;
 pub(crate) const CALLS_PER_TRIP: usize = 16;
 
 type Writes = [(Bytes, Write)];
+
+/// The key that a token is held against, and the token.
+type Fence<'a> = (&'a Bytes, FencingToken);
+
+/// In place of the index of a check: a greater token was seen.
+const OLDER: i64 = -2;
 
 impl RedisStore {
     pub(super) async fn commit_batch(&self, batch: Batch) -> Result<Committed> {
@@ -38,7 +45,7 @@ impl RedisStore {
         if keys > MAX_CONDITIONAL {
             return Err(too_many(keys));
         }
-        let call = self.call(&batch, &batch.writes)?;
+        let call = self.call(&batch, &batch.writes, None)?;
         outcomes(self.tier.run(&COMMIT, &call).await?)
     }
 
@@ -48,7 +55,7 @@ impl RedisStore {
         for part in batch.writes.chunks(MAX_KEYS_PER_SCRIPT * CALLS_PER_TRIP) {
             let calls: Vec<Cmd> = part
                 .chunks(MAX_KEYS_PER_SCRIPT)
-                .map(|writes| self.call(batch, writes))
+                .map(|writes| self.call(batch, writes, None))
                 .collect::<Result<_>>()?;
             for answer in self.tier.run_all(&COMMIT, &calls).await? {
                 if let Committed::Done(part) = outcomes(answer)? {
@@ -59,15 +66,39 @@ impl RedisStore {
         Ok(Committed::Done(done))
     }
 
+    /// One call of a batch without checks that bears a token.
+    pub(super) async fn commit_under(&self, fence: Fence<'_>, batch: Batch) -> Result<Fenced> {
+        let keys = batch.checks.len() + batch.writes.len();
+        if !batch.checks.is_empty() || keys > MAX_KEYS_PER_SCRIPT {
+            let message = format!(
+                "a batch with a token is without checks and has up to {MAX_KEYS_PER_SCRIPT} writes"
+            );
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        let call = self.call(&batch, &batch.writes, Some(fence))?;
+        let mut reply = self.tier.run(&FENCED, &call).await?;
+        Ok(match reply.int()? {
+            OLDER => Fenced::Refused,
+            _ => Fenced::Done(done(reply)?),
+        })
+    }
+
     /// One call for the checks of a batch and some of its writes.
-    fn call(&self, batch: &Batch, writes: &Writes) -> Result<Cmd> {
+    fn call(&self, batch: &Batch, writes: &Writes, fence: Option<Fence<'_>>) -> Result<Cmd> {
         let (tier, checks) = (&self.tier, &batch.checks);
         let tags = tags_of(writes);
-        let mut call = COMMIT.call(2 + checks.len() + writes.len() + tags.len());
+        let fences = fence.map(|_| tier.keys.fences());
+        let script = if fence.is_some() { &FENCED } else { &COMMIT };
+        let keys = 2 + checks.len() + writes.len() + tags.len();
+        let mut call = script.call(keys + fences.as_ref().map_or(0, |halves| halves.len() + 1));
         call.arg(&tier.keys.shard()[..]).arg(&tier.keys.log()[..]);
         let checked = checks.iter().map(|(key, _)| key);
         let written = writes.iter().map(|(key, _)| key);
         for key in checked.chain(written).chain(tags.iter().copied()) {
+            call.arg(&tier.keys.wire(key)[..]);
+        }
+        if let (Some((key, _)), Some([one, other])) = (fence, &fences) {
+            call.arg(&one[..]).arg(&other[..]);
             call.arg(&tier.keys.wire(key)[..]);
         }
         let needs_memory = writes
@@ -84,6 +115,9 @@ impl RedisStore {
         }
         for (key, write) in writes {
             self::write(&mut call, key, write)?;
+        }
+        if let Some((_, token)) = fence {
+            call.arg(token.get());
         }
         Ok(call)
     }
@@ -152,6 +186,11 @@ fn outcomes(mut reply: Reply) -> Result<Committed> {
     if let Ok(check) = usize::try_from(refused) {
         return Ok(Committed::Refused(check));
     }
+    done(reply).map(Committed::Done)
+}
+
+/// What stands behind the index of the failed check, if none failed.
+fn done(mut reply: Reply) -> Result<Outcomes> {
     let (incarnation, seq) = (reply.number()?, reply.number()?);
     let position = (incarnation != 0).then_some(Position { incarnation, seq });
     let mut done: SmallVec<[Outcome; 1]> = SmallVec::with_capacity(reply.left() / 2);
@@ -164,5 +203,5 @@ fn outcomes(mut reply: Reply) -> Result<Committed> {
             existed: reply.int()? == 1,
         });
     }
-    Ok(Committed::Done(Outcomes::from(done).at(position)))
+    Ok(Outcomes::from(done).at(position))
 }

@@ -9,6 +9,7 @@ use redis::Cmd;
 
 use super::RedisStore;
 use crate::fault;
+use crate::gate::Call;
 use crate::reply::Reply;
 use crate::scripts::TAGS;
 
@@ -26,7 +27,7 @@ impl RedisStore {
             .collect();
         let replies = match &calls[..] {
             [] => Vec::new(),
-            [call] => vec![self.tier.run(&TAGS, call).await?],
+            [call] => vec![self.tier.run_as(Call::Repeatable, &TAGS, call).await?],
             calls => self.tier.run_all(&TAGS, calls).await?,
         };
         let mut numbers = Vec::with_capacity(tags.len());

@@ -20,6 +20,7 @@ impl Claim {
         let mut claims = crate::conformance_bare_claims!([collected], ());
         claims.extend(crate::conformance_record_claims!([collected], ()));
         claims.extend(crate::conformance_bus_claims!([collected], ()));
+        claims.extend(crate::conformance_primitive_claims!([collected], ()));
         claims.extend(crate::conformance_server_claims!([collected], ()));
         claims
     }
@@ -299,6 +300,56 @@ macro_rules! conformance_bus_claims {
     };
 }
 
+/// Calls `$then` with every claim about locks, limits and counters, by group.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_primitive_claims {
+    ([$($then:tt)+], $make:expr) => {
+        $($then)+! { $make;
+            locks:
+                a_free_lock_is_given_and_a_held_one_is_not,
+                its_owner_asking_again_has_it_with_the_same_token,
+                a_lock_ends_with_its_ttl,
+                only_its_owner_prolongs_it,
+                a_lock_that_is_over_is_not_prolonged,
+                a_lock_is_given_back,
+                nobody_gives_back_the_lock_of_another,
+                tokens_rise_from_lock_to_lock,
+                a_token_exceeds_what_its_owner_has_seen,
+                of_many_who_ask_at_once_one_has_it,
+                locks_are_no_keys_of_users,
+                who_waits_is_told_of_a_lock_given_back,
+                lives_that_mean_nothing_are_refused;
+            fences:
+                a_token_that_was_given_writes,
+                an_older_token_changes_nothing,
+                tokens_are_held_against_each_key_by_itself,
+                a_token_outlives_the_value,
+                a_token_that_nobody_gave_is_refused,
+                a_fenced_write_is_a_change_like_any_other,
+                what_is_refused_is_not_told;
+            rates:
+                a_burst_is_allowed_and_no_more,
+                a_refused_request_uses_nothing_up,
+                what_has_leaked_is_allowed_again,
+                a_cost_of_nothing_only_looks,
+                a_cost_above_the_burst_is_an_error,
+                names_and_periods_are_apart,
+                of_many_at_once_no_more_are_allowed,
+                odd_rates_are_kept_exactly,
+                limits_are_no_keys_of_users;
+            counters:
+                a_counter_begins_at_nothing_and_goes_both_ways,
+                no_addition_is_lost,
+                numbers_are_exact_in_their_whole_range,
+                beyond_their_range_nothing_is_added,
+                its_life_is_that_of_the_first_addition,
+                a_counter_is_taken_away_with_its_number,
+                counters_are_no_keys_of_users;
+        }
+    };
+}
+
 /// Calls `$then` with every claim about stores over servers that are hurt, by group.
 #[doc(hidden)]
 #[macro_export]
@@ -324,6 +375,14 @@ macro_rules! conformance_server_claims {
                 what_takes_no_changes_answers_no_poll,
                 a_full_server_does_not_refuse_to_invalidate,
                 what_stands_in_the_way_of_the_log_is_removed;
+            server_locks:
+                tokens_rise_though_the_shard_has_forgotten,
+                a_token_from_before_the_shard_forgot_is_refused,
+                a_token_is_refused_when_what_was_seen_is_lost,
+                tokens_rise_for_those_who_have_seen_them,
+                a_token_from_the_time_ahead_is_refused,
+                a_token_from_before_an_old_dump_is_refused,
+                tokens_rise_though_the_server_comes_back_empty;
         }
     };
 }
@@ -375,6 +434,17 @@ macro_rules! conformance_bus {
     };
 }
 
+/// Mounts the claims about locks, limits and counters.
+#[macro_export]
+macro_rules! conformance_primitives {
+    ($name:ident, $make:expr) => {
+        mod $name {
+            use super::*;
+            $crate::conformance_primitive_claims!([$crate::conformance_tests], $make);
+        }
+    };
+}
+
 /// Mounts the claims about stores over servers that are hurt.
 #[macro_export]
 macro_rules! conformance_server {
@@ -413,7 +483,9 @@ mod tests {
         let record = conformance_record_claims!([names], ());
         let bus = conformance_bus_claims!([names], ());
         let server = conformance_server_claims!([names], ());
-        let mounted = bare.into_iter().chain(record).chain(bus).chain(server);
+        let primitive = conformance_primitive_claims!([names], ());
+        let mounted = bare.into_iter().chain(record).chain(bus);
+        let mounted = mounted.chain(primitive).chain(server);
         let mounted: Vec<&str> = mounted.collect();
         let mut written = BTreeSet::new();
         for (group, text) in [
@@ -440,6 +512,11 @@ mod tests {
             ("bus_positions", include_str!("bus_positions.rs")),
             ("bus_readers", include_str!("bus_readers.rs")),
             ("bus_carried", include_str!("bus_carried.rs")),
+            ("locks", include_str!("locks.rs")),
+            ("fences", include_str!("fences.rs")),
+            ("rates", include_str!("rates.rs")),
+            ("counters", include_str!("counters.rs")),
+            ("server_locks", include_str!("server_locks.rs")),
             ("server_forgets", include_str!("server_forgets.rs")),
             ("server_restarts", include_str!("server_restarts.rs")),
             ("server_refuses", include_str!("server_refuses.rs")),

@@ -21,7 +21,7 @@ async fn poll_again(subject: &Subject) -> Position {
 }
 
 /// Asks again and again until there is an answer.
-async fn until_answered<T>(subject: &Subject, ask: impl AsyncFn() -> Option<T>) -> T {
+pub(super) async fn until_answered<T>(subject: &Subject, ask: impl AsyncFn() -> Option<T>) -> T {
     for _ in 0..TRIES {
         if let Some(answer) = ask().await {
             return answer;
@@ -33,7 +33,7 @@ async fn until_answered<T>(subject: &Subject, ask: impl AsyncFn() -> Option<T>) 
 }
 
 /// Starts another process, later than the last change of the one before it.
-async fn restart(subject: &Subject) {
+pub(super) async fn restart(subject: &Subject) {
     subject.pass(1).await;
     subject.hand().restart();
 }

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use larder_core::area::{Area, area_key};
 use larder_core::bus::Reader;
 use larder_core::codec::CodecId;
+use larder_core::counter::counter_key;
 use larder_core::lane::{Gap, Position};
+use larder_core::lock::{FencingToken, Owner, lock_key};
+use larder_core::rate::{RateLimit, rate_key};
 use larder_core::record::{Expiry, Kind, Life};
 use larder_core::runtime::Timestamp;
 use larder_core::space::Space;
@@ -27,13 +30,15 @@ pub(super) async fn begin_log(store: &dyn Store, random: &mut Random) {
 /// One random operation. What it gives does not matter: all that it asks is compared.
 pub(super) async fn step(store: &dyn Store, random: &mut Random) {
     let key = commands::key(random);
-    match random.below(20) {
+    match random.below(23) {
         0 | 1 => drop(store.get(&key).await),
         2 => drop(store.get_many(&some(random, commands::key)).await),
         3..9 => drop(store.commit(batch(random)).await),
         9..14 => lease_step(store, key, random).await,
         14 => keyspace_step(store, random).await,
         15 | 16 => tags_step(store, random).await,
+        17 | 18 => lock_step(store, key, random).await,
+        19 => meter_step(store, key, random).await,
         _ => bus_step(store, random).await,
     }
 }
@@ -116,6 +121,66 @@ async fn lease_step(store: &dyn Store, key: Bytes, random: &mut Random) {
         2 => drop(leases.renew(&key, token, ttl).await),
         3 => drop(leases.release(&key, token).await),
         _ => drop(leases.fill(&key, token, put(random)).await),
+    }
+}
+
+async fn lock_step(store: &dyn Store, key: Bytes, random: &mut Random) {
+    let Some(locks) = store.describe().locks else {
+        return;
+    };
+    let name = lock_key(&key);
+    let owner = Owner::from_random(random.below(3), 0);
+    let ttl = Duration::from_millis(commands::life(random).clamp(1, 86_400_000));
+    match random.below(7) {
+        0..3 => {
+            let seen = fencing_token(random);
+            drop(locks.acquire(&name, owner, ttl, seen).await);
+        }
+        3 => drop(locks.prolong(&name, owner, ttl).await),
+        4 => drop(locks.release(&name, owner).await),
+        _ => {
+            let mut batch = batch(random);
+            batch.checks.clear();
+            drop(
+                locks
+                    .commit_fenced(&key, fencing_token(random), batch)
+                    .await,
+            );
+        }
+    }
+}
+
+/// None, or one near those that are given.
+fn fencing_token(random: &mut Random) -> FencingToken {
+    match random.below(3) {
+        0 => FencingToken::ZERO,
+        1 => FencingToken::from_number(1_790_000_000_000_000 + random.below(1 << 50)),
+        _ => FencingToken::from_number(random.draw() >> 20),
+    }
+}
+
+async fn meter_step(store: &dyn Store, key: Bytes, random: &mut Random) {
+    let description = store.describe();
+    let (Some(rates), Some(counters)) = (description.rates, description.counters) else {
+        return;
+    };
+    let name = counter_key(&key);
+    match random.below(6) {
+        0..3 => {
+            let period = Duration::from_micros(1 + (random.draw() >> (30 + random.below(33))));
+            let (count, burst) = (1 + random.below(9), 1 + random.below(9));
+            if let Ok(limit) = RateLimit::new(count, period, burst) {
+                let name = rate_key(&limit, &key);
+                drop(rates.request(&name, &limit, random.below(burst + 1)).await);
+            }
+        }
+        3 | 4 => {
+            let by = random.draw() >> random.below(64);
+            let ttl = Duration::from_millis(1 + commands::life(random));
+            let ttl = random.per_mille(500).then_some(ttl);
+            drop(counters.add(&name, by.cast_signed(), ttl).await);
+        }
+        _ => drop(counters.take(&name).await),
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::wait;
+use super::{reaper, wait};
 
 /// How much of the log an error shows.
 const LOG_TAIL_LINES: usize = 30;
@@ -44,6 +44,7 @@ impl Daemon {
             .stdout(stdout)
             .stderr(stderr)
             .spawn()?;
+        reaper::watch(child.id());
         Ok(Self {
             name,
             child,
@@ -92,7 +93,8 @@ impl Daemon {
     /// Returns whether the process has not ended; a stopped one has not.
     pub fn is_running(&mut self) -> bool {
         if self.ended.is_none() {
-            self.ended = self.child.try_wait().ok().flatten();
+            let ended = self.child.try_wait().ok().flatten();
+            self.note(ended);
         }
         self.ended.is_none()
     }
@@ -101,7 +103,15 @@ impl Daemon {
     pub fn kill(&mut self) {
         // Both fail only if the process has ended already, which is what is wanted.
         let _ = self.child.kill();
-        self.ended = self.child.wait().ok();
+        let ended = self.child.wait().ok();
+        self.note(ended);
+    }
+
+    fn note(&mut self, ended: Option<ExitStatus>) {
+        if ended.is_some() && self.ended.is_none() {
+            reaper::forget(self.child.id());
+        }
+        self.ended = self.ended.or(ended);
     }
 
     /// Asks the process to end (SIGTERM) and returns how it did, or `None` if not within `limit`.

@@ -2,6 +2,8 @@
 //! all of what it has, a log that forgets, and what else can happen to a server. Two run beside
 //! each other, so that they also meet.
 
+mod nodes;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,7 +13,7 @@ use larder_core::space::system_key;
 use tokio::sync::mpsc;
 
 use super::remote::{Remote, is_system};
-use super::{Beyond, Cut, Fault, Random, World};
+use super::{Beyond, Cut, Fault, Random, Setup, World};
 use crate::simredis::{SimRedis, Writes};
 
 /// Disasters under way at the same time.
@@ -35,7 +37,7 @@ pub(super) struct Chaos {
 }
 
 /// Lets disasters happen to `world` until they are stopped.
-pub(super) fn start(world: &Arc<World>, beyond: Beyond) -> Chaos {
+pub(super) fn start(world: &Arc<World>, setup: Setup) -> Chaos {
     let stop = Arc::<AtomicBool>::default();
     let (done, ended) = mpsc::unbounded_channel::<()>();
     for _ in 0..AT_ONCE {
@@ -46,7 +48,7 @@ pub(super) fn start(world: &Arc<World>, beyond: Beyond) -> Chaos {
             while !stopped.load(Ordering::Relaxed) {
                 let pause = Duration::from_millis(random.below(400));
                 world.runtime.sleep(pause).await;
-                strike(&world, &mut random, beyond).await;
+                strike(&world, &mut random, setup).await;
             }
             drop(done);
         }));
@@ -54,7 +56,11 @@ pub(super) fn start(world: &Arc<World>, beyond: Beyond) -> Chaos {
     Chaos { stop, ended }
 }
 
-async fn strike(world: &World, random: &mut Random, beyond: Beyond) {
+async fn strike(world: &Arc<World>, random: &mut Random, setup: Setup) {
+    let beyond = setup.beyond;
+    if let Remote::Mesh(nodes) = &world.store {
+        return nodes::strike(world, nodes, random, setup).await;
+    }
     if let Remote::Redis(server) = &world.store
         && random.below(3) == 0
     {
@@ -77,7 +83,7 @@ async fn strike(world: &World, random: &mut Random, beyond: Beyond) {
             world.store.evict(|| random.per_mille(500));
         }
         5 | 6 => {
-            let node = random.below(world.nodes.len() as u64) as usize;
+            let node = random.below(world.count() as u64) as usize;
             journal.fault(Fault::Pause);
             journal.note(runtime.now(), || format!("node {node} stands still"));
             runtime.freeze(node);

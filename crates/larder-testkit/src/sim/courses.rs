@@ -45,6 +45,7 @@ const CALM: Setup = Setup {
         lost_push: 0,
         doubled_push: 0,
         broken_push: 0,
+        broken: 0,
     },
     chaos: false,
     writers_die: 0,
@@ -70,6 +71,7 @@ const STORMY: Setup = Setup {
         lost_push: 150,
         doubled_push: 100,
         broken_push: 20,
+        broken: 2,
     },
     ..CALM
 };
@@ -97,14 +99,22 @@ const REFRESHING: Setup = Setup {
     ..CHAOTIC
 };
 
+/// Five nodes, of which two may be away.
+const WIDE: Setup = Setup {
+    nodes: 5,
+    tasks: 2,
+    ..CHAOTIC
+};
+
 /// All courses, from the quickest to the roughest.
-pub const COURSES: [Course; 6] = [
+pub const COURSES: [Course; 7] = [
     Course::new("races", Kind::Races),
     Course::new("calm", Kind::Workload(CALM)),
     Course::new("stormy", Kind::Workload(STORMY)),
     Course::new("chaotic", Kind::Workload(CHAOTIC)),
     Course::new("deaths", Kind::Workload(DEATHS)),
     Course::new("refreshing", Kind::Workload(REFRESHING)),
+    Course::new("wide", Kind::Workload(WIDE)),
 ];
 
 /// The first seed that broke a promise, and which.
@@ -143,13 +153,28 @@ impl Course {
         self.store
     }
 
+    /// Whether there is anything here that other courses do not have: more than three nodes matter
+    /// only where they decide by a majority.
+    pub fn is_for(self, store: Shared) -> bool {
+        self.name != "wide" || store.is_mesh()
+    }
+
     /// Whether this can happen here.
     pub fn knows(self, fault: Fault) -> bool {
         let Kind::Workload(setup) = self.kind else {
             return fault == Fault::Slow;
         };
         let on_redis = self.store == Shared::Redis;
+        let is_possible = match self.store.is_mesh() {
+            true => fault.befalls_mesh(),
+            false => !fault.is_of_mesh(),
+        };
+        if !is_possible {
+            return false;
+        }
         match fault {
+            Fault::ClockForward | Fault::ClockBack if self.store.is_mesh() => setup.chaos,
+            Fault::BrokenLink => setup.faults.broken > 0,
             Fault::WriterDied => setup.writers_die > 0,
             Fault::OldDump | Fault::Promoted => setup.chaos && on_redis && self.beyond.rewinds,
             fault if fault.is_of_servers() => setup.chaos && on_redis,

@@ -20,7 +20,7 @@ impl World {
     /// what comes.
     pub(super) async fn read_derived(&self, node: usize, key: u64, pause: Duration) -> bool {
         let begun = self.begin(node, key);
-        let (cache, source) = (self.nodes[node].clone(), self.source.clone());
+        let (cache, source) = (self.node(node), self.source.clone());
         let runtime = self.runtime.on_node(node);
         let load = move |_: Cx<u64>| async move {
             let inner = runtime.clone();
@@ -39,7 +39,7 @@ impl World {
             }
         };
         let what = ("read derived", node, key);
-        match self.nodes[node].get_or_load(&(DERIVED + key), load).await {
+        match self.node(node).get_or_load(&(DERIVED + key), load).await {
             Ok(found) => self.check(begun, what, &found),
             Err(error) => {
                 let error: LoadError<SourceDown> = error;
@@ -55,7 +55,7 @@ impl World {
     pub(super) async fn peek_derived(&self, node: usize, key: u64) -> bool {
         let begun = self.begin(self.reader(node), key);
         let what = ("get derived", node, key);
-        let found = self.nodes[node].get(&(DERIVED + key)).await;
+        let found = self.node(node).get(&(DERIVED + key)).await;
         self.peeked(begun, what, found)
     }
 
@@ -64,7 +64,7 @@ impl World {
     pub(super) async fn invalidate_prefix(&self, node: usize, key: u64, keys: u64) -> bool {
         let prefix = key.to_string();
         let covered = |other: &u64| other.to_string().starts_with(&prefix);
-        let change = async || self.nodes[node].invalidate_prefix(&prefix).await.map(drop);
+        let change = async || self.node(node).invalidate_prefix(&prefix).await.map(drop);
         self.change_all(
             ("invalidate prefix", node, key),
             (0..keys).filter(covered),
@@ -76,7 +76,7 @@ impl World {
     /// Changes the source of every key, and invalidates a pattern that matches them all, and not the
     /// keys derived from them.
     pub(super) async fn invalidate_pattern(&self, node: usize, keys: u64) -> bool {
-        let change = async || self.nodes[node].invalidate_pattern("[0-9]").await.map(drop);
+        let change = async || self.node(node).invalidate_pattern("[0-9]").await.map(drop);
         self.change_all(("invalidate pattern", node, 0), 0..keys, change)
             .await
     }

@@ -1,6 +1,7 @@
 //! What is promised beyond the node that made a change: to the holder of a ticket, and to everybody
 //! once all nodes are said to have heard of it. And keys that have one writer, whose inserts travel.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use larder::Acknowledged;
@@ -8,7 +9,7 @@ use larder_core::runtime::Runtime;
 
 use super::history::Change;
 use super::workload::Loading;
-use super::{Random, Setup, World};
+use super::{Random, Remote, Setup, World};
 
 /// Keys with one writer each.
 pub(super) const OWNED: u64 = 2;
@@ -38,7 +39,7 @@ impl World {
     /// A step about the keys that have one writer each. Of two writers that race the source the
     /// slower one wins, so that nothing could be promised.
     pub(super) async fn step_aside(
-        &self,
+        self: &Arc<World>,
         node: usize,
         own: Option<u64>,
         setup: Setup,
@@ -64,13 +65,13 @@ impl World {
     /// heard of it, and holds them to that. (The node without a near cache may still share a load
     /// that began before.)
     pub(super) async fn change_everywhere(
-        &self,
+        self: &Arc<World>,
         node: usize,
         key: u64,
         how: How,
         random: &mut Random,
     ) -> bool {
-        let cache = &self.nodes[node];
+        let cache = &self.node(node);
         let changed = match how {
             How::Insert => {
                 let change = async |value| cache.insert(&key, value).await;
@@ -88,10 +89,21 @@ impl World {
         let Some((receipt, change)) = changed else {
             return false;
         };
-        let other = random.below(self.nodes.len() as u64) as usize;
-        let asked = (&receipt.ticket(), change);
-        self.read_with_ticket(other, asked, Loading::draw(random))
-            .await;
+        let other = random.below(self.count() as u64) as usize;
+        let (ticket, loading) = (receipt.ticket(), Loading::draw(random));
+        if let Remote::Mesh(_) = &self.store {
+            // The other process may die in the middle of it.
+            let world = self.clone();
+            let read = async move {
+                world
+                    .read_with_ticket(other, (&ticket, change), loading)
+                    .await
+            };
+            let _ = self.within(other, read).await;
+        } else {
+            self.read_with_ticket(other, (&ticket, change), loading)
+                .await;
+        }
         let began = self.runtime.now();
         let done = receipt.wait_all(PATIENCE).await;
         let is_complete = done.as_ref().is_ok_and(|done| done.complete);
@@ -110,7 +122,7 @@ impl World {
     /// Holds those to a change that the store knows of: all of them are said to have heard of it, or
     /// to have no copy to use. (With nobody lagging; unless that rule was taken out.)
     fn hold(&self, done: &Acknowledged, change: Change) {
-        let observer = self.nodes.len() - 1;
+        let observer = self.count() - 1;
         let is_held = |node: &usize| {
             let name = World::name(*node);
             [&done.heard, &done.fenced, &done.lagging]

@@ -1,13 +1,14 @@
 //! The scheduler: one thread, virtual time, and a seed that decides which ready task goes next.
 //!
 //! Tasks may belong to a node, and a node may be frozen, as a stopped process is: time goes on, and
-//! what the node waits for takes place, but none of its tasks takes a step until it is thawed.
+//! what the node waits for takes place, but none of its tasks takes a step until it is thawed. It may
+//! also be killed: its tasks end where they stand, and it never has any again.
 
 mod tasks;
 mod timers;
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Context;
 use std::time::Duration;
@@ -41,6 +42,8 @@ pub struct SimRuntime {
     shared: Arc<Shared>,
     /// Whose tasks it spawns; `None` for those of the world between the nodes.
     node: Option<usize>,
+    /// By how much its wall clock is wrong, in milliseconds.
+    skew: Option<Arc<AtomicI64>>,
 }
 
 /// What became of the task that has just taken a step.
@@ -58,16 +61,25 @@ impl SimRuntime {
     /// The same scheduler for one node: what is spawned here stands still while it is frozen.
     pub fn on_node(&self, node: usize) -> SimRuntime {
         SimRuntime {
-            shared: self.shared.clone(),
             node: Some(node),
+            ..self.clone()
+        }
+    }
+
+    /// The same scheduler with a wall clock that is wrong by so many milliseconds.
+    pub(super) fn with_skew(&self, skew: Arc<AtomicI64>) -> SimRuntime {
+        SimRuntime {
+            skew: Some(skew),
+            ..self.clone()
         }
     }
 
     /// The same scheduler for what belongs to no node.
     pub fn outside(&self) -> SimRuntime {
         SimRuntime {
-            shared: self.shared.clone(),
             node: None,
+            skew: None,
+            ..self.clone()
         }
     }
 
@@ -81,6 +93,13 @@ impl SimRuntime {
         self.state().tasks.thaw(node);
     }
 
+    /// Ends a node's tasks where they stand. Whatever it starts from now on is dropped.
+    pub fn kill(&self, node: usize) {
+        let ended = self.state().tasks.kill(node);
+        // What they leave behind may wake others.
+        drop(ended);
+    }
+
     /// A stream of random numbers of its own.
     pub fn fork_random(&self) -> Random {
         self.state().numbers.fork()
@@ -90,8 +109,15 @@ impl SimRuntime {
     pub(super) fn spawn_after(&self, after: Duration, work: BoxFuture<'static, ()>) {
         let until = self.now().after(after).0;
         let mut state = self.state();
-        let waker = state.tasks.add(self, self.node, work);
-        state.timers.add(until, waker);
+        match state.tasks.add(self, self.node, work) {
+            Ok(waker) => {
+                state.timers.add(until, waker);
+            }
+            Err(work) => {
+                drop(state);
+                drop(work);
+            }
+        }
     }
 
     /// Done once `after` has passed.
@@ -141,7 +167,10 @@ impl Runtime for SimRuntime {
     }
 
     fn wall(&self) -> Timestamp {
-        Timestamp(1_700_000_000_000 + self.now().0 / 1_000_000)
+        let right = 1_700_000_000_000 + self.now().0 / 1_000_000;
+        let skew = self.skew.as_ref();
+        let skew = skew.map_or(0, |skew| skew.load(Ordering::Relaxed));
+        Timestamp(right.saturating_add_signed(skew))
     }
 
     fn random(&self) -> u64 {
@@ -149,8 +178,10 @@ impl Runtime for SimRuntime {
     }
 
     fn spawn(&self, work: BoxFuture<'static, ()>) {
-        let waker = self.state().tasks.add(self, self.node, work);
-        waker.wake();
+        let added = self.state().tasks.add(self, self.node, work);
+        if let Ok(waker) = added {
+            waker.wake();
+        }
     }
 
     fn sleep(&self, after: Duration) -> BoxFuture<'static, ()> {
@@ -183,6 +214,7 @@ where
             state: Mutex::new(state),
         }),
         node: None,
+        skew: None,
     };
     let result = Arc::new(Mutex::new(None));
     let (main, slot) = (main(runtime.clone()), result.clone());
@@ -282,6 +314,33 @@ mod tests {
             seen.into_iter().map(after).collect::<Vec<_>>()
         });
         assert_eq!(seen, [(1, 1_000), (0, 3_500)]);
+    }
+
+    #[test]
+    fn a_killed_node_takes_no_step_any_more() {
+        let seen = simulate(1, |runtime| async move {
+            let seen = Arc::new(Mutex::new(Vec::new()));
+            for node in [0, 1] {
+                let (clock, seen) = (runtime.on_node(node), seen.clone());
+                clock.clone().spawn(Box::pin(async move {
+                    for round in 1..=4 {
+                        clock.sleep(Duration::from_secs(1)).await;
+                        seen.lock().unwrap().push((node, round));
+                    }
+                }));
+            }
+            runtime.sleep(Duration::from_millis(2_500)).await;
+            runtime.kill(0);
+            let late = seen.clone();
+            runtime.on_node(0).spawn(Box::pin(async move {
+                late.lock().unwrap().push((0, 9));
+            }));
+            runtime.sleep(Duration::from_secs(3)).await;
+            let mut seen = std::mem::take(&mut *seen.lock().unwrap());
+            seen.sort_unstable();
+            seen
+        });
+        assert_eq!(seen, [(0, 1), (0, 2), (1, 1), (1, 2), (1, 3), (1, 4)]);
     }
 
     #[test]

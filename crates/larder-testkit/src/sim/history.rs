@@ -79,6 +79,8 @@ struct Promises {
     recent: BTreeMap<u64, Vec<Acknowledged>>,
     after_delta: BTreeMap<u64, Bound>,
     violation: Option<Violation>,
+    /// Whether only what is promised at once is held against reads.
+    is_lenient: bool,
     reads: u64,
     changes: u64,
 }
@@ -150,6 +152,12 @@ impl History {
         }
     }
 
+    /// Members that nobody has listed promise little while something is wrong with the network
+    /// between them: what is due after Δ, or to a ticket, is held against reads that end later.
+    pub fn set_lenient(&self, is_lenient: bool) {
+        self.promises().is_lenient = is_lenient;
+    }
+
     /// Call when a read begins.
     pub fn begin_read(&self, at: Mono, node: usize, key: u64) -> Due {
         let promises = &mut *self.promises();
@@ -178,11 +186,13 @@ impl History {
         promises.reads += 1;
         let mut kept = true;
         let bound = |(fresh, stale)| if marked_stale { stale } else { fresh };
-        for (promise, floor) in [
+        let bounds = [
             ("at once", bound(due.at_once)),
             ("after Δ", bound(due.after_delta)),
             ("with a ticket", bound(due.ticket)),
-        ] {
+        ];
+        let held = if promises.is_lenient { 1 } else { 3 };
+        for (promise, floor) in bounds.into_iter().take(held) {
             kept &= got >= floor;
             if got < floor && promises.violation.is_none() {
                 let Due { node, key, .. } = due;
@@ -214,6 +224,18 @@ impl History {
             promise,
         };
         promises.violation.get_or_insert(violation);
+    }
+
+    /// Nobody is held any more to what was acknowledged up to now, but for what is promised at once.
+    pub fn forfeit(&self) {
+        let mut promises = self.promises();
+        promises.recent.clear();
+        promises.after_delta.clear();
+    }
+
+    /// The keys of which a change was acknowledged.
+    pub fn changed(&self) -> Vec<u64> {
+        self.promises().recent.keys().copied().collect()
     }
 
     /// The first broken promise.

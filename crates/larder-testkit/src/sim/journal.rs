@@ -42,6 +42,16 @@ pub enum Fault {
     OldDump,
     /// A replica that lags behind takes the place of the server.
     Promoted,
+    /// One way between two nodes of a mesh is cut.
+    CutWay,
+    /// A node of a mesh is cut off from all others.
+    CutOff,
+    /// All connections of a node break.
+    Severed,
+    /// A process is killed, and started again with nothing.
+    Killed,
+    /// A machine dies with its process, and is started again.
+    Crashed,
     /// A request that never arrives.
     LostRequest,
     /// A request that arrives after its sender has given up.
@@ -56,13 +66,15 @@ pub enum Fault {
     DoubledPush,
     /// A subscription that breaks.
     BrokenPush,
+    /// A connection of a mesh that breaks.
+    BrokenLink,
     /// A writer dies between the source and the cache.
     WriterDied,
 }
 
 impl Fault {
     /// All of them: first disasters, then what happens to single messages and writers.
-    pub const ALL: [Fault; 24] = [
+    pub const ALL: [Fault; 30] = [
         Fault::CutRequests,
         Fault::CutReplies,
         Fault::CutBoth,
@@ -79,6 +91,11 @@ impl Fault {
         Fault::ReadOnly,
         Fault::OldDump,
         Fault::Promoted,
+        Fault::CutWay,
+        Fault::CutOff,
+        Fault::Severed,
+        Fault::Killed,
+        Fault::Crashed,
         Fault::LostRequest,
         Fault::LateRequest,
         Fault::LostReply,
@@ -86,11 +103,12 @@ impl Fault {
         Fault::LostPush,
         Fault::DoubledPush,
         Fault::BrokenPush,
+        Fault::BrokenLink,
         Fault::WriterDied,
     ];
 
     /// How many of them, from the first, are disasters.
-    pub const DISASTERS: usize = 16;
+    pub const DISASTERS: usize = 21;
 
     /// Whether it strikes a whole link, a node or the store, not a single message.
     pub fn is_disaster(self) -> bool {
@@ -112,6 +130,33 @@ impl Fault {
         )
     }
 
+    /// Whether it happens to nodes of a mesh, beside what happens to stores.
+    pub fn is_of_mesh(self) -> bool {
+        matches!(
+            self,
+            Fault::CutWay
+                | Fault::CutOff
+                | Fault::Severed
+                | Fault::Killed
+                | Fault::Crashed
+                | Fault::BrokenLink
+        )
+    }
+
+    /// Whether it can happen to nodes of a mesh.
+    pub fn befalls_mesh(self) -> bool {
+        let also = [
+            Fault::Trim,
+            Fault::Evict,
+            Fault::Pause,
+            Fault::ClockForward,
+            Fault::ClockBack,
+            Fault::Slow,
+            Fault::WriterDied,
+        ];
+        self.is_of_mesh() || also.contains(&self)
+    }
+
     /// What it is called in reports.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -131,6 +176,11 @@ impl Fault {
             Fault::ReadOnly => "server read-only",
             Fault::OldDump => "old dump restored",
             Fault::Promoted => "lagging replica promoted",
+            Fault::CutWay => "one way between nodes cut",
+            Fault::CutOff => "node cut off",
+            Fault::Severed => "connections of a node broken",
+            Fault::Killed => "process killed",
+            Fault::Crashed => "machine crashed",
             Fault::LostRequest => "lost request",
             Fault::LateRequest => "late request",
             Fault::LostReply => "lost reply",
@@ -138,6 +188,7 @@ impl Fault {
             Fault::LostPush => "lost push",
             Fault::DoubledPush => "doubled push",
             Fault::BrokenPush => "broken subscription",
+            Fault::BrokenLink => "connection broken",
             Fault::WriterDied => "writer died",
         }
     }

@@ -101,6 +101,7 @@ const NONE: Weather = Weather {
         lost_push: 0,
         doubled_push: 0,
         broken_push: 0,
+        broken: 0,
     },
     cuts: false,
     evicts: false,
@@ -189,7 +190,7 @@ impl Weather {
     /// some times as long.
     pub fn share_of(self, seeds: u64) -> u64 {
         match self.store() {
-            Shared::Embedded => seeds,
+            Shared::Embedded | Shared::Mesh | Shared::Learned => seeds,
             Shared::Redis => seeds.div_ceil(FEWER),
         }
     }
@@ -251,7 +252,7 @@ impl Rung {
                 ..weather.setup()
             };
             let world = Arc::new(World::new(runtime, setup, journal).await);
-            let tails = world.follow();
+            world.follow_all();
             let stop = Arc::<AtomicBool>::default();
             let mut disasters = weather.has_disasters().then(|| {
                 let (world, stop) = (world.clone(), stop.clone());
@@ -273,7 +274,7 @@ impl Rung {
                     .is_none_or(|outbox| outbox.waiting() == 0),
                 "a notice was not carried out"
             );
-            drop(tails);
+            world.follow_no_more();
             world.has_stale_copies().await
         })
     }
@@ -358,7 +359,7 @@ impl World {
             return;
         }
         let runtime = self.runtime.on_node(node);
-        while self.nodes[node].invalidate(&key).await.is_err() {
+        while self.node(node).invalidate(&key).await.is_err() {
             runtime.sleep(Duration::from_millis(20)).await;
         }
         if let Some((outbox, id)) = notice {
@@ -369,7 +370,8 @@ impl World {
 
     /// Whether some node holds a copy, not marked stale, that is not what the source says.
     async fn has_stale_copies(&self) -> bool {
-        for cache in &self.nodes {
+        for node in 0..self.count() {
+            let cache = self.node(node);
             for key in 0..KEYS {
                 let copy = cache.get(&key).await.expect("nothing goes wrong any more");
                 let source = self.source.read(key);

@@ -127,6 +127,10 @@ impl Store for Link {
             bus: self.store.describe().bus.map(|_| self as &dyn Bus),
             tags: Some(self),
             vouch: None,
+            health: self.store.describe().health,
+            locks: None,
+            rates: None,
+            counters: None,
             identity: self.store.describe().identity,
         }
     }

@@ -54,10 +54,10 @@ impl SimOutbox {
         }
     }
 
-    /// The same table for a node.
-    pub(super) fn on_node(&self, node: usize) -> SimOutbox {
+    /// The same table for a process.
+    fn within(&self, process: &SimRuntime) -> SimOutbox {
         SimOutbox {
-            runtime: self.runtime.on_node(node),
+            runtime: process.clone(),
             rows: self.rows.clone(),
         }
     }
@@ -148,18 +148,30 @@ impl Outbox for SimOutbox {
 
 impl World {
     /// Lets every node follow the outbox, if there is one.
-    pub(super) fn follow(&self) -> Vec<Tail> {
+    pub(super) fn follow_all(&self) {
+        (0..self.count()).for_each(|node| self.follow(node));
+    }
+
+    /// Lets a node follow the outbox, in its present life.
+    pub(super) fn follow(&self, node: usize) {
         let Some(outbox) = &self.outbox else {
-            return Vec::new();
+            return;
         };
-        let tails = self.nodes.iter().enumerate().map(|(node, cache)| {
-            let invalidator = Invalidator::builder().cache(cache).build();
-            let invalidator = invalidator.expect("there is one cache");
-            let tail = Tail::builder(outbox.on_node(node), &invalidator);
-            let tail = tail.runtime(Arc::new(self.runtime.on_node(node)));
-            tail.start().expect("the usual settings are in range")
-        });
-        tails.collect()
+        let invalidator = Invalidator::builder().cache(&self.node(node)).build();
+        let invalidator = invalidator.expect("there is one cache");
+        let clock = self.clock(node);
+        let tail = Tail::builder(outbox.within(&clock), &invalidator);
+        let tail = tail.runtime(Arc::new(clock)).start();
+        let tail = tail.expect("the usual settings are in range");
+        self.tails.lock().expect("no tail panics")[node] = Some(tail);
+    }
+
+    /// Nobody follows it any more.
+    pub(super) fn follow_no_more(&self) {
+        self.tails
+            .lock()
+            .expect("no tail panics")
+            .fill_with(|| None);
     }
 
     /// Changes the source, and dies before it has invalidated or in the middle of that.
@@ -172,12 +184,13 @@ impl World {
         }
         self.journal.fault(Fault::WriterDied);
         let began = self.runtime.now();
+        let cache = self.node(node);
         if random.per_mille(500) {
             let death = Duration::from_nanos(random.below(3_000_000));
-            let death = self.runtime.on_node(node).sleep(death);
+            let death = self.clock(node).sleep(death);
             tokio::select! {
                 biased;
-                _ = self.nodes[node].invalidate(&key) => {}
+                _ = cache.invalidate(&key) => {}
                 () = death => {}
             }
         }
@@ -185,6 +198,14 @@ impl World {
             format!("{value}, and died")
         });
         true
+    }
+
+    /// Nobody is held any more to what was acknowledged up to now.
+    pub(super) fn forfeit(&self) {
+        self.history.forfeit();
+        if let Some(outbox) = &self.outbox {
+            outbox.rows().of_the_dead.clear();
+        }
     }
 
     /// Once nothing goes wrong any more: what the dead have recorded is soon carried out, and every

@@ -10,8 +10,9 @@ use larder_core::store::Store;
 use larder_redis::Redis;
 use larder_resp::Reply;
 
+use super::nodes::Nodes;
 use super::wire::SimWire;
-use super::{Link, SimRuntime, Way};
+use super::{Journal, Link, Setup, SimRuntime, Way};
 use crate::simredis::{Dump, SimRedis};
 
 /// Which store the nodes share.
@@ -21,18 +22,34 @@ pub enum Shared {
     Embedded,
     /// The simulated Redis behind Larder's Redis store; each request of the store is one.
     Redis,
+    /// Nothing: the nodes are a mesh with a configured list of members.
+    Mesh,
+    /// The same with members that nobody has listed.
+    Learned,
 }
 
 impl Shared {
     /// All of them.
-    pub const ALL: [Shared; 2] = [Shared::Embedded, Shared::Redis];
+    pub const ALL: [Shared; 4] = [
+        Shared::Embedded,
+        Shared::Redis,
+        Shared::Mesh,
+        Shared::Learned,
+    ];
 
     /// What it is called.
     pub fn as_str(self) -> &'static str {
         match self {
             Shared::Embedded => "embedded",
             Shared::Redis => "redis",
+            Shared::Mesh => "mesh",
+            Shared::Learned => "learned",
         }
+    }
+
+    /// Whether every node has a store of its own, and hears of changes from the others.
+    pub fn is_mesh(self) -> bool {
+        matches!(self, Shared::Mesh | Shared::Learned)
     }
 
     /// The store of this name.
@@ -50,6 +67,8 @@ pub enum Remote {
     Embedded(Embedded),
     /// A server.
     Redis(SimRedis),
+    /// Each node's own.
+    Mesh(Box<Nodes>),
 }
 
 /// Whether the system itself keeps this key: it lies in no database.
@@ -59,23 +78,27 @@ pub(super) fn is_system(key: &[u8]) -> bool {
 }
 
 impl Remote {
-    pub(super) fn new(shared: Shared, runtime: &SimRuntime) -> Remote {
+    pub(super) fn new(setup: Setup, runtime: &SimRuntime, journal: &Journal) -> Remote {
         let clock: Arc<dyn Runtime> = Arc::new(runtime.outside());
-        match shared {
+        match setup.store {
             Shared::Embedded => Remote::Embedded(Embedded::with_shards(clock, SHARDS)),
             Shared::Redis => Remote::Redis(SimRedis::new(clock)),
+            Shared::Mesh | Shared::Learned => {
+                Remote::Mesh(Box::new(Nodes::new(setup, runtime, journal.clone())))
+            }
         }
     }
 
-    /// The store as one node sees it over its link.
-    pub(super) fn over(&self, way: Way, node: &SimRuntime) -> Arc<dyn Store> {
+    /// The store as one node sees it: over its link, or its own.
+    pub(super) async fn over(&self, way: Way, node: usize, own: &SimRuntime) -> Arc<dyn Store> {
         match self {
+            Remote::Mesh(nodes) => Arc::new(nodes.start(node).await),
             Remote::Embedded(store) => Arc::new(Link::over(Arc::new(store.clone()), way)),
             Remote::Redis(server) => {
                 let server = server.clone();
                 let redis = Redis::open("redis://simulated").expect("this is an address");
                 let redis = redis.over(Arc::new(SimWire { way, server }));
-                Arc::new(redis.store(Arc::new(node.clone())))
+                Arc::new(redis.store(Arc::new(own.clone())))
             }
         }
     }
@@ -84,7 +107,7 @@ impl Remote {
     /// doing so too: losing it now breaks promises (docs/wire-format.md).
     pub(super) fn needs_its_memory(&self) -> bool {
         match self {
-            Remote::Embedded(_) => false,
+            Remote::Embedded(_) | Remote::Mesh(_) => false,
             Remote::Redis(server) => server.is_in_the_past(),
         }
     }
@@ -93,7 +116,7 @@ impl Remote {
     /// without versions being repeated.
     pub(super) fn remembers(&self) -> bool {
         match self {
-            Remote::Embedded(_) => true,
+            Remote::Embedded(_) | Remote::Mesh(_) => true,
             Remote::Redis(server) => {
                 let known = server.run(&[b"HEXISTS", &system_key("shard"), b"high_water"]);
                 known == Reply::Integer(1)
@@ -106,6 +129,7 @@ impl Remote {
         match self {
             Remote::Embedded(store) => store.restart_empty(),
             Remote::Redis(server) => server.restart(&Dump::default()),
+            Remote::Mesh(nodes) => nodes.stores().iter().for_each(Embedded::restart_empty),
         }
     }
 
@@ -117,6 +141,12 @@ impl Remote {
                 let (log, keep) = (system_key("log"), keep.to_string());
                 server.run(&[b"XTRIM", &log, b"MAXLEN", keep.as_bytes()]);
             }
+            Remote::Mesh(nodes) => {
+                let stores = nodes.stores();
+                stores
+                    .iter()
+                    .for_each(|store| store.trim_log(keep as usize));
+            }
         }
     }
 
@@ -125,6 +155,10 @@ impl Remote {
         match self {
             Remote::Embedded(store) => store.evict(goes),
             Remote::Redis(server) => drop(server.evict(|key| !is_system(key) && goes())),
+            Remote::Mesh(nodes) => {
+                let stores = nodes.stores();
+                stores.iter().for_each(|store| store.evict(&mut goes));
+            }
         }
     }
 }

@@ -68,8 +68,11 @@ impl Report {
             unheard,
             ..Report::default()
         };
-        for node in &world.nodes {
-            report.count(&node.stats());
+        let former = world.former.lock().expect("no one panics who counts");
+        former.iter().for_each(|stats| report.count(stats));
+        drop(former);
+        for node in 0..world.count() {
+            report.count(&world.node(node).stats());
         }
         report.counted = u64::from(report.is_half_near());
         report

@@ -17,7 +17,11 @@ impl Rule {
     /// The rule of this name.
     pub fn named(name: &str) -> Option<Rule> {
         let is_named = |mutant: &Mutant| format!("{mutant:?}").eq_ignore_ascii_case(name);
-        let mut known = Mutant::ALL.into_iter().chain(Mutant::SCENARIOS);
+        let mut known = Mutant::ALL
+            .into_iter()
+            .chain(Mutant::SCENARIOS)
+            .chain(Mutant::MESH)
+            .chain(Mutant::MESH_NODES);
         let engine = known.find(is_named).map(Rule::Engine);
         engine.or_else(|| ScriptMutant::named(name).map(Rule::Script))
     }

@@ -207,6 +207,7 @@ impl Scenario {
                 refresh: matches!(self.before, Before::Due | Before::Overdue).then_some(SHORT),
             };
             let world = Arc::new(World::new(runtime.clone(), setup, journal).await);
+            world.meet().await;
             self.prepare(&world).await;
             let (done, mut ended) = tokio::sync::mpsc::unbounded_channel::<()>();
             for step in [self.first, self.second] {
@@ -218,7 +219,7 @@ impl Scenario {
                     // A reader on the heels of the acknowledgement, and one later.
                     for pause in [0, 20] {
                         world.runtime.sleep(Duration::from_millis(pause)).await;
-                        for node in 0..world.nodes.len() {
+                        for node in 0..world.count() {
                             // A near copy of A may outlive what B has done until the bus has
                             // told A; until then `World` promises nothing for it.
                             world.peek(node, KEY).await;

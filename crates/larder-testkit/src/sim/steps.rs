@@ -1,5 +1,6 @@
 //! What the tasks of a random workload do, one step after the other, and how a run ends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::runtime::Runtime;
@@ -17,7 +18,7 @@ const LOOK: u64 = 2_000_000;
 
 impl World {
     pub(super) async fn step(
-        &self,
+        self: &Arc<World>,
         (node, own): (usize, Option<u64>),
         setup: Setup,
         random: &mut Random,
@@ -76,7 +77,7 @@ impl World {
 
     /// `change`, from 900 on, says which.
     async fn step_of_change(
-        &self,
+        self: &Arc<World>,
         node: usize,
         key: u64,
         change: u64,
@@ -105,6 +106,18 @@ impl World {
         }
     }
 
+    /// Once nothing goes wrong any more: soon every copy owes all that was ever acknowledged.
+    pub(super) async fn hold_all(&self) {
+        self.runtime.sleep(CONVERGENCE).await;
+        self.history.set_lenient(false);
+        for node in 0..self.count() {
+            for key in self.history.changed() {
+                self.peek(node, key).await;
+                self.peek_derived(node, key).await;
+            }
+        }
+    }
+
     /// Tries until it is done: a connection may still have to be opened again.
     async fn surely_invalidate(&self, key: u64) {
         while !self.invalidate(0, key).await {
@@ -118,13 +131,14 @@ impl World {
         for key in 0..setup.keys {
             self.surely_invalidate(key).await;
             // A last copy everywhere, then a last change.
-            for node in 0..self.nodes.len() {
+            for node in 0..self.count() {
                 self.settle(node, key).await;
             }
             self.surely_invalidate(key).await;
         }
         self.runtime.sleep(CONVERGENCE).await;
-        for (node, cache) in self.nodes.iter().enumerate() {
+        for node in 0..self.count() {
+            let cache = self.node(node);
             for key in 0..setup.keys {
                 let source = self.source.read(key);
                 for copy in [key, DERIVED + key] {

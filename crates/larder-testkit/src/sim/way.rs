@@ -30,6 +30,8 @@ pub struct Faults {
     pub doubled_push: u64,
     /// The subscription breaks.
     pub broken_push: u64,
+    /// A connection of a mesh breaks when something is written to it.
+    pub broken: u64,
 }
 
 /// How long a sender waits for a reply.

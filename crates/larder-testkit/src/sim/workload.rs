@@ -1,9 +1,11 @@
 //! A world of several engines over one store, and a random workload on it.
 
-use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
-use larder::{Cache, Cx, LoadError, Loaded, Mode, Near, Refresh, Ticket};
+use larder::outbox::Tail;
+use larder::{Cache, Cx, LoadError, Loaded, Mode, Near, Refresh, Stats, Ticket};
 use larder_core::error::Error;
 use larder_core::runtime::{BoxFuture, Mono, Runtime};
 use tokio::sync::mpsc;
@@ -11,10 +13,7 @@ use tokio::sync::mpsc;
 use super::history::{Change, Due};
 use super::outbox::{CACHE, SimOutbox};
 use super::rows::{self, Rows};
-use super::{
-    History, Journal, Random, Remote, Report, Setup, SimRuntime, Source, Violation, Way, chaos,
-    simulate,
-};
+use super::{History, Journal, Random, Remote, Report, Setup, SimRuntime, Source, Violation, Way};
 
 /// A failure of a loader, injected.
 #[derive(Debug)]
@@ -68,65 +67,141 @@ pub struct World {
     /// What happened.
     pub journal: Journal,
     /// One cache per node.
-    pub nodes: Vec<Cache<u64, u64>>,
+    caches: RwLock<Vec<Cache<u64, u64>>>,
+    /// How many operations each task of each node has left.
+    pub(super) left: Vec<Vec<AtomicUsize>>,
     /// The nodes' ways to the store.
     pub links: Vec<Way>,
     /// The store itself.
     pub store: Remote,
     /// Where writers record their changes, if they do.
     pub(super) outbox: Option<SimOutbox>,
+    /// The tails of the nodes that follow it.
+    pub(super) tails: Mutex<Vec<Option<Tail>>>,
+    /// What the former lives of nodes have counted.
+    pub(super) former: Mutex<Vec<Stats>>,
+    /// Where tasks say that they have ended, for those that begin later.
+    pub(super) ending: Mutex<Option<mpsc::WeakUnboundedSender<u64>>>,
+}
+
+/// Why a lock is never poisoned.
+pub(super) const HELD: &str = "nobody panics who holds this lock";
+
+/// How many operations the tasks of a node have.
+fn left(node: usize, setup: Setup) -> Vec<AtomicUsize> {
+    // The last one cannot have near hits: it does less, so that they are most of all reads.
+    let (tasks, share) = if node + 1 == setup.nodes {
+        (1, 2)
+    } else {
+        (setup.tasks, 1)
+    };
+    let operations = setup.operations / share;
+    (0..tasks).map(|_| AtomicUsize::new(operations)).collect()
 }
 
 impl World {
+    /// Waits until the nodes have met, if they must.
+    pub(super) async fn meet(&self) {
+        if let (Remote::Mesh(nodes), true) = (&self.store, self.count() > 1) {
+            nodes.meet().await;
+        }
+    }
+
+    /// From now on nothing goes wrong. Done once the nodes have met again.
+    pub(super) async fn calm(&self) {
+        self.links.iter().for_each(Way::calm);
+        if let Remote::Mesh(nodes) = &self.store {
+            nodes.net.calm();
+            nodes.meet().await;
+            if nodes.is_lenient() {
+                self.hold_all().await;
+            }
+        }
+    }
+
     /// Builds the engines.
     pub async fn new(runtime: SimRuntime, setup: Setup, journal: Journal) -> World {
-        let store = Remote::new(setup.store, &runtime);
-        let (mut nodes, mut links) = (Vec::new(), Vec::new());
-        for node in 0..setup.nodes {
-            let way = Way::new(&runtime, setup.faults, (node, journal.clone()));
-            let own = runtime.on_node(node);
-            let mode = match setup.inserts {
-                true => Mode::Update,
-                false => Mode::Invalidate,
-            };
-            let mut builder = Cache::builder(CACHE)
-                .ttl(Duration::from_secs(600))
-                .stale_for(Duration::from_secs(600))
-                .lease(Duration::from_millis(300))
-                .max_value(rows::MAX_VALUE)
-                .codec(Rows)
-                .node(World::name(node))
-                .coherence(mode);
-            if !setup.alone {
-                builder = builder.remote(store.over(way.clone(), &own));
-            }
-            if let Some(ttl) = setup.refresh {
-                let refresh = Refresh::after(ttl / 3).and_stale();
-                builder = builder.ttl(ttl).refresh(refresh.retry(ttl / 10));
-            }
-            builder = builder.runtime(Arc::new(own));
-            if setup.alone || node + 1 < setup.nodes {
-                builder = builder.near(Near::bytes(1 << 20));
-            }
-            nodes.push(
-                builder
-                    .build()
-                    .await
-                    .expect("the simulated settings are valid"),
-            );
-            links.push(way);
-        }
+        let store = Remote::new(setup, &runtime, &journal);
+        let link = |node| Way::new(&runtime, setup.faults, (node, journal.clone()));
+        let links = (0..setup.nodes).map(link).collect();
         let (source, history) = (Source::default(), History::default());
         let outbox = setup.outbox.then(|| SimOutbox::new(&runtime));
-        World {
+        let world = World {
             outbox,
             runtime,
             source,
             history,
             journal,
-            nodes,
+            caches: RwLock::default(),
+            left: (0..setup.nodes).map(|node| left(node, setup)).collect(),
             links,
             store,
+            tails: Mutex::new((0..setup.nodes).map(|_| None).collect()),
+            former: Mutex::default(),
+            ending: Mutex::default(),
+        };
+        if let Remote::Mesh(nodes) = &world.store {
+            world.history.set_lenient(nodes.is_lenient());
+        }
+        for node in 0..setup.nodes {
+            let cache = world.open(node, setup).await;
+            world.caches.write().expect(HELD).push(cache);
+        }
+        world
+    }
+
+    /// Starts the engine of a node.
+    pub(super) async fn open(&self, node: usize, setup: Setup) -> Cache<u64, u64> {
+        let own = self.clock(node);
+        let mode = match setup.inserts {
+            true => Mode::Update,
+            false => Mode::Invalidate,
+        };
+        let mut builder = Cache::builder(CACHE)
+            .ttl(Duration::from_secs(600))
+            .stale_for(Duration::from_secs(600))
+            .lease(Duration::from_millis(300))
+            .max_value(rows::MAX_VALUE)
+            .codec(Rows)
+            .node(World::name(node))
+            .coherence(mode);
+        if !setup.alone {
+            let way = self.links[node].clone();
+            builder = builder.remote(self.store.over(way, node, &own).await);
+        }
+        if let Some(ttl) = setup.refresh {
+            let refresh = Refresh::after(ttl / 3).and_stale();
+            builder = builder.ttl(ttl).refresh(refresh.retry(ttl / 10));
+        }
+        builder = builder.runtime(Arc::new(own));
+        if setup.alone || node + 1 < setup.nodes {
+            builder = builder.near(Near::bytes(1 << 20));
+        }
+        let cache = builder.build().await;
+        cache.expect("the simulated settings are valid")
+    }
+
+    /// The cache of a node, in its present life.
+    pub fn node(&self, node: usize) -> Cache<u64, u64> {
+        self.caches.read().expect(HELD)[node].clone()
+    }
+
+    /// How many nodes there are.
+    pub fn count(&self) -> usize {
+        self.left.len()
+    }
+
+    /// A node has another life.
+    pub(super) fn replace(&self, node: usize, cache: Cache<u64, u64>) {
+        let former = std::mem::replace(&mut self.caches.write().expect(HELD)[node], cache);
+        drop(former);
+    }
+
+    /// The surroundings of a node, in its present life.
+    pub(super) fn clock(&self, node: usize) -> SimRuntime {
+        match &self.store {
+            Remote::Mesh(nodes) => nodes.runtime_of(node),
+            Remote::Embedded(_) | Remote::Redis(_) => self.runtime.on_node(node),
         }
     }
 
@@ -138,18 +213,22 @@ impl World {
     /// Who is bound by a change made through `node` at once: the node itself, and whoever reads
     /// the store directly, see [`World::peek`].
     pub(super) fn bound(&self, node: usize) -> [usize; 2] {
-        [node, self.direct()]
+        match &self.store {
+            // Each node looks at a store of its own.
+            Remote::Mesh(_) => [node, self.reader(node)],
+            Remote::Embedded(_) | Remote::Redis(_) => [node, self.direct()],
+        }
     }
 
     /// Stands, in the history, for reads that pass no near cache and share no load.
     fn direct(&self) -> usize {
-        self.nodes.len()
+        self.count()
     }
 
     /// Who reads without a loader through `node`: the last one has no near cache, and shares no
     /// load then.
     pub(super) fn reader(&self, node: usize) -> usize {
-        if node + 1 == self.nodes.len() {
+        if node + 1 == self.count() {
             self.direct()
         } else {
             node
@@ -235,7 +314,7 @@ impl World {
     ) -> bool {
         let begun = self.begin(node, key);
         let load = self.loader(node, pause, loading);
-        let read = self.nodes[node].get_or_load(&key, load).await;
+        let read = self.node(node).get_or_load(&key, load).await;
         self.judge(begun, ("read", node, key), read)
     }
 
@@ -248,7 +327,7 @@ impl World {
     ) -> bool {
         let (now, due) = self.begin(node, change.key);
         let load = self.loader(node, Duration::from_micros(500), loading);
-        let cache = &self.nodes[node];
+        let cache = self.node(node);
         let read = cache.get_or_load_with_ticket(&change.key, ticket, load);
         let begun = (now, due.with_ticket(change));
         self.judge(begun, ("ticketed read", node, change.key), read.await)
@@ -294,7 +373,7 @@ impl World {
     pub async fn peek(&self, node: usize, key: u64) -> bool {
         let begun = self.begin(self.reader(node), key);
         let what = ("get", node, key);
-        let found = self.nodes[node].get(&key).await;
+        let found = self.node(node).get(&key).await;
         self.peeked(begun, what, found)
     }
 
@@ -341,14 +420,14 @@ impl World {
 
     /// Changes the source and removes the cached value.
     pub async fn invalidate(&self, node: usize, key: u64) -> bool {
-        let change = async |_| self.nodes[node].invalidate(&key).await;
+        let change = async |_| self.node(node).invalidate(&key).await;
         self.change(("invalidate", node, key), true, change).await
     }
 
     /// Changes the source of every key of a tag, and invalidates the tag.
     pub async fn invalidate_tag(&self, node: usize, tag: u64, keys: u64) -> bool {
         let bears_it = |key: &u64| key % TAGS == tag;
-        let change = async || self.nodes[node].invalidate_tag(tag_of(tag)).await.map(drop);
+        let change = async || self.node(node).invalidate_tag(tag_of(tag)).await.map(drop);
         let what = ("invalidate tag", node, tag);
         self.change_all(what, (0..keys).filter(bears_it), change)
             .await
@@ -356,25 +435,25 @@ impl World {
 
     /// Changes the source and ends the fresh life of the cached value.
     pub async fn expire(&self, node: usize, key: u64) -> bool {
-        let change = async |_| self.nodes[node].expire(&key).await;
+        let change = async |_| self.node(node).expire(&key).await;
         self.change(("expire", node, key), false, change).await
     }
 
     /// Changes the source and stores the new value.
     pub async fn insert(&self, node: usize, key: u64) -> bool {
-        let change = async |value| self.nodes[node].insert(&key, value).await;
+        let change = async |value| self.node(node).insert(&key, value).await;
         self.change(("insert", node, key), true, change).await
     }
 
     /// Changes the source and clears the whole cache; the promise is kept for one key.
     pub async fn clear(&self, node: usize, key: u64) -> bool {
-        let change = async |_| self.nodes[node].clear().await;
+        let change = async |_| self.node(node).clear().await;
         self.change(("clear", node, key), true, change).await
     }
 
     /// The same, but its values are kept for fail-safe.
     pub async fn expire_all(&self, node: usize, key: u64) -> bool {
-        let change = async |_| self.nodes[node].expire_all().await;
+        let change = async |_| self.node(node).expire_all().await;
         self.change(("expire all", node, key), false, change).await
     }
 
@@ -384,56 +463,5 @@ impl World {
             Some(violation) => Err(violation),
             None => Ok(Report::of(self, errors)),
         }
-    }
-
-    /// Starts the tasks of all nodes. Each sends the number of its errors when it has ended.
-    fn start(self: &Arc<World>, setup: Setup) -> mpsc::UnboundedReceiver<u64> {
-        let (done, ended) = mpsc::unbounded_channel();
-        for node in 0..setup.nodes {
-            let is_observer = node + 1 == setup.nodes;
-            // It cannot have near hits: it does less, so that they are most of all reads.
-            let operations = setup.operations / if is_observer { 2 } else { 1 };
-            let runtime = self.runtime.on_node(node);
-            for task in 0..if is_observer { 1 } else { setup.tasks } {
-                let (world, done, clock) = (self.clone(), done.clone(), runtime.clone());
-                let own = world.owned(node, task, setup);
-                let mut random = runtime.fork_random();
-                runtime.spawn(Box::pin(async move {
-                    let mut errors = 0;
-                    for _ in 0..operations {
-                        errors += u64::from(!world.step((node, own), setup, &mut random).await);
-                        let rest = setup.rest.as_nanos() as u64;
-                        let rest = Duration::from_nanos(random.below(rest.max(1)));
-                        clock.sleep(rest).await;
-                    }
-                    let _ = done.send(errors);
-                }));
-            }
-        }
-        ended
-    }
-
-    /// Runs one seed of the random workload.
-    pub fn run(seed: u64, setup: Setup, journal: Journal) -> Result<Report, Violation> {
-        simulate(seed, move |runtime| async move {
-            let world = Arc::new(World::new(runtime, setup, journal).await);
-            let tails = world.follow();
-            let mut ended = world.start(setup);
-            let chaos = setup.chaos.then(|| chaos::start(&world, setup.beyond));
-            let mut errors = 0;
-            while let Some(more) = ended.recv().await {
-                errors += more;
-            }
-            if let Some(chaos) = chaos {
-                chaos.stop().await;
-            }
-            world.links.iter().for_each(Way::calm);
-            if setup.outbox {
-                world.hold_the_dead(setup).await;
-            }
-            drop(tails);
-            world.converge(setup).await;
-            world.report(errors)
-        })
     }
 }

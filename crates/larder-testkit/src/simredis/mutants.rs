@@ -4,6 +4,7 @@
 //! Production has no switch: the texts that a client sends, and the hashes by which it calls them,
 //! are what they are. Only this server, on a thread that says so, runs something else.
 
+mod locks;
 mod records;
 mod shard;
 
@@ -27,12 +28,13 @@ pub struct ScriptMutant {
 }
 
 static RECORDS: [ScriptMutant; records::RECORDS.len()] = records::RECORDS;
+static LOCKS: [ScriptMutant; locks::LOCKS.len()] = locks::LOCKS;
 static SHARD: [ScriptMutant; shard::SHARD.len()] = shard::SHARD;
 
 impl ScriptMutant {
     /// Every mutant.
     pub fn all() -> impl Iterator<Item = &'static ScriptMutant> {
-        RECORDS.iter().chain(&SHARD)
+        RECORDS.iter().chain(&SHARD).chain(&LOCKS)
     }
 
     /// The mutant of this name.

@@ -138,3 +138,8 @@ conformance::server!(simulated_redis_server, simulated_enveloped);
 conformance::server!(simulated_redis_prefixed_server, simulated_prefixed);
 conformance::server!(redis_server, enveloped);
 conformance::server!(redis_prefixed_server, prefixed);
+conformance::primitives!(embedded_primitives, in_process);
+conformance::primitives!(simulated_redis_primitives, simulated_enveloped);
+conformance::primitives!(simulated_redis_prefixed_primitives, simulated_prefixed);
+conformance::primitives!(redis_primitives, enveloped);
+conformance::primitives!(redis_prefixed_primitives, prefixed);

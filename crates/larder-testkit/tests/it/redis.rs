@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod breaker;
 mod bus;
 mod faults;
 mod foreign;

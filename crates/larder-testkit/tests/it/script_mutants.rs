@@ -75,6 +75,7 @@ fn every_rule_that_can_be_taken_out_is_in_the_list_once() {
         &Mutant::SCENARIOS,
         &Mutant::THREADS,
         &Mutant::MESH,
+        &Mutant::MESH_NODES,
     ];
     let all = lists.concat();
     let engine = all.iter().map(|mutant| format!("{mutant:?}"));

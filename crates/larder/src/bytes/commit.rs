@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ::bytes::Bytes;
 use larder_core::area::Area;
 use larder_core::error::{Error, ErrorKind, Result};
+use larder_core::lock::{Fenced, FencingToken};
 use larder_core::space::Space;
 use larder_core::store::{Batch, Committed, Outcomes, Write};
 
@@ -40,6 +41,13 @@ impl Effect {
 
 type Effects = Vec<(Bytes, Effect)>;
 
+fn effects_of(batch: &Batch) -> Effects {
+    let writes = batch.writes.iter();
+    writes
+        .map(|(key, write)| (key.clone(), Effect::of(write)))
+        .collect()
+}
+
 impl Engine<Bytes> {
     /// Commits a batch of writes of keys. Seen through even if the caller goes away.
     pub(super) async fn commit(self: &Arc<Self>, batch: Batch) -> Result<Committed> {
@@ -53,26 +61,48 @@ impl Engine<Bytes> {
             .await
     }
 
+    /// The same under a fencing token, without checks.
+    pub(super) async fn commit_fenced(
+        self: &Arc<Self>,
+        batch: Batch,
+        token: FencingToken,
+    ) -> Result<Fenced> {
+        let batch = batch.by(self.coherence.node.number);
+        let engine = self.clone();
+        self.detached(async move {
+            let effects = effects_of(&batch);
+            let done = engine.commit_with(engine.store(), batch, Some(token));
+            match done.await {
+                Ok(Fenced::Done(outcomes)) => {
+                    engine.conclude_all(&effects, &outcomes);
+                    Ok(Fenced::Done(outcomes))
+                }
+                Ok(Fenced::Refused) => Ok(Fenced::Refused),
+                Err(error) => Err(engine.forget_all(&effects, error)),
+            }
+        })
+        .await
+    }
+
     async fn commit_and_conclude(&self, batch: Batch) -> Result<Committed> {
-        let writes = batch.writes.iter();
-        let effects: Effects = writes
-            .map(|(key, write)| (key.clone(), Effect::of(write)))
-            .collect();
+        let effects = effects_of(&batch);
         match self.store().commit(batch).await {
             Ok(Committed::Done(outcomes)) => {
                 self.conclude_all(&effects, &outcomes);
                 Ok(Committed::Done(outcomes))
             }
             Ok(refused) => Ok(refused),
-            Err(error) => {
-                // It may or may not have taken place: nothing of these keys can be trusted.
-                for (stored, _) in &effects {
-                    let (key, now) = (self.stored_key(stored), self.runtime.now());
-                    self.show(&key, stored, || self.near.forget(key.near(), now));
-                }
-                Err(self.failed(error))
-            }
+            Err(error) => Err(self.forget_all(&effects, error)),
         }
+    }
+
+    /// After a change that may or may not have taken place: nothing of these keys can be trusted.
+    fn forget_all(&self, effects: &Effects, error: Error) -> Error {
+        for (stored, _) in effects {
+            let (key, now) = (self.stored_key(stored), self.runtime.now());
+            self.show(&key, stored, || self.near.forget(key.near(), now));
+        }
+        self.failed(error)
     }
 
     fn conclude_all(&self, effects: &Effects, outcomes: &Outcomes) {

@@ -17,7 +17,7 @@ use crate::coherence::Coherence;
 use crate::depend::Place;
 use crate::engine::areas::{KnownAreas, Reach};
 use crate::engine::refresh::Refreshes;
-use crate::engine::{Engine, Flights, Lives};
+use crate::engine::{Engine, Flights, Lives, Protection};
 use crate::epoch::Epoch;
 use crate::link;
 use crate::mode::Mode;
@@ -164,14 +164,17 @@ impl ByteCache {
             max_value: usize::MAX,
             flights: Flights::default(),
             refreshes: Refreshes::none(),
+            protection: Protection::none(),
             turns: Default::default(),
             tags,
             areas: parts.areas,
             reach: Reach::Store,
             touched: Arc::default(),
+            deferred: None,
             counts: Counts::default(),
             closed: AtomicBool::new(false),
             last_version: AtomicU64::new(0),
+            locks: Default::default(),
             runtime,
         });
         if parts.capacity > 0 {

@@ -12,6 +12,7 @@ use super::Cache;
 use crate::loaded::{Loaded, Source};
 use crate::loader::{Cx, LoadError};
 use crate::near::Entry;
+use crate::options::LoadOptions;
 
 impl<K, V> Cache<K, V>
 where
@@ -90,12 +91,13 @@ where
     {
         Box::pin(async move {
             let wire = self.engine.key(key)?;
-            self.load(wire, key.to_owned(), loader).await
+            self.load(wire, key.to_owned(), LoadOptions::new(), loader)
+                .await
         })
     }
 }
 
 #[inline]
 fn near<V>(entry: Arc<Entry<V>>, now: Mono) -> Loaded<V> {
-    Loaded::new(entry, Source::Near, false, now)
+    Loaded::fresh(entry, Source::Near, now)
 }

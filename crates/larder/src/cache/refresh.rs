@@ -4,7 +4,8 @@ use std::borrow::{Borrow, ToOwned};
 
 use larder_core::key::Key;
 
-use super::{Cache, load_of};
+use super::Cache;
+use super::load::load_of;
 use crate::loaded::Loaded;
 use crate::loader::Cx;
 

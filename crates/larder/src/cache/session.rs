@@ -11,7 +11,7 @@ use super::Cache;
 use crate::engine::{EngineKey, Standing};
 use crate::loaded::Loaded;
 use crate::loader::{Cx, LoadError};
-use crate::options::InsertOptions;
+use crate::options::{InsertOptions, LoadOptions};
 use crate::receipt::Receipt;
 
 impl<K, V> Cache<K, V>
@@ -87,7 +87,7 @@ where
         if let Some(found) = Box::pin(self.anew(&wire, standing)).await {
             return Ok(found);
         }
-        Box::pin(self.load(wire, key.to_owned(), loader)).await
+        Box::pin(self.load(wire, key.to_owned(), LoadOptions::new(), loader)).await
     }
 
     /// A series of reads and changes of which each reflects those before it.

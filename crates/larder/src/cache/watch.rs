@@ -27,6 +27,8 @@ where
             ttl: engine.lives.ttl,
             stale_for: engine.lives.stale_for,
             refresh: engine.refreshes.policy,
+            timeouts: engine.protection.timeouts,
+            throttle: engine.protection.throttle,
             jitter_percent: engine.lives.jitter_percent,
             near_capacity: engine.near.capacity(),
             near_ttl: engine.lives.near_ttl,

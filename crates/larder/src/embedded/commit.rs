@@ -49,6 +49,13 @@ impl Inner {
 
     /// The same for what others have made: the log tells of these kinds of changes instead.
     pub(super) fn commit_as(&self, batch: Batch, made: Option<&[ChangeKind]>) -> Committed {
+        let committed = self.apply(batch, made);
+        self.make_room();
+        committed
+    }
+
+    /// The same without making room for it.
+    pub(super) fn apply(&self, batch: Batch, made: Option<&[ChangeKind]>) -> Committed {
         let now = self.now();
         let now_us = now.0.saturating_mul(1_000);
         let mut locked = Locked::all(self, &batch);
@@ -266,6 +273,5 @@ impl Shard {
         // Without a cache, tags or areas there is nothing to hold a cut against.
         let keeps_cut = keeps_cut || put.within.is_some() || !record.tags.is_empty();
         self.put(hash, key, record, keeps_cut);
-        self.fit(hash, key);
     }
 }

@@ -98,6 +98,13 @@ impl Inner {
         self.log_cleared(prefix, false);
     }
 
+    /// The same for a space, but for these keys. Near copies of them are dropped with the others.
+    #[cfg(feature = "mesh")]
+    pub(super) fn clear_but(&self, space: &Space, kept: &std::collections::HashSet<Bytes>) {
+        self.clear_if(|key| space.contains(key) && !kept.contains(key));
+        self.log_cleared(space.stored_prefix(), false);
+    }
+
     fn log_cleared(&self, prefix: Bytes, is_own: bool) {
         let now = self.now();
         let written = Written {

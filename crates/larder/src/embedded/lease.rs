@@ -52,7 +52,10 @@ impl Inner {
 
     fn lease(&self, key: &[u8], token: LeaseToken, ttl: Duration, void: Version) -> Lease {
         self.with_shard(key, |shard, hash, now| {
-            let record = shard.live(hash, key, now).map(|slot| self.record_of(slot));
+            let record = shard.live(hash, key, now).map(|slot| {
+                slot.mark();
+                self.record_of(slot)
+            });
             let record = record.filter(|record| record.version != void);
             let stale = match record {
                 Some(record) if classify(&record, now) == Freshness::Fresh => {
@@ -142,7 +145,12 @@ impl Leases for Embedded {
     }
 
     fn fill<'a>(&'a self, key: &'a Bytes, token: LeaseToken, put: Put) -> Pending<'a, Fill> {
-        Pending::ready(Ok(self.inner.fill(key, token, put)))
+        let filled = self.inner.check_fill(key, &put).map(|()| {
+            let filled = self.inner.fill(key, token, put);
+            self.inner.make_room();
+            filled
+        });
+        Pending::ready(filled)
     }
 
     fn release<'a>(&'a self, key: &'a Bytes, token: LeaseToken) -> Pending<'a, ()> {

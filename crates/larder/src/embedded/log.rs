@@ -235,7 +235,7 @@ impl Embedded {
             .tags
             .start(self.inner.now().0.saturating_mul(1_000) + 1);
         for shard in &self.inner.shards {
-            *shard.lock() = super::shard::Shard::within(self.inner.most);
+            shard.lock().restart();
         }
         // Where there is no log, nobody can tell that it is another one.
         if let Some(log) = &mut *self.inner.log.kept.lock() {

@@ -1,6 +1,8 @@
 //! One shard of the embedded store: a table of records and the leases of its keys.
 
 use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
@@ -11,10 +13,17 @@ use larder_core::runtime::Timestamp;
 use larder_core::tag::{Cut, Tags};
 
 use super::data::Data;
+use super::room::Room;
 
-/// What a record costs beside the bytes of key and value: the slot, its part of the table, and
-/// the counts and the rounding of the allocation.
-const SLOT_COST: usize = mem::size_of::<Slot>() * 8 / 7 + 24;
+/// What a record costs beside its allocation, at most: the slot, and its part of a table that has just
+/// grown to twice its size.
+const SLOT_COST: usize = mem::size_of::<Slot>() * 16 / 7;
+
+/// The two counts before the bytes of a record.
+const COUNTS: usize = 2 * mem::size_of::<usize>();
+
+/// The most marks of a record that is read.
+pub(super) const MOST_MARKS: u8 = 3;
 
 /// A table is given back when it is this many times larger than its content needs.
 const SHRINK_FACTOR: usize = 4;
@@ -25,10 +34,12 @@ pub(super) struct Shard {
     /// Leases are few and short: beside the records, they cost nothing where there are none.
     pub(super) leases: Vec<LeaseSlot>,
     high_water: Version,
+    /// What the records hold, and the table.
     bytes: usize,
+    table: usize,
     expiring: usize,
-    /// Most bytes, if there is a limit.
-    most: Option<usize>,
+    /// What all shards may hold, if there is a limit.
+    room: Option<Arc<Room>>,
 }
 
 pub(super) struct LeaseSlot {
@@ -52,6 +63,8 @@ pub(super) struct Slot {
     pub(super) codec: CodecId,
     pub(super) negative: bool,
     pub(super) marked_stale: bool,
+    /// How often it was read lately, for who makes room.
+    marks: AtomicU8,
     /// The records of RESP clients have neither; they pay a word for them.
     tagged: Option<Box<(Tags, Cut)>>,
 }
@@ -100,9 +113,42 @@ impl Slot {
         }
     }
 
-    fn cost(&self) -> usize {
-        self.data.len() + SLOT_COST
+    /// What it holds beside its place in the table.
+    fn held(&self) -> usize {
+        allocated(COUNTS + self.data.len())
     }
+
+    /// The most that a record costs whose key and value have so many bytes.
+    pub(super) fn cost_of(bytes: usize) -> usize {
+        allocated(COUNTS + bytes) + SLOT_COST
+    }
+
+    /// It is read.
+    pub(super) fn mark(&self) {
+        let marks = self.marks.load(Ordering::Relaxed);
+        if marks < MOST_MARKS {
+            // Under the lock of its shard.
+            self.marks.store(marks + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes one of its marks; whether it had none.
+    fn is_unread(&self) -> bool {
+        let marks = self.marks.load(Ordering::Relaxed);
+        self.marks.store(marks.saturating_sub(1), Ordering::Relaxed);
+        marks == 0
+    }
+}
+
+/// What the allocator takes for so many bytes. It has four sizes between a power of two and the next; and
+/// an eighth more is gone in pages that are not quite full (measured with small values that come and go).
+fn allocated(bytes: usize) -> usize {
+    let step = match bytes {
+        0..=128 => 16,
+        _ => 1 << ((bytes - 1).ilog2() - 2),
+    };
+    let size = bytes.next_multiple_of(step);
+    size + size / 8
 }
 
 /// The ends of a life as a slot keeps them. An end at 0 would read as "none"; 1 is as long gone.
@@ -111,12 +157,18 @@ fn end(at: Option<Timestamp>) -> u64 {
 }
 
 impl Shard {
-    /// An empty one that holds at most so many bytes.
-    pub(super) fn within(most: Option<usize>) -> Shard {
+    /// An empty one, which shares this room with others.
+    pub(super) fn within(room: Option<Arc<Room>>) -> Shard {
         Shard {
-            most,
+            room,
             ..Shard::default()
         }
+    }
+
+    /// Begins anew, as a server does that restarts empty.
+    pub(super) fn restart(&mut self) {
+        self.give(self.bytes);
+        *self = Shard::within(self.room.take());
     }
 
     pub(super) fn len(&self) -> usize {
@@ -163,9 +215,10 @@ impl Shard {
             codec: record.codec,
             negative: record.kind == Kind::Negative,
             marked_stale: record.marked_stale,
+            marks: AtomicU8::new(0),
             tagged: keeps_cut.then(|| Box::new((record.tags, record.cut))),
         };
-        self.bytes += slot.cost();
+        self.take(slot.held());
         self.expiring += usize::from(slot.expires_at != 0);
         match self
             .slots
@@ -177,21 +230,45 @@ impl Shard {
             }
             Entry::Vacant(entry) => {
                 entry.insert(slot);
+                self.count_table();
             }
         }
     }
 
-    /// Removes arbitrary other records until what is left is within the limit; the record of this key
-    /// goes last.
-    pub(super) fn fit(&mut self, hash: u64, key: &[u8]) {
-        while self.most.is_some_and(|most| self.bytes > most) {
-            // The order of the table is that of the hashes: as good as drawn by lot.
-            let other = self.slots.iter().find(|slot| slot.key() != key);
-            let victim = other.map(|slot| (slot.hash, slot.key().to_vec()));
-            match victim {
-                Some((hash, key)) => self.remove(hash, &key),
-                None => return self.remove(hash, key),
-            }
+    /// Takes into account that the table may have another size.
+    fn count_table(&mut self) {
+        let size = allocated(self.slots.allocation_size());
+        if size != self.table {
+            let before = mem::replace(&mut self.table, size);
+            self.take(size);
+            self.give(before);
+        }
+    }
+
+    /// Removes the live records that were not read since this was called last, and those whose life
+    /// has ended; gives the number of the former.
+    pub(super) fn remove_unread(&mut self, now: Timestamp) -> usize {
+        let mut evicted = 0;
+        self.remove_if(|slot| {
+            let is_live = slot.is_live(now);
+            let goes = slot.is_unread();
+            evicted += usize::from(is_live && goes);
+            goes || !is_live
+        });
+        evicted
+    }
+
+    fn take(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        if let Some(room) = &self.room {
+            room.take(bytes);
+        }
+    }
+
+    fn give(&mut self, bytes: usize) {
+        self.bytes -= bytes;
+        if let Some(room) = &self.room {
+            room.give(bytes);
         }
     }
 
@@ -225,21 +302,22 @@ impl Shard {
         self.slots.retain(|slot| {
             let stays = !gone(slot);
             if !stays {
-                bytes += slot.cost();
+                bytes += slot.held();
                 expiring += usize::from(slot.expires_at != 0);
             }
             stays
         });
-        self.bytes -= bytes;
+        self.give(bytes);
         self.expiring -= expiring;
         if self.slots.capacity() > SHRINK_FACTOR * self.slots.len().max(4) {
             self.slots.shrink_to_fit(|slot| slot.hash);
+            self.count_table();
         }
         before - self.slots.len()
     }
 
     fn forget(&mut self, slot: &Slot) {
-        self.bytes -= slot.cost();
+        self.give(slot.held());
         self.expiring -= usize::from(slot.expires_at != 0);
     }
 }
@@ -248,5 +326,27 @@ impl Slot {
     pub(super) fn set_ends(&mut self, ends: (Option<Timestamp>, Option<Timestamp>)) {
         self.fresh_until = end(ends.0);
         self.expires_at = end(ends.1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn allocations_are_rounded_as_the_allocator_does() {
+        for (bytes, allocated_bytes) in [
+            (0, 0),
+            (1, 18),
+            (16, 18),
+            (128, 144),
+            (129, 180),
+            (257, 360),
+            (1_024, 1_152),
+            (1_056, 1_440),
+            (100_000, 129_024),
+        ] {
+            assert_eq!(allocated(bytes), allocated_bytes, "{bytes}");
+        }
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn start(inner: &Arc<Inner>) {
     let weak = Arc::downgrade(inner);
     let runtime = inner.runtime.clone();
     inner.runtime.spawn(Box::pin(async move {
-        let mut at = 0;
+        let (mut at, mut step) = (0, 0_usize);
         loop {
             runtime.sleep(PAUSE).await;
             let Some(inner) = Weak::upgrade(&weak) else {
@@ -25,6 +25,12 @@ pub(super) fn start(inner: &Arc<Inner>) {
             for _ in 0..shards.div_ceil(STEPS) {
                 inner.sweep(at);
                 at = (at + 1) % shards;
+            }
+            step += 1;
+            if step % STEPS == 0 {
+                let now = inner.now();
+                inner.locks.sweep(now);
+                inner.meters.sweep(now);
             }
         }
     }));

@@ -2,7 +2,7 @@
 //! and whether a record of the remote tier lies in one.
 
 mod known;
-mod lies;
+pub(crate) mod lies;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::tell::area_meaning;
 use super::{Engine, EngineKey};
+use crate::backlog::Entry;
 use crate::receipt::Receipt;
 pub(crate) use known::KnownAreas;
 use lies::Lies;
@@ -211,6 +212,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let near = self.in_near(cache, area);
         self.near.void(near.clone());
         self.flights.detach_covered(&near);
+        if near == Area::ALL || near == Area::Expired {
+            self.cleared();
+        }
         self.touched.voided(format!("{cache}:").as_bytes(), area);
     }
 
@@ -262,43 +266,48 @@ impl<V: Send + Sync + 'static> Engine<V> {
     pub(crate) async fn void_in(self: &Arc<Self>, cache: Name, area: Area) -> Result<Receipt> {
         let engine = self.clone();
         self.detached(async move {
-            let Some(store) = engine.remote.clone() else {
-                engine.void_locally(cache.as_str(), &area);
-                engine.tell_area(&area);
-                return Ok(Receipt::default());
-            };
-            if store.describe().tags.is_none() {
-                engine
-                    .void_one_by_one(&*store, cache.as_str(), &area)
-                    .await?;
-                engine.sent(&[area_meaning(area.clone()).0], None);
-                engine.tell_area(&area);
-                return Ok(Receipt::default());
-            }
-            let key = area_key(cache.as_str());
-            let batch = Batch::one(key.clone(), Write::Void(area.clone()));
-            match store.commit(batch.by(engine.coherence.node.number)).await {
-                Ok(Committed::Done(outcomes)) => {
-                    let position = outcomes.position;
-                    let number = Cut(outcomes[0].version.0);
-                    engine.voided(cache.as_str(), number, &area);
-                    engine.tags.raise(&key, number.0);
-                    engine.sent(&[area_meaning(area.clone()).0], position);
-                    engine.clone().reclaim(store, cache, area, number);
-                    Ok(engine.receipt(Vec::new(), position))
-                }
-                Ok(Committed::Refused(_)) => {
-                    unreachable!("a batch without checks is never refused")
-                }
-                Err(error) => {
-                    // It may or may not have taken place.
-                    engine.void_locally(cache.as_str(), &area);
-                    engine.areas.forget();
-                    Err(engine.failed(error))
-                }
+            let done = engine.void_now(cache, area.clone()).await;
+            match done {
+                Err(error) => engine.defer(error, |_| vec![Entry::Area(area)]).await,
+                done => done,
             }
         })
         .await
+    }
+
+    /// The same while the caller waits for it, and an error if the remote tier is away.
+    pub(super) async fn void_now(self: &Arc<Self>, cache: Name, area: Area) -> Result<Receipt> {
+        let Some(store) = self.remote.clone() else {
+            self.void_locally(cache.as_str(), &area);
+            self.tell_area(&area);
+            return Ok(Receipt::default());
+        };
+        if store.describe().tags.is_none() {
+            self.void_one_by_one(&*store, cache.as_str(), &area).await?;
+            self.sent(&[area_meaning(area.clone()).0], None);
+            self.tell_area(&area);
+            return Ok(Receipt::default());
+        }
+        let key = area_key(cache.as_str());
+        let batch = Batch::one(key.clone(), Write::Void(area.clone()));
+        match store.commit(batch.by(self.coherence.node.number)).await {
+            Ok(Committed::Done(outcomes)) => {
+                let position = outcomes.position;
+                let number = Cut(outcomes[0].version.0);
+                self.voided(cache.as_str(), number, &area);
+                self.tags.raise(&key, number.0);
+                self.sent(&[area_meaning(area.clone()).0], position);
+                self.clone().reclaim(store, cache, area, number);
+                Ok(self.receipt(Vec::new(), position))
+            }
+            Ok(Committed::Refused(_)) => unreachable!("a batch without checks is never refused"),
+            Err(error) => {
+                // It may or may not have taken place.
+                self.void_locally(cache.as_str(), &area);
+                self.areas.forget();
+                Err(self.failed(error))
+            }
+        }
     }
 
     fn void_locally(&self, cache: &str, area: &Area) {

@@ -14,7 +14,7 @@ use larder_core::version::Version;
 use super::flight::{Announcer, Landed, Offer};
 use super::read::Fetched;
 use super::refresh::Behind;
-use super::{Engine, EngineKey};
+use super::{Before, Engine, EngineKey};
 use crate::loaded::Source;
 use crate::near::Entry;
 use crate::options::WhenFenced;
@@ -124,14 +124,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
         flight: &Announcer<V>,
     ) -> Claim<V> {
         let near_stale = || self.near_stale(key).map(|entry| (entry, Source::Near));
-        // Inside a load a stale value would not do.
-        let behind = |stale: Option<&Offer<V>>| match is_inside {
-            true => Behind::Waits,
-            false => self.behind_stale(key, flight, stale),
-        };
         let Some(store) = &self.remote else {
             let stale = near_stale();
-            if let Behind::Enough(landed) = behind(stale.as_ref()) {
+            if let Some(landed) = self.will_do(key, (is_inside, flight), stale.as_ref()) {
                 return Claim::Enough(landed);
             }
             return Claim::Load {
@@ -144,21 +139,17 @@ impl<V: Send + Sync + 'static> Engine<V> {
             // The remote tier is the judge of what may still be used: a value that it no longer
             // has was invalidated, whatever a near copy says.
             Ok(Fetched::Stale(entry)) => {
-                // Areas are nothing that a lease is held against.
-                let old = match self.covered(key, entry.cut()) {
-                    Covered::Stale => Old::Stale(entry.version()),
-                    Covered::Not | Covered::Void => Old::Void(Version::ZERO),
-                };
+                let old = self.old(key, &entry);
                 Ok((Some((entry, Source::Remote)), old))
             }
             Ok(Fetched::Absent(void)) => Ok((None, Old::Void(void))),
             Err(error) => Err(error),
         };
-        let offered = match &asked {
-            Ok((stale, _)) => behind(stale.as_ref()),
-            Err(_) => behind(near_stale().as_ref()),
+        let at_hand = match &asked {
+            Ok((stale, _)) => stale.clone(),
+            Err(_) => near_stale(),
         };
-        if let Behind::Enough(landed) = offered {
+        if let Some(landed) = self.will_do(key, (is_inside, flight), at_hand.as_ref()) {
             return Claim::Enough(landed);
         }
         let leased = match (asked, store.describe().leases) {
@@ -181,6 +172,35 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 stale: near_stale(),
             }
         })
+    }
+
+    /// What a stale record is to a lease. Areas are nothing that this is held against.
+    fn old(&self, key: &EngineKey, entry: &Entry<V>) -> Old {
+        match self.covered(key, entry.cut()) {
+            Covered::Stale => Old::Stale(entry.version()),
+            Covered::Not | Covered::Void => Old::Void(Version::ZERO),
+        }
+    }
+
+    /// A stale value that will do instead of a load: one has failed a moment ago, or is not to run now.
+    fn will_do(
+        &self,
+        key: &EngineKey,
+        (is_inside, flight): (bool, &Announcer<V>),
+        stale: Option<&Offer<V>>,
+    ) -> Option<Landed<V>> {
+        flight.has_at_hand(stale.cloned());
+        if let Some(landed) = self.throttled(key, stale) {
+            return Some(landed);
+        }
+        // Inside a load a stale value would not do.
+        if is_inside {
+            return None;
+        }
+        match self.behind_stale(key, flight, stale) {
+            Behind::Enough(landed) => Some(landed),
+            Behind::Waits | Behind::Refreshes => None,
+        }
     }
 
     /// A near copy that may be used if the load fails, and nobody else could be asked.
@@ -236,7 +256,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 }
                 Lease::Granted { cut, stale } => {
                     let held = HeldLease::new(store, &self.runtime, stored, (token, cut));
-                    let stale = self.stale(&held.store, key, stale, old).await?;
+                    let stale = self.stale(&held.store, (key, before), stale, old).await?;
                     return Ok(Claim::Load {
                         proof: Proof::Lease(held),
                         stale,
@@ -248,7 +268,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                         return Ok(Claim::GiveUp);
                     }
                     if now >= until {
-                        let stale = self.stale(store, key, stale, old).await?;
+                        let stale = self.stale(store, (key, before), stale, old).await?;
                         return Ok(Claim::Load {
                             proof: Proof::None,
                             stale,
@@ -265,14 +285,17 @@ impl<V: Send + Sync + 'static> Engine<V> {
     async fn stale(
         &self,
         store: &Arc<dyn Store>,
-        key: &EngineKey,
+        (key, before): (&EngineKey, Before),
         record: Option<larder_core::Record>,
         old: Old,
     ) -> Result<Option<Offer<V>>, Error> {
         let found = match record {
             Some(record) => {
-                let before = self.before(key);
-                self.take_leased(&**store, key, &record, before).await?
+                let found = self.take_leased(&**store, key, &record, before).await?;
+                if let Fetched::Stale(entry) = &found {
+                    self.near.date(entry, before.near);
+                }
+                found
             }
             // Whether it is there no longer, or was kept back as told, only a look can tell.
             None if matches!(old, Old::Stale(_)) => self.fetch(&**store, key).await?,

@@ -96,7 +96,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 return Ok(self.kept(standing));
             };
             if let Some(entry) = self.exchange(key, standing, change).await? {
-                return Ok(entry.map(|entry| self.loaded(entry, Source::Loaded, false)));
+                return Ok(entry.map(|entry| self.fresh(entry, Source::Loaded)));
             }
             self.pause(tries).await;
         }
@@ -142,9 +142,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             Some(_) => Source::Remote,
             None => Source::Near,
         };
-        standing
-            .fresh
-            .map(|entry| self.loaded(entry, source, false))
+        standing.fresh.map(|entry| self.fresh(entry, source))
     }
 
     /// What the key holds, as of now: neither near copies nor what is known of tags here count, since

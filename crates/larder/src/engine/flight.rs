@@ -8,8 +8,10 @@
 //! A flight that refreshes a value goes on without anybody waiting for it. It offers that value to
 //! those who come meanwhile.
 
+mod waiting;
+
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use futures_util::future::{Either, select};
 use larder_core::area::Area;
@@ -19,10 +21,10 @@ use larder_core::runtime::{BoxFuture, Mono};
 use larder_core::version::Version;
 use tokio::sync::watch;
 
-use super::refresh::Permit;
+use super::protect::{Patience, Permit};
 use super::{Engine, EngineKey};
 use crate::depend::{self, Reads, Wait};
-use crate::loaded::Source;
+use crate::loaded::{Source, Stale, StaleReason};
 use crate::loader::{Failure, Orders, Start};
 use crate::near::Entry;
 use crate::observe::count;
@@ -37,14 +39,48 @@ pub(crate) type Outcome<V> = Result<Landed<V>, Failure>;
 pub(crate) struct Landed<V> {
     pub(crate) entry: Arc<Entry<V>>,
     pub(crate) source: Source,
-    pub(crate) stale: bool,
+    pub(crate) stale: Option<Arc<Stale>>,
+}
+
+impl<V> Landed<V> {
+    pub(super) fn fresh(entry: Arc<Entry<V>>, source: Source) -> Landed<V> {
+        let stale = None;
+        Landed {
+            entry,
+            source,
+            stale,
+        }
+    }
+
+    pub(super) fn stale(
+        entry: Arc<Entry<V>>,
+        source: Source,
+        reason: StaleReason,
+        failure: Option<Failure>,
+    ) -> Landed<V> {
+        let stale = Stale {
+            source,
+            reason,
+            failure,
+        };
+        Landed {
+            entry,
+            source,
+            stale: Some(Arc::new(stale)),
+        }
+    }
+
+    pub(crate) fn is_stale(&self) -> bool {
+        self.stale.is_some()
+    }
 }
 
 impl<V> Clone for Landed<V> {
     fn clone(&self) -> Landed<V> {
         Landed {
             entry: self.entry.clone(),
-            ..*self
+            source: self.source,
+            stale: self.stale.clone(),
         }
     }
 }
@@ -55,20 +91,31 @@ pub(super) type Offer<V> = (Arc<Entry<V>>, Source);
 /// What a flight tells those who wait for it.
 pub(super) struct Told<V> {
     offer: Option<Offer<V>>,
+    /// What fail-safe may use; `None` while the remote tier has not said what it has.
+    at_hand: Option<Option<Offer<V>>>,
     outcome: Option<Outcome<V>>,
 }
 
-/// A refresh: what a flight does behind a value that was served.
+/// Why a flight goes on although nobody may wait for it.
 pub(super) struct Background {
     _permit: Permit,
-    /// The version of that value.
-    old: Version,
+    behind: Behind,
+}
+
+#[derive(Clone, Copy)]
+enum Behind {
+    /// It refreshes a value of this version, which was served.
+    Refresh(Version),
+    /// Those who waited have left, and it may go on until then.
+    Left(Mono),
 }
 
 impl Background {
-    pub(super) fn new(permit: Permit, old: Version) -> Background {
-        let _permit = permit;
-        Background { _permit, old }
+    pub(super) fn refresh(permit: Permit, old: Version) -> Background {
+        Background {
+            _permit: permit,
+            behind: Behind::Refresh(old),
+        }
     }
 }
 
@@ -83,9 +130,13 @@ type Shard<V> = Mutex<HashMap<Box<[u8]>, Flight<V>>>;
 
 impl<V> Announcement<V> {
     fn new(background: Option<Background>, offer: Option<Offer<V>>) -> Announcement<V> {
-        let outcome = None;
+        let told = Told {
+            offer,
+            at_hand: None,
+            outcome: None,
+        };
         Announcement {
-            told: watch::Sender::new(Told { offer, outcome }),
+            told: watch::Sender::new(told),
             background: Mutex::new(background),
         }
     }
@@ -100,9 +151,37 @@ impl<V> Announcement<V> {
         self.background.lock().is_some()
     }
 
+    pub(super) fn is_refresh(&self) -> bool {
+        let background = self.background.lock();
+        matches!(&*background, Some(background) if matches!(background.behind, Behind::Refresh(_)))
+    }
+
+    /// Until when the flight goes on by itself; `None` if it does not.
+    fn goes_on_until(&self) -> Option<Mono> {
+        let background = self.background.lock();
+        background.as_ref().map(|it| match it.behind {
+            Behind::Refresh(_) => Mono::MAX,
+            Behind::Left(until) => until,
+        })
+    }
+
+    /// Says what fail-safe may use. Only those are woken who may want it.
+    pub(super) fn has_at_hand(&self, stale: Option<Offer<V>>) {
+        self.told.send_if_modified(|told| {
+            let is_there = stale.is_some();
+            told.at_hand = Some(stale);
+            is_there
+        });
+    }
+
     /// Whether anybody waits.
     pub(super) fn is_awaited(&self) -> bool {
         self.told.receiver_count() > 0
+    }
+
+    /// Returns when nobody waits.
+    pub(super) async fn left(&self) {
+        self.told.closed().await;
     }
 
     /// From here on it goes on only for those who wait.
@@ -117,10 +196,21 @@ struct Flight<V> {
     reads: Arc<Reads>,
 }
 
+/// A caller that waits for a flight.
+pub(super) struct Aboard<V> {
+    waiting: Listener<V>,
+    _wait: Option<Wait>,
+    reads: Arc<Reads>,
+    /// When the flight began.
+    began: Mono,
+    flight: Weak<Announcement<V>>,
+    /// Whether somebody else has begun it.
+    is_follower: bool,
+}
+
 /// What became of a caller.
 enum Boarding<V> {
-    /// It waits for a flight, whose reads and beginning these are.
-    Aboard(Listener<V>, Option<Wait>, (Arc<Reads>, Mono)),
+    Aboard(Aboard<V>),
     /// The flight waits for the load that the caller is part of.
     Cycle,
     /// It is part of a load of this very key.
@@ -216,38 +306,23 @@ impl<V: Send + Sync + 'static> Engine<V> {
         self: &Arc<Self>,
         key: &EngineKey,
         load: &mut Option<Load<V>>,
+        patience: Patience,
     ) -> Outcome<V> {
-        let (mut waiting, _wait, (reads, began)) = match self.board(key, load) {
-            Boarding::Aboard(waiting, wait, flight) => (waiting, wait, flight),
+        let mut aboard = match self.board(key, load) {
+            Boarding::Aboard(aboard) => aboard,
             Boarding::Nothing => return Err(Failure::Abandoned),
             Boarding::Cycle => return self.fly_alone(key, load).await,
             Boarding::Reentrant => return Err(Failure::Reentrant),
         };
-        let mut outcome = None;
-        let heard = waiting.wait_for(|told| {
-            outcome = match &told.outcome {
-                Some(Ok(landed)) if !landed.stale => Some(Ok(landed.clone())),
-                // What is offered may be better than that, while it may be used.
-                other => {
-                    let offer = told.offer.as_ref();
-                    let offered = offer.and_then(|offer| self.accept_offer(offer));
-                    offered.map(Ok).or_else(|| other.clone())
-                }
-            };
-            outcome.is_some()
-        });
-        // An error says that nothing will be told any more.
-        let _ = heard.await;
+        let outcome = self.hear_within(key, &mut aboard, &patience).await;
         if let Some(outer) = depend::current() {
             // What is made from it is no younger than it.
-            outer.date(began.min(reads.as_of()));
-            if let Some(Ok(landed)) = &outcome
-                && landed.source == Source::Near
-            {
+            outer.date(aboard.began.min(aboard.reads.as_of()));
+            if let Ok(landed) = &outcome {
                 outer.date(self.copy_as_of(&landed.entry, self.runtime.now()));
             }
         }
-        outcome.unwrap_or(Err(Failure::Abandoned))
+        outcome
     }
 
     /// Loads without a flight, for a load that the flight of this key waits for. Nobody can say
@@ -292,8 +367,14 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 wait => wait.flatten(),
             };
             count(&self.counts.load_shared);
-            let aboard = (flight.reads.clone(), flight.began);
-            return Boarding::Aboard(flight.announcer.told.subscribe(), wait, aboard);
+            return Boarding::Aboard(Aboard {
+                waiting: flight.announcer.told.subscribe(),
+                _wait: wait,
+                reads: flight.reads.clone(),
+                began: flight.began,
+                flight: Arc::downgrade(&flight.announcer),
+                is_follower: true,
+            });
         }
         let Some(load) = load.take() else {
             return Boarding::Nothing;
@@ -301,17 +382,24 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let reads = load.orders.reads();
         let wait = outer.and_then(|outer| depend::lead(&outer, &reads));
         let flight = Arc::new(Announcement::new(None, None));
-        let waiting = flight.told.subscribe();
-        let aboard = Flight {
+        let aboard = Aboard {
+            waiting: flight.told.subscribe(),
+            _wait: wait,
+            reads: reads.clone(),
+            began: now,
+            flight: Arc::downgrade(&flight),
+            is_follower: false,
+        };
+        let on_board = Flight {
             announcer: flight.clone(),
             began: now,
-            reads: reads.clone(),
+            reads,
         };
-        shard.insert(key.id_bytes().into(), aboard);
+        shard.insert(key.id_bytes().into(), on_board);
         drop(shard);
         self.runtime
             .spawn(self.clone().pilot(key.clone(), load, (flight, None)));
-        Boarding::Aboard(waiting, wait, (reads, now))
+        Boarding::Aboard(aboard)
     }
 
     /// Starts a flight that refreshes a value, unless the key has one.
@@ -355,23 +443,25 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 Some(old) => Box::pin(engine.load_again(&key, load, old, &flight)),
             };
             loop {
-                let left: BoxFuture<'_, ()> = if flight.is_background() {
-                    Box::pin(self.refreshes.end())
-                } else {
-                    Box::pin(flight.told.closed())
+                let left: BoxFuture<'_, ()> = match flight.goes_on_until() {
+                    Some(until) => Box::pin(self.end_or(until)),
+                    None => Box::pin(flight.told.closed()),
                 };
                 match select(work, left).await {
                     Either::Left((outcome, _)) => return self.land(&key, &flight, outcome),
                     Either::Right(((), unfinished)) => work = unfinished,
                 }
-                if flight.is_background() && !self.refreshes.is_over() {
-                    // Its last waiter has gone on with what it offered.
+                let goes_on = flight.goes_on_until();
+                let is_in_time = goes_on.is_some_and(|until| self.runtime.now() < until);
+                if is_in_time && !self.refreshes.is_over() {
+                    // Its last waiter has gone on with what it offered, or was not to wait longer.
                     continue;
                 }
-                let was_background = flight.stop_background().is_some();
+                let was_refresh = flight.is_refresh();
+                flight.stop_background();
                 if self.flights.remove_abandoned(&key, &flight) {
                     let counts = &self.counts;
-                    count(if was_background {
+                    count(if was_refresh {
                         &counts.refreshes.stopped
                     } else {
                         &counts.load_abandoned
@@ -382,9 +472,24 @@ impl<V: Send + Sync + 'static> Engine<V> {
         })
     }
 
+    /// Returns at the end of the cache, or at `until`.
+    async fn end_or(&self, until: Mono) {
+        let end = Box::pin(self.refreshes.end());
+        if until == Mono::MAX {
+            return end.await;
+        }
+        let rest = until.since(self.runtime.now());
+        select(end, self.runtime.sleep(rest)).await;
+    }
+
     fn land(&self, key: &EngineKey, flight: &Announcer<V>, outcome: Outcome<V>) {
-        if let Some(background) = flight.stop_background() {
-            self.refreshed(key, background.old, &outcome);
+        match flight.stop_background().map(|background| background.behind) {
+            Some(Behind::Refresh(old)) => self.refreshed(key, old, &outcome),
+            // An error is nobody's error.
+            Some(Behind::Left(_)) if matches!(&outcome, Ok(landed) if !landed.is_stale()) => {
+                count(&self.counts.protection.landed_behind);
+            }
+            Some(Behind::Left(_)) | None => {}
         }
         // Off the board first: whoever comes now finds the value in its tier, or must load anew.
         self.flights.remove(key, flight);

@@ -34,7 +34,13 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let stored_from = self.runtime.now();
         match self.prove(key, before, proof, &incoming, cost).await {
             Ok((kept, near)) => {
-                let entry = self.entry(key, incoming, kept, (before.at, stored_from));
+                // A remote tier that is of this process vouches for no more than is known here.
+                let read = match Mutant::MadeAnew.is_active() {
+                    true => None,
+                    false => incoming.depends.as_of,
+                };
+                let held_from = read.map_or(before.at, |as_of| before.at.min(as_of));
+                let entry = self.entry(key, incoming, kept, (held_from, stored_from));
                 match near {
                     Ok(()) => self.admit(key, before, &entry),
                     Err(refusal) => self.refuse(refusal),

@@ -2,7 +2,6 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
@@ -10,16 +9,14 @@ use larder_core::admit::Refusal;
 use larder_core::error::ErrorKind;
 use larder_core::freshness::Freshness;
 use larder_core::runtime::BoxFuture;
-use larder_core::tag::Tags;
 
 use super::claim::{Claim, HeldLease, Proof};
 use super::flight::{Announcer, Landed, Load, Offer, Outcome};
 use super::{Before, Engine, EngineKey, Incoming};
-use crate::depend::{self, Depends, Reads};
+use crate::depend;
 use crate::loaded::Source;
 use crate::loader::{Failure, Orders, Start, panic_message};
 use crate::near::Entry;
-use crate::observe::count;
 
 impl<V: Send + Sync + 'static> Engine<V> {
     pub(super) async fn load(
@@ -30,14 +27,16 @@ impl<V: Send + Sync + 'static> Engine<V> {
     ) -> Outcome<V> {
         // The flight before this one may have landed since the caller looked.
         if let Some((entry, Freshness::Fresh)) = self.near.get(key.near(), self.runtime.now()) {
-            return Ok(Landed {
-                entry,
-                source: Source::Near,
-                stale: false,
-            });
+            return Ok(Landed::fresh(entry, Source::Near));
         }
         let is_inside = load.orders.reads().is_inside();
-        match self.claim(key, is_inside, flight).await {
+        let claim = self.claim(key, is_inside, flight).await;
+        if let Claim::Fresh(entry) = &claim {
+            // Whoever joins from now on gets no more than this.
+            let as_of = self.copy_as_of(entry, self.runtime.now());
+            load.orders.reads().date(as_of);
+        }
+        match claim {
             // A load inside of another one is over with it, and cannot go on by itself.
             Claim::Fresh(entry) if !is_inside && self.goes_on(key, flight, &entry) => {
                 let old = (entry, Source::Remote);
@@ -56,11 +55,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         flight: &Announcer<V>,
     ) -> Outcome<V> {
         match claim {
-            Claim::Fresh(entry) => Ok(Landed {
-                entry,
-                source: Source::Remote,
-                stale: false,
-            }),
+            Claim::Fresh(entry) => Ok(Landed::fresh(entry, Source::Remote)),
             Claim::Load { proof, stale } => self.load_with(key, load, (proof, stale), flight).await,
             Claim::Enough(landed) => Ok(landed),
             Claim::GiveUp => Err(Failure::Abandoned),
@@ -75,20 +70,24 @@ impl<V: Send + Sync + 'static> Engine<V> {
         (proof, stale): (Proof, Option<Offer<V>>),
         flight: &Announcer<V>,
     ) -> Outcome<V> {
-        let before = self.before(key);
         let reads = load.orders.reads();
+        flight.has_at_hand(stale.clone());
+        let admitted = match self.admission(&proof, reads.is_inside(), flight).await {
+            Ok(admitted) => admitted,
+            Err(Failure::Abandoned) => return Err(Failure::Abandoned),
+            Err(refused) => return self.fail_safe(key, stale, refused, flight),
+        };
+        let before = self.before(key);
         reads.begin(self.id(), key, &self.touched);
-        match self.run(load.start, &proof, reads).await {
+        let result = self.run(load.start, &proof, &load.orders).await;
+        drop(admitted);
+        match result {
             Ok(value) => {
-                count(&self.counts.loaded);
+                self.succeeded(key);
                 let entry = self
                     .store_loaded(key, before, proof, value, &load.orders)
                     .await;
-                Ok(Landed {
-                    entry,
-                    source: Source::Loaded,
-                    stale: false,
-                })
+                Ok(Landed::fresh(entry, Source::Loaded))
             }
             Err(failure) => self.fail_safe(key, stale, failure, flight),
         }
@@ -101,16 +100,12 @@ impl<V: Send + Sync + 'static> Engine<V> {
             depend::enter(&outer, &reads);
         }
         reads.begin(self.id(), key, &self.touched);
-        let value = self.run(load.start, &Proof::None, reads).await?;
-        count(&self.counts.loaded);
+        let value = self.run(load.start, &Proof::None, &load.orders).await?;
+        self.succeeded(key);
         let entry = self
             .store_loaded(key, self.before(key), Proof::None, value, &load.orders)
             .await;
-        Ok(Landed {
-            entry,
-            source: Source::Loaded,
-            stale: false,
-        })
+        Ok(Landed::fresh(entry, Source::Loaded))
     }
 
     /// Stores a loaded value, as far as its loader wants that and it can be proven.
@@ -132,15 +127,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     ErrorKind::TooLarge => Refusal::TooLarge,
                     _ => Refusal::Unencoded,
                 };
-                let incoming = Incoming {
-                    value,
-                    encoded: None,
-                    weight: 0,
-                    ttl: None,
-                    stale_for: Duration::ZERO,
-                    tags: Tags::default(),
-                    depends: Depends::default(),
-                };
+                let incoming = Incoming::unkept(value);
                 return self.unstored(key, incoming, refusal);
             }
         };
@@ -160,43 +147,31 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
     }
 
-    /// What a failed load still has to offer: a stale value, if there is one.
-    fn fail_safe(
-        &self,
-        key: &EngineKey,
-        stale: Option<Offer<V>>,
-        failure: Failure,
-        flight: &Announcer<V>,
-    ) -> Outcome<V> {
-        count(&self.counts.load_failed);
-        let stale = match stale {
-            // Anew: the load took its time, and its waiters may have come late.
-            Some((_, Source::Near)) => self.near_stale(key).map(|entry| (entry, Source::Near)),
-            other => other,
-        };
-        let (entry, source) = stale.ok_or(failure)?;
-        if !flight.is_background() {
-            count(&self.counts.stale_served);
+    /// Runs the loader, renewing the lease while it does. A panic becomes a failure.
+    async fn run(&self, start: Start<V>, proof: &Proof, orders: &Orders) -> Result<V, Failure> {
+        // The call that makes the future is user code as well, so it is inside the guard.
+        let loading = depend::scope(orders.reads(), async move { start().await });
+        let loading = AssertUnwindSafe(loading).catch_unwind();
+        let result = self.holding(proof, loading).await;
+        let result = result.unwrap_or_else(|panic| Err(Failure::Panicked(panic_message(&*panic))));
+        match orders.failure() {
+            Some(message) => Err(Failure::Said(message)),
+            None => result,
         }
-        Ok(Landed {
-            entry,
-            source,
-            stale: true,
-        })
     }
 
-    /// Runs the loader, renewing the lease while it does. A panic becomes a failure.
-    async fn run(&self, start: Start<V>, proof: &Proof, reads: Arc<Reads>) -> Result<V, Failure> {
-        // The call that makes the future is user code as well, so it is inside the guard.
-        let loading = depend::scope(reads, async move { start().await });
-        let loading = AssertUnwindSafe(loading).catch_unwind();
+    /// Does some work, renewing the lease meanwhile.
+    pub(super) async fn holding<T>(
+        &self,
+        proof: &Proof,
+        work: impl Future<Output = T> + Send,
+    ) -> T {
         let renewing: BoxFuture<'_, ()> = match proof {
             Proof::Lease(lease) => Box::pin(self.renew(lease)),
             _ => Box::pin(std::future::pending()),
         };
-        match select(Box::pin(loading), renewing).await {
-            Either::Left((Ok(result), _)) => result,
-            Either::Left((Err(panic), _)) => Err(Failure::Panicked(panic_message(&*panic))),
+        match select(Box::pin(work), renewing).await {
+            Either::Left((done, _)) => done,
             Either::Right(((), _)) => unreachable!("renewing has no end"),
         }
     }

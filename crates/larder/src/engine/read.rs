@@ -64,16 +64,21 @@ impl<V: Send + Sync + 'static> Engine<V> {
         match self.near.get(key.near(), now) {
             Some((entry, Freshness::Fresh)) => {
                 self.counts.read(Read::NearHit);
-                if let Some(reads) = depend::current() {
-                    reads.date(self.copy_as_of(&entry, now));
-                    self.read_in_load(key, &entry, false);
-                }
+                self.date_load(&entry);
+                self.read_in_load(key, &entry, false);
                 Some((entry, now))
             }
             _ => {
                 self.counts.read(Read::NearMiss);
                 None
             }
+        }
+    }
+
+    /// What is loaded is made from this, and is no younger.
+    fn date_load(&self, entry: &Entry<V>) {
+        if let Some(reads) = depend::current() {
+            reads.date(self.copy_as_of(entry, self.runtime.now()));
         }
     }
 
@@ -109,12 +114,15 @@ impl<V: Send + Sync + 'static> Engine<V> {
         if depend::is_loading() {
             for ((key, found), absence) in keys.iter().zip(&found).zip(absences) {
                 match found {
-                    Some(entry) => self.read_in_load(key, entry, false),
+                    Some(entry) => {
+                        self.date_load(entry);
+                        self.read_in_load(key, entry, false);
+                    }
                     None => self.absent_in_load(absence),
                 }
             }
         }
-        let loaded = |entry| self.loaded(entry, Source::Remote, false);
+        let loaded = |entry| self.fresh(entry, Source::Remote);
         Ok(found.into_iter().map(|entry| entry.map(loaded)).collect())
     }
 
@@ -219,7 +227,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             life: NearLife::of(record, store_now, now, self.lives.near_ttl),
             refresh_from: self.refresh_from(created, fresh_end, cost),
             load_cost: cost,
-            proven_until: self.near.view().proven_until(before.at),
+            proven_until: self.near.view().proven_until(before.remote),
             tags,
             weight: Near::<V>::weight(key.id_bytes(), size),
         };

@@ -6,8 +6,6 @@
 //! lease is asked for; it gives way where a load would wait; and what it does in vain, it does not
 //! do again at once.
 
-mod retries;
-
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,15 +21,16 @@ use tokio::sync::watch;
 
 use super::claim::{HeldLease, Proof};
 use super::flight::{Announcer, Background, Landed, Load, Offer, Outcome};
+use super::protect::Permit;
 use super::read::Fetched;
+use super::retries::Retries;
 use super::{Engine, EngineKey};
 use crate::depend;
-use crate::loaded::{Loaded, Source};
+use crate::loaded::{Loaded, Source, StaleReason};
 use crate::loader::Failure;
 use crate::near::Entry;
 use crate::observe::count;
 use crate::options::RefreshPolicy;
-use retries::Retries;
 
 /// All must have gone well for so long before it is said that refreshes succeed again.
 const WELL: Duration = Duration::from_secs(60);
@@ -60,15 +59,6 @@ impl Lifeline {
 pub(crate) fn life() -> (Lifeline, watch::Receiver<()>) {
     let (sender, ended) = watch::channel(());
     (Lifeline(sender), ended)
-}
-
-/// One of the refreshes that may be under way.
-pub(super) struct Permit(Arc<AtomicUsize>);
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Refreshes {
@@ -162,7 +152,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         load: impl FnOnce() -> Load<V>,
     ) {
         if let Some(permit) = self.permit(&key) {
-            let behind = Background::new(permit, hit.entry().version());
+            let behind = Background::refresh(permit, hit.entry().version());
             self.depart(key, load(), behind, (hit.entry().clone(), Source::Near));
         }
     }
@@ -172,15 +162,13 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let refreshes = &self.refreshes;
         let policy = refreshes.policy?;
         let now = self.runtime.now();
-        if !refreshes.retries.may(key.hash(), now) {
+        if !refreshes.retries.may(key.hash(), now) || !self.protection.may_load(key, now) {
             return None;
         }
-        if refreshes.under_way.fetch_add(1, Ordering::Relaxed) >= policy.limit {
-            refreshes.under_way.fetch_sub(1, Ordering::Relaxed);
+        let Some(permit) = Permit::of(&refreshes.under_way, policy.limit) else {
             count(&self.counts.refreshes.limited);
             return None;
-        }
-        let permit = Permit(refreshes.under_way.clone());
+        };
         // Until it ends, other reads need not look whether it is under way.
         refreshes.retries.put_off(key.hash(), now, policy.retry);
         Some(permit)
@@ -201,7 +189,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             return false;
         };
         count(&self.counts.refreshes.begun);
-        let behind = Background::new(permit, entry.version());
+        let behind = Background::refresh(permit, entry.version());
         flight.go_on(behind, (entry.clone(), Source::Remote));
         true
     }
@@ -221,14 +209,11 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
         let Some(permit) = self.permit(key) else {
             count(&self.counts.refreshes.stale_served);
-            return Behind::Enough(Landed {
-                entry: entry.clone(),
-                source: *source,
-                stale: true,
-            });
+            let reason = StaleReason::Refreshing;
+            return Behind::Enough(Landed::stale(entry.clone(), *source, reason, None));
         };
         count(&self.counts.refreshes.begun);
-        let behind = Background::new(permit, entry.version());
+        let behind = Background::refresh(permit, entry.version());
         flight.go_on(behind, (entry.clone(), *source));
         Behind::Refreshes
     }
@@ -249,19 +234,15 @@ impl<V: Send + Sync + 'static> Engine<V> {
     /// What a flight offers to those who may go on with it. Loaders may not with a stale value:
     /// what they make of it could not be stored.
     pub(super) fn accept_offer(&self, (entry, source): &Offer<V>) -> Option<Landed<V>> {
-        let stale = match self.stale_now(entry)? {
-            Freshness::Fresh => false,
+        match self.stale_now(entry)? {
+            Freshness::Fresh => Some(Landed::fresh(entry.clone(), *source)),
             Freshness::Stale if self.refreshes.serves_stale() && !depend::is_loading() => {
                 count(&self.counts.refreshes.stale_served);
-                true
+                let reason = StaleReason::Refreshing;
+                Some(Landed::stale(entry.clone(), *source, reason, None))
             }
-            Freshness::Stale | Freshness::Expired => return None,
-        };
-        Some(Landed {
-            entry: entry.clone(),
-            source: *source,
-            stale,
-        })
+            Freshness::Stale | Freshness::Expired => None,
+        }
     }
 
     /// Loads a value again that is still fresh, unless there is a newer one by now.
@@ -276,23 +257,13 @@ impl<V: Send + Sync + 'static> Engine<V> {
         if let Some((entry, Freshness::Fresh)) = newer
             && entry.version() > old.version()
         {
-            return Ok(Landed {
-                entry,
-                source: Source::Near,
-                stale: false,
-            });
+            return Ok(Landed::fresh(entry, Source::Near));
         }
         let proof = match &self.remote {
             None => Proof::Local(self.local_cut()),
             Some(store) => match self.lease_again(store, key, old.version()).await {
                 Some(Again::Granted(held)) => Proof::Lease(held),
-                Some(Again::Newer(entry)) => {
-                    return Ok(Landed {
-                        entry,
-                        source: Source::Remote,
-                        stale: false,
-                    });
-                }
+                Some(Again::Newer(entry)) => return Ok(Landed::fresh(entry, Source::Remote)),
                 // Its leader has not gone on with the offer: made void meanwhile. It has no other
                 // load than this one.
                 Some(Again::Taken) | None if flight.is_awaited() => {
@@ -365,7 +336,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let counts = &self.counts.refreshes;
         let now = self.runtime.now();
         let is_newer = |landed: &Landed<V>| {
-            !landed.stale && landed.entry.version() > old && self.is_stored(key, &landed.entry)
+            !landed.is_stale() && landed.entry.version() > old && self.is_stored(key, &landed.entry)
         };
         let counter = match outcome {
             Ok(landed) if is_newer(landed) => {
@@ -373,14 +344,14 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 self.went_well(now);
                 match landed.source {
                     Source::Loaded => &counts.loaded,
-                    Source::Near | Source::Remote => &counts.adopted,
+                    Source::Near | Source::Remote | Source::Default => &counts.adopted,
                 }
             }
             outcome => {
                 let retries = &self.refreshes.retries;
                 retries.put_off(key.hash(), now, policy.retry);
                 match outcome {
-                    Ok(landed) if !landed.stale => &counts.refused,
+                    Ok(landed) if !landed.is_stale() => &counts.refused,
                     Err(Failure::Abandoned) => &counts.given_up,
                     Ok(_) | Err(_) => {
                         self.went_wrong(now);

@@ -1,7 +1,10 @@
 //! Tags in the engine: what a value depends on, and whether that still holds.
 
+use std::sync::Arc;
+
 use ::bytes::Bytes;
 use larder_core::admit::Refusal;
+use larder_core::backlog::Late;
 use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::mutant::Mutant;
 use larder_core::record::{Life, Record};
@@ -10,6 +13,7 @@ use larder_core::tag::{Cut, MAX_BONDS, Tags, dependency_key, tag_key};
 use larder_core::version::Version;
 
 use super::{Engine, EngineKey};
+use crate::backlog::Entry;
 use crate::events::EventCause;
 use crate::receipt::Receipt;
 use crate::tags::{EntryTags, Held};
@@ -155,52 +159,70 @@ impl<V: Send + Sync + 'static> Engine<V> {
         };
         let engine = self.clone();
         self.detached(async move {
-            let bumps = tags.keys().iter().map(|tag| (tag.clone(), Write::Bump));
-            let touch = |key: &EngineKey| (key.stored(), Write::Touch(Life::KEEP));
-            let touched = renewed
-                .iter()
-                .filter(|_| !Mutant::UntoldReaders.is_active());
-            let writes = bumps.chain(touched.map(touch)).collect();
-            let batch = Batch {
-                writes,
-                origin: engine.coherence.node.number,
-                ..Batch::default()
-            };
-            match store.commit(batch).await {
-                Ok(Committed::Done(outcomes)) => {
-                    let position = outcomes.position;
-                    let cause = |tag: &Bytes| engine.tag_meaning(tag).map(|(cause, _)| cause);
-                    let causes: Vec<EventCause> = tags.keys().iter().filter_map(cause).collect();
-                    for (tag, outcome) in tags.keys().iter().zip(&*outcomes) {
-                        engine.tags.raise(tag, outcome.version.0);
-                    }
-                    if let (Some(key), Some(last)) = (&renewed, outcomes.last()) {
-                        let now = engine.runtime.now();
-                        let end = || engine.near.replaced(key.near(), last.version, now);
-                        engine.show(key, &key.stored(), end);
-                    }
-                    // Which loads under way will name these tags only shows when they end. Their
-                    // leases see to it that whoever comes now does not load beside them.
-                    engine.flights.detach_all();
-                    engine.sent(&causes, position);
-                    Ok(engine.receipt(Vec::new(), position))
-                }
-                Ok(Committed::Refused(_)) => {
-                    unreachable!("a batch without checks is never refused")
-                }
+            match engine.bump_now(&store, &tags, renewed.as_ref()).await {
                 Err(error) => {
-                    // It may or may not have taken place: what depends on these tags is void here.
-                    tags.keys().iter().for_each(|tag| engine.tags.void(tag));
-                    if let Some(key) = &renewed {
-                        let now = engine.runtime.now();
-                        engine.show(key, &key.stored(), || engine.near.forget(key.near(), now));
-                    }
-                    engine.flights.detach_all();
-                    Err(engine.failed(error))
+                    let entries = |moment| {
+                        let tags = tags.keys().iter().cloned().map(Entry::Tag);
+                        let touched = renewed
+                            .iter()
+                            .map(|key| Entry::Key(key.stored(), Late::Remove, moment));
+                        tags.chain(touched).collect()
+                    };
+                    engine.defer(error, entries).await
                 }
+                done => done,
             }
         })
         .await
+    }
+
+    /// The same while the caller waits for it, and an error if the remote tier is away.
+    pub(super) async fn bump_now(
+        &self,
+        store: &Arc<dyn Store>,
+        tags: &Tags,
+        renewed: Option<&EngineKey>,
+    ) -> Result<Receipt> {
+        let bumps = tags.keys().iter().map(|tag| (tag.clone(), Write::Bump));
+        let touch = |key: &EngineKey| (key.stored(), Write::Touch(Life::KEEP));
+        let touched = renewed.filter(|_| !Mutant::UntoldReaders.is_active());
+        let writes = bumps.chain(touched.map(touch)).collect();
+        let batch = Batch {
+            writes,
+            origin: self.coherence.node.number,
+            ..Batch::default()
+        };
+        match store.commit(batch).await {
+            Ok(Committed::Done(outcomes)) => {
+                let position = outcomes.position;
+                let cause = |tag: &Bytes| self.tag_meaning(tag).map(|(cause, _)| cause);
+                let causes: Vec<EventCause> = tags.keys().iter().filter_map(cause).collect();
+                for (tag, outcome) in tags.keys().iter().zip(&*outcomes) {
+                    self.tags.raise(tag, outcome.version.0);
+                }
+                if let (Some(key), Some(last)) = (renewed, outcomes.last()) {
+                    let now = self.runtime.now();
+                    let end = || self.near.replaced(key.near(), last.version, now);
+                    self.show(key, &key.stored(), end);
+                }
+                // Which loads under way will name these tags only shows when they end. Their
+                // leases see to it that whoever comes now does not load beside them.
+                self.flights.detach_all();
+                self.sent(&causes, position);
+                Ok(self.receipt(Vec::new(), position))
+            }
+            Ok(Committed::Refused(_)) => unreachable!("a batch without checks is never refused"),
+            Err(error) => {
+                // It may or may not have taken place: what depends on these tags is void here.
+                tags.keys().iter().for_each(|tag| self.tags.void(tag));
+                if let Some(key) = renewed {
+                    let now = self.runtime.now();
+                    self.show(key, &key.stored(), || self.near.forget(key.near(), now));
+                }
+                self.flights.detach_all();
+                Err(self.failed(error))
+            }
+        }
     }
 
     /// Tells of the invalidation of a tag, where no log does.

@@ -44,7 +44,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let now = self.runtime.now();
         let hit = match self.near.get(key.near(), now) {
             Some((entry, Freshness::Fresh)) if is_reached && entry.version() >= floor => {
-                Some(Loaded::new(entry, Source::Near, false, now))
+                Some(Loaded::fresh(entry, Source::Near, now))
             }
             _ => None,
         };

@@ -54,6 +54,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         // Usable only under a lease, which says that all later changes are known here.
         let mut before = self.before(&key);
         before.at = Mono(before.at.0.saturating_sub(LEASE.as_nanos() as u64));
+        before.remote = before.at;
         // A codec that panics must not end the link.
         let taken = AssertUnwindSafe(self.take_record(store, &key, record, before)).catch_unwind();
         match taken.now_or_never()? {

@@ -4,14 +4,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder_core::error::Result;
+use larder_core::error::{Error, ErrorKind, Result};
+use larder_core::lock::{Fenced, FencingToken};
 use larder_core::mutant::Mutant;
-use larder_core::store::{Batch, Committed, Outcome, Write};
+use larder_core::store::{Batch, Committed, Outcome, Store, Write};
 use larder_core::tag::{Cut, dependency_key};
 use larder_core::version::Version;
 
 use super::{Before, Engine, EngineKey, Incoming, Kept};
 use crate::events::EventCause;
+use crate::locks::locks_of;
 use crate::receipt::Receipt;
 use crate::tags::EntryTags;
 
@@ -46,10 +48,23 @@ impl<V: Send + Sync + 'static> Engine<V> {
             None => Ok(Receipt::of(self.change_near(changes))),
             Some(_) => {
                 let engine = self.clone();
-                self.detached(async move { engine.change_remote(changes).await })
+                self.detached(async move { engine.change_remote(changes, None).await })
                     .await
             }
         }
+    }
+
+    /// Makes one change that bears the token of a lock, unless a greater one was seen for its key. For
+    /// engines with a remote tier that has locks. One round trip, seen through as above.
+    pub(crate) async fn change_fenced(
+        self: &Arc<Self>,
+        change: (EngineKey, Change<V>),
+        token: FencingToken,
+    ) -> Result<Receipt> {
+        let engine = self.clone();
+        let changes = vec![change];
+        self.detached(async move { engine.change_remote(changes, Some(token)).await })
+            .await
     }
 
     fn change_near(&self, changes: Vec<(EngineKey, Change<V>)>) -> Vec<bool> {
@@ -106,7 +121,11 @@ impl<V: Send + Sync + 'static> Engine<V> {
         version
     }
 
-    async fn change_remote(&self, changes: Vec<(EngineKey, Change<V>)>) -> Result<Receipt> {
+    async fn change_remote(
+        self: &Arc<Self>,
+        changes: Vec<(EngineKey, Change<V>)>,
+        token: Option<FencingToken>,
+    ) -> Result<Receipt> {
         let Some(store) = &self.remote else {
             return Ok(Receipt::of(Vec::new()));
         };
@@ -117,8 +136,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
             batch.writes.push((key.stored(), self.write_of(change)));
         }
         let before: Vec<Before> = changes.iter().map(|(key, _)| self.before(key)).collect();
-        match store.commit(batch).await {
-            Ok(Committed::Done(outcomes)) => {
+        match self.commit_with(&**store, batch, token).await {
+            Ok(Fenced::Done(outcomes)) => {
                 let position = outcomes.position;
                 let done = changes.into_iter().zip(before).zip(outcomes);
                 let existed = done.map(|(((key, change), before), outcome)| {
@@ -131,16 +150,48 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 self.sent(&causes, position);
                 Ok(receipt)
             }
-            Ok(Committed::Refused(_)) => unreachable!("a batch without checks is never refused"),
+            Ok(Fenced::Refused) => Err(self.failed(Error::new(
+                ErrorKind::Fenced,
+                format!(
+                    "a write of {} bears a token that is older than one that was seen, or that nobody \
+                     can vouch for any more; nothing was stored",
+                    self.name
+                ),
+            ))),
             Err(error) => {
                 // It may or may not have taken place: nothing of these keys can be trusted.
                 for (key, _) in &changes {
                     let now = self.runtime.now();
                     self.show(key, &key.stored(), || self.near.forget(key.near(), now));
                 }
-                Err(self.failed(error))
+                let error = self.failed(error);
+                match token {
+                    // By then others may hold the lock.
+                    Some(_) => Err(error),
+                    None => self.defer_keys(error, &changes).await,
+                }
             }
         }
+    }
+
+    /// Sends a batch without checks, under a fencing token if there is one.
+    pub(crate) async fn commit_with(
+        &self,
+        store: &dyn Store,
+        batch: Batch,
+        token: Option<FencingToken>,
+    ) -> Result<Fenced> {
+        let Some(token) = token else {
+            return match store.commit(batch).await? {
+                Committed::Done(outcomes) => Ok(Fenced::Done(outcomes)),
+                Committed::Refused(_) => unreachable!("a batch without checks is never refused"),
+            };
+        };
+        let key = batch.writes.first().map(|(key, _)| key.clone());
+        let locks = locks_of(store)?;
+        locks
+            .commit_fenced(&key.unwrap_or_default(), token, batch)
+            .await
     }
 
     pub(super) fn write_of(&self, change: &Change<V>) -> Write {

@@ -152,28 +152,29 @@ impl<V: Send + Sync + 'static> Hands for Arc<Engine<V>> {
                     Err(error) => return Err(error),
                 }
             }
-            self.change(changes).await.map(|receipt| receipt.existed())
+            let receipt = self.change(changes).await?.settled()?;
+            Ok(receipt.existed())
         })
     }
 
     fn tags<'a>(&'a self, tags: &'a [String]) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             check_open(self)?;
-            self.invalidate_tags(tags).await.map(drop)
+            self.invalidate_tags(tags).await?.settled().map(drop)
         })
     }
 
     fn void(&self, area: Area) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
             check_open(self)?;
-            Engine::void(self, area).await.map(drop)
+            Engine::void(self, area).await?.settled().map(drop)
         })
     }
 
     fn dependents(&self, key: Bytes) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
             match self.key(&RawKey(key)) {
-                Ok(key) => self.invalidate_dependents(&key).await.map(drop),
+                Ok(key) => self.invalidate_dependents(&key).await?.settled().map(drop),
                 // No such key could be stored, and nothing was made from it.
                 Err(error) if error.kind() == ErrorKind::TooLarge => Ok(()),
                 Err(error) => Err(error),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use larder_core::bus::{Bus, Seen};
 use larder_core::lane::Position;
 use larder_core::mesh::{FlushReason, LaneId};
+use larder_core::mutant::Mutant;
 use larder_core::store::Pending;
 use larder_mesh::Follower;
 use larder_mesh::log::{Entry, Heard, HeardReader};
@@ -25,7 +26,7 @@ pub(super) struct Incoming {
 
 /// Where the log of the store here tells of the records of others.
 #[derive(Default)]
-struct Done {
+pub(super) struct Done {
     places: VecDeque<(LaneId, u64, Position)>,
     /// The newest place that was forgotten.
     forgotten: Option<Position>,
@@ -41,6 +42,9 @@ impl Incoming {
 
     /// Everything that is here was read before something that nobody can tell.
     fn forget_everything(&self) {
+        if Mutant::KeepStore.is_active() {
+            return;
+        }
         let mut done = self.done.lock();
         self.store.restart_empty();
         done.places.clear();
@@ -49,7 +53,7 @@ impl Incoming {
 }
 
 impl Done {
-    fn note(&mut self, lane: LaneId, seq: u64, position: Option<Position>) {
+    pub(super) fn note(&mut self, lane: LaneId, seq: u64, position: Option<Position>) {
         if let Some(position) = position {
             self.places.push_back((lane, seq, position));
         }
@@ -90,34 +94,39 @@ impl Follower for Incoming {
     }
 
     fn flush(&self, _: FlushReason) {
+        tracing::warn!("mesh: all copies are dropped");
         self.forget_everything();
     }
 
     fn heard(&self, lane: LaneId, logged: u64) -> Heard {
-        let Some(readers) = now(self.store.readers()) else {
-            return Heard::default();
-        };
-        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let done = self.done.lock();
-        let reader = |seen: &Seen| HeardReader {
-            node: seen.node,
-            name: seen.name.clone(),
-            cache: seen.cache.clone(),
-            applied: seen
-                .applied
-                .filter(|at| Some(at.incarnation) == readers.log.map(|log| log.incarnation))
-                .map_or(0, |at| done.applied(lane, logged, at)),
-            silent_ms: ms(readers.now.since(seen.polled)),
-        };
-        Heard {
-            kept_ms: readers.since.map(|since| ms(readers.now.since(since))),
-            readers: readers.seen.iter().map(reader).collect(),
-        }
+        heard(&self.store, &self.done.lock(), lane, logged)
     }
 
     fn nudge(&self) {
         // It is done when it returns.
         let _ = now(self.store.nudge());
+    }
+}
+
+/// Who reads the log of the store here, and how far each has come in a lane.
+pub(super) fn heard(store: &Embedded, done: &Done, lane: LaneId, logged: u64) -> Heard {
+    let Some(readers) = now(store.readers()) else {
+        return Heard::default();
+    };
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let reader = |seen: &Seen| HeardReader {
+        node: seen.node,
+        name: seen.name.clone(),
+        cache: seen.cache.clone(),
+        applied: seen
+            .applied
+            .filter(|at| Some(at.incarnation) == readers.log.map(|log| log.incarnation))
+            .map_or(0, |at| done.applied(lane, logged, at)),
+        silent_ms: ms(readers.now.since(seen.polled)),
+    };
+    Heard {
+        kept_ms: readers.since.map(|since| ms(readers.now.since(since))),
+        readers: readers.seen.iter().map(reader).collect(),
     }
 }
 

@@ -6,6 +6,7 @@ use ::bytes::Bytes;
 use larder_core::bus::{BusChange, LOG_LENGTH};
 use larder_core::error::Result;
 use larder_core::lane::Position;
+use larder_core::mutant::Mutant;
 use larder_mesh::MeshLog;
 use parking_lot::Mutex;
 
@@ -30,14 +31,25 @@ struct Made {
     places: VecDeque<(u64, Position)>,
     /// The newest number whose place was forgotten.
     forgotten: u64,
+    /// The newest number that has no place, since nobody read the log here when it was made.
+    unplaced: u64,
 }
 
 impl Tap for Outgoing {
     fn made(&self, changes: &[BusChange], origin: u32, position: Option<Position>) {
-        let records = record::encode(origin, changes);
+        self.push(record::encode(origin, changes), position);
+    }
+}
+
+impl Outgoing {
+    /// Adds the records of one change, which has this place in the log of the store here.
+    pub(super) fn push(&self, records: Vec<Bytes>, position: Option<Position>) {
         let mut made = self.made.lock();
         made.newest += records.len() as u64;
         made.waiting.extend(records);
+        if position.is_none() && !Mutant::UnplacedHeard.is_active() {
+            made.unplaced = made.newest;
+        }
         if let Some(position) = position {
             let newest = made.newest;
             made.places.push_back((newest, position));
@@ -48,9 +60,7 @@ impl Tap for Outgoing {
             }
         }
     }
-}
 
-impl Outgoing {
     /// The number of the newest record: whatever this thread has changed before the call has one up
     /// to this.
     pub(super) fn newest(&self) -> u64 {
@@ -75,7 +85,8 @@ impl Outgoing {
     /// the call.
     pub(super) fn place(&self, applied: u64, now: Position) -> Option<Position> {
         let made = self.made.lock();
-        if applied < made.forgotten {
+        // Others may read, and no place here is behind such a change.
+        if applied < made.forgotten.max(made.unplaced) {
             return None;
         }
         let next = made.places.iter().find(|(number, _)| *number > applied);
@@ -110,7 +121,7 @@ mod tests {
         let now = at(7, 12);
         let place = |applied| outgoing.place(applied, now);
         assert_eq!(outgoing.newest(), 3);
-        assert_eq!(place(0), Some(at(7, 2)));
+        assert_eq!(place(0), None, "of the first nobody can tell here");
         assert_eq!(place(1), Some(at(7, 2)));
         assert_eq!(place(2), Some(at(7, 8)));
         assert_eq!(place(3), Some(now));

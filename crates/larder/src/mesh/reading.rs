@@ -74,7 +74,11 @@ impl Leases for MeshStore {
     }
 
     fn fill<'a>(&'a self, key: &'a Bytes, token: LeaseToken, put: Put) -> Pending<'a, Fill> {
-        self.inner.store.fill(key, token, put)
+        let fill = || self.inner.store.fill(key, token, put);
+        match &self.inner.values {
+            Some(values) => values.fill(fill),
+            None => fill(),
+        }
     }
 
     fn release<'a>(&'a self, key: &'a Bytes, token: LeaseToken) -> Pending<'a, ()> {
@@ -97,6 +101,12 @@ impl TagStore for MeshStore {
         caches: &'a [Bytes],
     ) -> Pending<'a, (Vec<Lookup>, Vec<Areas>)> {
         let is_leased = self.inner.is_leased();
+        if let Some(values) = self.inner.values.as_ref().filter(|_| !is_leased) {
+            return Pending::waiting(async move {
+                values.whole().await;
+                self.inner.store.get_among(keys, caches).await
+            });
+        }
         match self.inner.store.get_among(keys, caches) {
             Pending::Ready(Some(Ok((_, areas)))) if !is_leased => {
                 Pending::ready(Ok((vec![Lookup::Absent; keys.len()], areas)))
@@ -123,14 +133,25 @@ impl Keyspace for MeshStore {
         if let Err(error) = self.inner.has_room() {
             return Pending::ready(Err(error));
         }
-        match now(self.inner.store.clear(space)) {
-            Some(removed) => self.inner.tell(removed),
-            None => Pending::ready(Err(lost())),
-        }
+        let Some(values) = &self.inner.values else {
+            return match now(self.inner.store.clear(space)) {
+                Some(removed) => self.inner.tell(removed),
+                None => Pending::ready(Err(lost())),
+            };
+        };
+        Pending::waiting(async move {
+            values.whole().await;
+            let (removed, said) = values.clear(space)?;
+            self.inner.say(values, said, removed).await
+        })
     }
 
     fn reclaim<'a>(&'a self, keys: &'a [Bytes], before: Cut) -> Pending<'a, u64> {
-        self.inner.store.reclaim(keys, before)
+        let reclaimed = self.inner.store.reclaim(keys, before);
+        if let Some(values) = &self.inner.values {
+            values.reclaimed(keys);
+        }
+        reclaimed
     }
 }
 

@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use larder_core::admit::Refusal;
 use larder_core::error::ErrorKind;
 use larder_core::runtime::Mono;
+use larder_core::store::HealthReport;
 
 use super::Counters;
 use super::bus::{BusCounts, BusStats};
+use crate::backlog::BacklogStats;
 use crate::near::Cause;
 
 /// Counts since the cache was built, and its present size.
@@ -20,6 +22,10 @@ pub struct Stats {
     pub remote: RemoteStats,
     /// Loaders, those of refreshes included.
     pub loads: LoadStats,
+    /// Changes that wait for the remote tier.
+    pub backlog: BacklogStats,
+    /// What protects the source, and those who wait for it.
+    pub protection: ProtectionStats,
     /// Refreshes.
     pub refreshes: RefreshStats,
     /// The bus.
@@ -58,6 +64,8 @@ pub struct RemoteStats {
     pub misses: u64,
     /// Records that could not be used: damaged, foreign, or of another codec or schema.
     pub damaged: u64,
+    /// How the server behind it is treated; `None` where there is none.
+    pub health: Option<HealthReport>,
 }
 
 /// Counts of loads.
@@ -74,6 +82,30 @@ pub struct LoadStats {
     pub shared: u64,
     /// Stale values returned because a load failed.
     pub stale_served: u64,
+}
+
+/// Counts of what protects the source, and those who wait for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProtectionStats {
+    /// Callers that got an error because they had waited long enough.
+    pub timed_out: u64,
+    /// Callers that got a stale value because the load took longer than they wait.
+    pub stale_in_time: u64,
+    /// Callers that got the default value that they had given.
+    pub defaults: u64,
+    /// Reads that got a stale value because a load of the key had failed a moment ago.
+    pub throttled: u64,
+    /// Loads of this cache that were refused by its [`LoadLimit`](crate::LoadLimit).
+    pub overloaded: u64,
+    /// Loads that went on after all their callers had left.
+    pub left_behind: u64,
+    /// Those of them that brought a value.
+    pub landed_behind: u64,
+    /// Loads that were not left behind because there were too many already.
+    pub behind_limited: u64,
+    /// Loads that go on behind now.
+    pub behind: u64,
 }
 
 /// Counts of refreshes: loads behind a value that was served.
@@ -103,12 +135,13 @@ pub struct RefreshStats {
     pub under_way: u64,
 }
 
-const KINDS: [ErrorKind; 6] = [
+const KINDS: [ErrorKind; 7] = [
     ErrorKind::Unavailable,
     ErrorKind::Timeout,
     ErrorKind::Overloaded,
     ErrorKind::Codec,
     ErrorKind::Conflict,
+    ErrorKind::Fenced,
     ErrorKind::Refused,
 ];
 
@@ -122,9 +155,39 @@ pub(crate) struct Counts {
     pub(crate) load_shared: AtomicU64,
     pub(crate) stale_served: AtomicU64,
     pub(crate) refreshes: RefreshCounts,
+    pub(crate) protection: ProtectionCounts,
     pub(crate) bus: BusCounts,
     refused: [AtomicU64; Refusal::ALL.len()],
     errors: [AtomicU64; KINDS.len()],
+}
+
+#[derive(Default)]
+pub(crate) struct ProtectionCounts {
+    pub(crate) timed_out: AtomicU64,
+    pub(crate) stale_in_time: AtomicU64,
+    pub(crate) defaults: AtomicU64,
+    pub(crate) throttled: AtomicU64,
+    pub(crate) overloaded: AtomicU64,
+    pub(crate) left_behind: AtomicU64,
+    pub(crate) landed_behind: AtomicU64,
+    pub(crate) behind_limited: AtomicU64,
+}
+
+impl ProtectionCounts {
+    fn stats(&self, behind: usize) -> ProtectionStats {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        ProtectionStats {
+            timed_out: get(&self.timed_out),
+            stale_in_time: get(&self.stale_in_time),
+            defaults: get(&self.defaults),
+            throttled: get(&self.throttled),
+            overloaded: get(&self.overloaded),
+            left_behind: get(&self.left_behind),
+            landed_behind: get(&self.landed_behind),
+            behind_limited: get(&self.behind_limited),
+            behind: behind as u64,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -190,7 +253,13 @@ impl Counts {
         }
     }
 
-    pub(crate) fn stats(&self, near: NearStats, refreshing: usize, now: Mono) -> Stats {
+    /// `under_way` are refreshes, and loads that go on behind.
+    pub(crate) fn stats(
+        &self,
+        near: NearStats,
+        (refreshing, behind): (usize, usize),
+        now: Mono,
+    ) -> Stats {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let refused = Refusal::ALL.into_iter().zip(self.refused.iter().map(get));
         let errors = KINDS.into_iter().zip(self.errors.iter().map(get));
@@ -200,13 +269,16 @@ impl Counts {
                 misses: self.reads.get(Read::NearMiss as usize),
                 ..near
             },
+            backlog: BacklogStats::default(),
             remote: RemoteStats {
                 hits: self.reads.get(Read::RemoteHit as usize),
                 misses: self.reads.get(Read::RemoteMiss as usize),
                 damaged: get(&self.damaged),
+                health: None,
             },
             bus: self.bus.stats(now),
             refreshes: self.refreshes.stats(refreshing),
+            protection: self.protection.stats(behind),
             loads: LoadStats {
                 succeeded: get(&self.loaded),
                 failed: get(&self.load_failed),

@@ -1,9 +1,11 @@
 //! Caches over a mesh: real nodes with real links, and nothing else between them.
 
+mod ages;
 mod faults;
 mod lives;
 mod readers;
 mod under_load;
+mod values;
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -29,8 +29,8 @@ async fn whatever_happens_to_processes_no_read_is_fresh_and_superseded_for_longe
     println!("{tally:#?}");
     assert!(broken.is_empty(), "{broken:#?}");
     assert!(tally.lives > stage::ENGINES, "nobody was killed: {tally:?}");
-    // A link was dead, and was read through.
-    assert!(tally.worst > Duration::from_millis(250), "{tally:?}");
+    // A link was dead, and was read through; not for long, since its breaker opens.
+    assert!(tally.worst > Duration::from_millis(100), "{tally:?}");
     // Else nothing could have been stale.
     assert!(tally.changes > 100, "{tally:?}");
     assert!(

@@ -5,6 +5,7 @@
 //! `LARDER_MUTANT=StripeCount` takes that rule out of everything that happens in them: then those
 //! that it is for must fail.
 
+mod backlog;
 mod bus;
 mod loads;
 mod page;
@@ -13,6 +14,7 @@ mod recovery;
 mod refresh;
 mod tags;
 mod tiers;
+mod timeouts;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,6 +7,7 @@ mod loads;
 mod needs;
 mod network;
 mod probe;
+mod probe_locks;
 mod real;
 
 use std::sync::Arc;

@@ -72,9 +72,11 @@ fn the_vote_of_a_dead_life_does_not_complete_a_majority() {
     assert_eq!(world.acknowledged(), Some(1));
     assert_eq!(world.process(3).copy, None);
 
-    let _active = activate(Some(Mutant::IgnoreRounds));
-    let broken = dead_vote().err().expect("the dead vote counts");
-    assert!(broken.contains("member 3 uses 0"), "{broken}");
+    for rule in [Mutant::IgnoreRounds, Mutant::MetUntold] {
+        let _active = activate(Some(rule));
+        let broken = dead_vote().err().expect("the dead vote counts");
+        assert!(broken.contains("member 3 uses 0"), "{rule:?}: {broken}");
+    }
 }
 
 #[test]

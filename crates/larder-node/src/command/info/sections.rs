@@ -3,8 +3,10 @@
 use std::fmt::Write;
 
 use larder::Stats;
+use larder::embedded::{MemoryLimit, WhenFull};
 
 use super::super::Call;
+use crate::settings::StoreSettings;
 
 /// Appends one section.
 pub(super) fn write(call: &Call<'_>, section: &str, out: &mut String) {
@@ -67,15 +69,27 @@ fn clients(call: &Call<'_>) -> Fields {
 }
 
 fn memory(call: &Call<'_>) -> Fields {
-    let used = call.session.shared.node.metrics.store_stats().bytes;
+    let store = call.session.shared.node.metrics.store_stats();
+    let used = store.bytes;
     vec![
         ("used_memory", used.to_string()),
         ("used_memory_human", human(used)),
         ("used_memory_dataset", used.to_string()),
-        ("maxmemory", "0".to_owned()),
-        ("maxmemory_human", "0B".to_owned()),
-        ("maxmemory_policy", "noeviction".to_owned()),
+        ("maxmemory", store.limit.to_string()),
+        ("maxmemory_human", human(store.limit)),
+        ("maxmemory_policy", memory_policy(call).to_owned()),
     ]
+}
+
+/// The nearest of Redis's names.
+pub(in crate::command) fn memory_policy(call: &Call<'_>) -> &'static str {
+    match call.session.shared.node.settings.store {
+        StoreSettings::Memory(Some(MemoryLimit {
+            when_full: WhenFull::Evict,
+            ..
+        })) => "allkeys-lfu",
+        _ => "noeviction",
+    }
 }
 
 fn persistence() -> Fields {
@@ -89,6 +103,7 @@ fn persistence() -> Fields {
 
 fn stats(call: &Call<'_>) -> Fields {
     let metrics = &call.session.shared.node.metrics;
+    let store = metrics.store_stats();
     let count = |name, value: u64| (name, value.to_string());
     vec![
         count("total_connections_received", metrics.total_connections()),
@@ -100,8 +115,8 @@ fn stats(call: &Call<'_>) -> Fields {
         count("total_net_input_bytes", metrics.bytes_in_total()),
         count("total_net_output_bytes", metrics.bytes_out_total()),
         count("rejected_connections", metrics.rejected_connections()),
-        count("expired_keys", metrics.expired()),
-        count("evicted_keys", metrics.evicted()),
+        count("expired_keys", store.expired),
+        count("evicted_keys", store.evicted),
         count("keyspace_hits", metrics.hits()),
         count("keyspace_misses", metrics.misses()),
         count("pubsub_channels", 0),

@@ -37,6 +37,7 @@ pub(super) fn categories(spec: &Spec) -> Vec<&'static str> {
         Family::Server => "@admin",
         Family::Keyspace => "@keyspace",
         Family::String => "@string",
+        Family::Scripting => "@scripting",
         Family::Cache => "@cache",
     }];
     for (flag, category) in [("write", "@write"), ("readonly", "@read")] {

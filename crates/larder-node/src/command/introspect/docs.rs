@@ -30,6 +30,7 @@ fn document(reply: &mut ReplyWriter<'_>, spec: &Spec) {
         Family::Server => "server",
         Family::Keyspace => "generic",
         Family::String => "string",
+        Family::Scripting => "scripting",
         Family::Cache => "cache",
     };
     let fields = [

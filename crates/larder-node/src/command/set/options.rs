@@ -1,5 +1,8 @@
 //! The options of `SET` and `GETEX`, and which of them go together.
 
+use larder::FencingToken;
+use larder_resp::number;
+
 use super::super::expiry::Unit;
 use super::super::{Call, Failure};
 
@@ -31,6 +34,8 @@ pub(crate) struct Options {
     pub(crate) get: bool,
     pub(crate) ending: Ending,
     pub(crate) tags: Option<Labels>,
+    /// The token of the lock under which the value is written.
+    pub(crate) fence: Option<FencingToken>,
 }
 
 /// Where the tags of a value stand in its command.
@@ -44,8 +49,8 @@ pub(crate) struct Labels {
 }
 
 impl Options {
-    /// Reads the options of `SET`, which begin behind the value; those of `CACHE.SET` are the same
-    /// and tags.
+    /// Reads the options of `SET`, which begin behind the value; those of `CACHE.SET` are the same,
+    /// and tags, and the token of a lock.
     pub(crate) fn read_set(call: &Call<'_>, takes_tags: bool) -> Result<Options, Failure> {
         let mut options = Options::none();
         let mut at = 3;
@@ -64,12 +69,28 @@ impl Options {
                 let labels = Labels::read(call, at + 1)?;
                 options.tags = Some(labels);
                 at = labels.first + labels.count - 1;
+            } else if takes_tags && is("FENCE") && options.fence.is_none() {
+                at += 1;
+                let number = call.argument_at(at).ok_or(Failure::SYNTAX)?;
+                let number = number::parse_i64(number).and_then(|number| number.try_into().ok());
+                let token = number.map(FencingToken::from_number);
+                options.fence = Some(token.ok_or(Failure::INTEGER)?);
             } else {
                 at = options.read_ending(call, at)?;
             }
             at += 1;
         }
+        options.check_fence()?;
         Ok(options)
+    }
+
+    /// A write under a token asks for nothing else.
+    fn check_fence(&self) -> Result<(), Failure> {
+        let is_plain = self.condition == Condition::Always && !self.get;
+        if self.fence.is_some() && !(is_plain && self.ending != Ending::Keep) {
+            return Err(Failure::SYNTAX);
+        }
+        Ok(())
     }
 
     /// Reads the options of `GETEX`, which begin behind the key.
@@ -94,6 +115,7 @@ impl Options {
             get: false,
             ending: Ending::Unsaid,
             tags: None,
+            fence: None,
         }
     }
 

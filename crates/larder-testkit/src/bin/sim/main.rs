@@ -176,7 +176,15 @@ fn try_mutants(options: &Options) -> bool {
 fn rules(options: &Options) -> Vec<Rule> {
     match options.mutant {
         Some(rule) => vec![rule],
-        None => Mutant::ALL.into_iter().map(Rule::Engine).collect(),
+        None => {
+            let of_mesh = options.store.is_some_and(Shared::is_mesh);
+            let of_mesh = Mutant::MESH
+                .into_iter()
+                .chain(Mutant::MESH_NODES)
+                .filter(|_| of_mesh);
+            let all = Mutant::ALL.into_iter().chain(of_mesh);
+            all.map(Rule::Engine).collect()
+        }
     }
 }
 

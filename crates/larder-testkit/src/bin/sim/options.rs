@@ -12,8 +12,10 @@ usage: cargo xtask sim [--seeds N] [--from S] [--setup NAME] [--store NAME] [--m
     --seeds N        how many seeds of each setup; 1000 unless told
     --from S         the first of them; 0 unless told
     --setup NAME     races, calm, stormy, chaotic,
-                     deaths or refreshing; all of them unless told
-    --store NAME     embedded, or redis, the simulated one; both unless told
+                     deaths, refreshing, or wide (meshes only); all of them
+                     unless told
+    --store NAME     embedded, redis (the simulated one), mesh, or learned (a mesh
+                     whose members nobody has listed); all of them unless told
     --threads N      how many seeds run at the same time; as many as there are processors unless told
     --lines N        prints a line with all sums after every N seeds, instead of a table
     --sum FILE       adds up such lines, and prints the table
@@ -104,7 +106,10 @@ impl Options {
     pub(crate) fn courses(&self) -> Vec<Course> {
         let courses = self.course.map_or(COURSES.to_vec(), |one| vec![one]);
         let stores = self.store.map_or(Shared::ALL.to_vec(), |one| vec![one]);
-        let over = |store| courses.iter().map(move |course| course.on(store));
+        let over = |store| {
+            let courses = courses.iter().filter(move |course| course.is_for(store));
+            courses.map(move |course| course.on(store))
+        };
         let all = stores.into_iter().flat_map(over);
         all.map(|course| course.with(self.beyond)).collect()
     }

@@ -26,6 +26,7 @@ pub(super) struct Tasks {
     frozen: BTreeSet<usize>,
     /// Ready tasks of frozen nodes.
     held: Vec<u64>,
+    killed: BTreeSet<usize>,
 }
 
 /// Where a task is kept while it waits.
@@ -63,13 +64,17 @@ fn place_of(id: u64) -> usize {
 }
 
 impl Tasks {
-    /// Takes a new task in that waits to be woken; gives who is to be told.
+    /// Takes a new task in that waits to be woken; gives who is to be told. A killed node's task comes
+    /// back, to be dropped.
     pub(super) fn add(
         &mut self,
         runtime: &SimRuntime,
         node: Option<usize>,
         work: BoxFuture<'static, ()>,
-    ) -> Waker {
+    ) -> Result<Waker, BoxFuture<'static, ()>> {
+        if node.is_some_and(|node| self.killed.contains(&node)) {
+            return Err(work);
+        }
         let at = self.free.pop().unwrap_or(self.places.len());
         assert!(at >> PLACE_BITS == 0, "too many tasks at the same time");
         self.started += 1;
@@ -90,7 +95,7 @@ impl Tasks {
             Some(free) => *free = place,
             None => self.places.push(place),
         }
-        waker
+        Ok(waker)
     }
 
     fn wake(&mut self, id: u64) {
@@ -148,6 +153,25 @@ impl Tasks {
     /// Whether there has never been one.
     pub(super) fn is_empty(&self) -> bool {
         self.places.is_empty()
+    }
+
+    /// Takes all tasks of a node out, for ever.
+    pub(super) fn kill(&mut self, node: usize) -> Vec<Task> {
+        self.killed.insert(node);
+        let mut ended = Vec::new();
+        for (at, place) in self.places.iter_mut().enumerate() {
+            let is_of_node = |task: &mut Task| task.node == Some(node);
+            if let Some(task) = place.task.take_if(is_of_node) {
+                place.id = 0;
+                place.is_queued = false;
+                self.free.push(at);
+                ended.push(task);
+            }
+        }
+        let is_left = |id: &u64| ended.iter().all(|task| task.id != *id);
+        self.ready.retain(is_left);
+        self.held.retain(is_left);
+        ended
     }
 
     pub(super) fn freeze(&mut self, node: usize) {

@@ -27,7 +27,7 @@ fn lua(server: &RedisServer, script: &str) -> String {
 }
 
 /// Somebody who polls.
-fn reader() -> Reader {
+pub(super) fn reader() -> Reader {
     Reader {
         node: 1,
         name: "test".into(),

@@ -9,9 +9,9 @@ use smallvec::{SmallVec, smallvec};
 pub(crate) struct Lies<'a> {
     /// Its name. Empty for no cache at all: such a record is only held against where the tag clock
     /// began, and no cache has this name.
-    pub(super) cache: &'a str,
+    pub(crate) cache: &'a str,
     /// Where the user's part of the stored key begins.
-    pub(super) at: usize,
+    pub(crate) at: usize,
 }
 
 /// Which keys of the remote tier belong to an engine.
@@ -25,7 +25,7 @@ pub(crate) enum Reach {
 
 /// The caches in which a stored key may lie, if it is not known of which one it is: one for each
 /// beginning of it that could be a name.
-pub(super) fn any_of(stored: &[u8]) -> SmallVec<[Lies<'_>; 2]> {
+pub(crate) fn any_of(stored: &[u8]) -> SmallVec<[Lies<'_>; 2]> {
     let mut lies = SmallVec::new();
     for (at, byte) in stored.iter().enumerate().take(MAX_NAME_BYTES + 1) {
         match byte {

@@ -82,7 +82,7 @@ impl Scene {
         let told = self.told.load(Ordering::SeqCst);
         let (engine, key) = (self.cache.engine(), self.key());
         let mut load = self.load(told, || {});
-        let landed = block_on(engine.fly(&key, &mut load));
+        let landed = block_on(engine.fly(&key, &mut load, Patience::default()));
         let landed = landed.unwrap_or_else(|_| panic!("somebody who waits was forgotten"));
         let value = *landed.entry.value();
         assert!(value >= told, "{value} was given after {told} was told");
@@ -101,7 +101,7 @@ impl Scene {
         let (engine, key) = (self.cache.engine(), self.key());
         let mut load = self.load(told, || {});
         block_on(async {
-            let mut flying = pin!(engine.fly(&key, &mut load));
+            let mut flying = pin!(engine.fly(&key, &mut load, Patience::default()));
             for _ in 0..looks {
                 let looked = poll_fn(|context| Poll::Ready(flying.as_mut().poll(context))).await;
                 if let Poll::Ready(landed) = looked {
@@ -166,7 +166,11 @@ fn panics() {
     let scene = Scene::new();
     let ask: fn(&Arc<Scene>) = |scene| {
         let mut load = scene.load(0, || resume_unwind(Box::new("the loader panics")));
-        let landed = block_on(scene.cache.engine().fly(&scene.key(), &mut load));
+        let landed = block_on(scene.cache.engine().fly(
+            &scene.key(),
+            &mut load,
+            Patience::default(),
+        ));
         assert!(
             matches!(landed, Err(Failure::Panicked(_))),
             "somebody who waits has not heard of the panic"

@@ -102,7 +102,7 @@ async fn s10_the_load_of_a_node_that_is_cut_off_is_taken_over_and_comes_too_late
 async fn s11_a_load_three_times_as_long_as_its_lease_keeps_it() {
     take_out();
     let Some(server) = server() else { return };
-    let lease = Duration::from_millis(300);
+    let lease = Duration::from_millis(600);
     let node = || node_on(redis_at(address(&server))).lease(lease);
     let a = node().build().await.unwrap();
     let b = node().build().await.unwrap();

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 const PAGE: &str = include_str!("../../../../../docs/scenarios.md");
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 9] = [
+    include_str!("backlog.rs"),
     include_str!("bus.rs"),
     include_str!("loads.rs"),
     include_str!("races.rs"),
@@ -12,6 +13,7 @@ const FILES: [&str; 7] = [
     include_str!("refresh.rs"),
     include_str!("tags.rs"),
     include_str!("tiers.rs"),
+    include_str!("timeouts.rs"),
 ];
 
 /// Whether a name begins with an id, such as `k01_`.

@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use larder::{Computed, ErrorKind, Source};
 use larder_testkit::proxy::{Fault, Proxy, Traffic};
 
-use super::{Users, fail, following, heard, holds, load, read, reads, scenes, take_out, until};
+use super::{
+    Users, fail, following, heard, holds, load, patient, read, reads, scenes, take_out, until,
+};
 use crate::support::{
-    Oops, address, eventually, in_time, node_at, paused_load, server, spawn_load,
+    Oops, address, eventually, in_time, node_at, node_on, paused_load, server, spawn_load,
 };
 
 const OLD: u64 = 1;
@@ -174,7 +176,7 @@ async fn k07_after_a_storm_of_everything_no_key_is_stuck_and_all_agree() {
     let Some(server) = server() else { return };
     let mut nodes = Vec::new();
     for _ in 0..3 {
-        nodes.push(node_at(address(&server)).build().await.unwrap());
+        nodes.push(node_on(patient(&server)).build().await.unwrap());
     }
     let rows = Arc::new([const { AtomicU64::new(0) }; KEYS as usize]);
     let mut tasks = tokio::task::JoinSet::new();

@@ -33,6 +33,11 @@ pub(crate) enum Op {
     Fill,
     Release,
     Clear,
+    Acquire,
+    Prolong,
+    Unlock,
+    Fenced,
+    Releases,
 }
 
 /// How every operation fails until the store is healed.
@@ -79,7 +84,7 @@ impl Gate {
 
 /// The store.
 pub(crate) struct Probe {
-    inner: Embedded,
+    pub(super) inner: Embedded,
     calls: Mutex<HashMap<Op, u64>>,
     trouble: Mutex<Option<Trouble>>,
     gate: Mutex<Option<(Op, Arc<Gate>)>>,
@@ -137,7 +142,7 @@ impl Probe {
         self.inner.get(&stored).await.expect("memory answers")
     }
 
-    async fn call<'a, T>(
+    pub(super) async fn call<'a, T>(
         &'a self,
         op: Op,
         work: impl FnOnce() -> Pending<'a, T> + Send,
@@ -193,6 +198,10 @@ impl Store for Probe {
             bus: None,
             tags: None,
             vouch: None,
+            health: None,
+            locks: Some(self),
+            rates: Some(&self.inner),
+            counters: Some(&self.inner),
             identity: "",
         }
     }

@@ -1,7 +1,7 @@
-//! Which keys are not to be refreshed for a moment, in a fixed amount of memory.
+//! Which keys are not to be loaded for a moment, in a fixed amount of memory.
 //!
 //! Each key has one slot, which it shares with many others. The last to come stays: who is displaced
-//! may be refreshed once more than it should be. Two keys that look the same (one pair in some tens
+//! may be loaded once more than it should be. Two keys that look the same (one pair in some tens
 //! of millions) hold each other up for a moment. Both are harmless.
 
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -36,7 +36,7 @@ impl Retries {
         Retries((0..slots).map(|_| AtomicU64::new(0)).collect())
     }
 
-    /// Whether a key may be refreshed.
+    /// Whether a key may be loaded.
     pub(super) fn may(&self, hash: u64, now: Mono) -> bool {
         let held = self.0.get(slot(hash));
         let held = held.map_or(0, |slot| slot.load(Ordering::Relaxed));
