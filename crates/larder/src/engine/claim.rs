@@ -167,9 +167,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
         };
         leased.unwrap_or_else(|error| {
             tracing::debug!(cache = self.name.as_str(), %error, "loading without a proof");
+            // If it has said what it has, then only its leases are not to be had.
             Claim::Load {
                 proof: Proof::None,
-                stale: near_stale(),
+                stale: at_hand,
             }
         })
     }

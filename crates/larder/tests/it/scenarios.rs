@@ -7,11 +7,14 @@
 
 mod backlog;
 mod bus;
+mod leases;
 mod loads;
+mod outage;
 mod page;
 mod races;
 mod recovery;
 mod refresh;
+mod room;
 mod tags;
 mod tiers;
 mod timeouts;

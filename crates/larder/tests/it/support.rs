@@ -18,7 +18,7 @@ use larder::{Builder, Cache, Near};
 
 pub(crate) use clock::{Clock, settle};
 pub(crate) use hand_fed::{Collected, HandFed};
-pub(crate) use loads::{Oops, Paused, paused, paused_load, spawn_load};
+pub(crate) use loads::{Loader, Oops, Paused, paused, paused_load, spawn_load};
 pub(crate) use needs::{needs, needs_alone};
 pub(crate) use network::{Network, found, on_a_network, under};
 pub(crate) use probe::{Op, Probe, Trouble};

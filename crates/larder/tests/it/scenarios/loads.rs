@@ -9,7 +9,60 @@ use larder_testkit::proxy::{Fault, Proxy, Traffic};
 use tokio::sync::Barrier;
 
 use super::{PATIENT, Place, Users, load, read, reads, scenes, take_out, until};
-use crate::support::{Oops, address, in_time, node_on, paused_load, redis_at, server, spawn_load};
+use crate::support::{
+    Loader, Oops, address, in_time, node_on, paused, paused_load, redis_at, server, spawn_load,
+};
+
+/// Blocking callers are threads with a runtime of their own, as code has that is not async itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s02_blocking_and_async_callers_share_one_load() {
+    const EACH: usize = 20;
+    for scene in scenes() {
+        for is_led_by_a_thread in [false, true] {
+            let [node] = scene.nodes().await;
+            let loads = Arc::<AtomicU64>::default();
+            let blocking = |loader: Loader<u64, u64>| {
+                let node = node.clone();
+                std::thread::spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().build();
+                    *runtime
+                        .unwrap()
+                        .block_on(node.get_or_load(&1, loader))
+                        .unwrap()
+                })
+            };
+            let counted = || -> Loader<u64, u64> {
+                let loads = loads.clone();
+                Box::new(move |_| {
+                    loads.fetch_add(1, Ordering::SeqCst);
+                    Box::pin(std::future::ready(Ok(99)))
+                })
+            };
+            let (first, mut loading) = paused();
+            let (mut threads, mut tasks) = (Vec::new(), Vec::new());
+            match is_led_by_a_thread {
+                true => threads.push(blocking(first)),
+                false => tasks.push(spawn_load(&node, 1, first)),
+            }
+            loading.begun().await;
+            for _ in 0..EACH {
+                threads.push(blocking(counted()));
+                tasks.push(spawn_load(&node, 1, counted()));
+            }
+            until(async || node.stats().near.misses > 2 * EACH as u64).await;
+            loading.answer(Ok(10));
+            for task in tasks {
+                assert_eq!(*in_time(task).await.unwrap().unwrap(), 10, "{}", scene.name);
+            }
+            for thread in threads {
+                let value = tokio::task::spawn_blocking(|| thread.join().unwrap());
+                assert_eq!(in_time(value).await.unwrap(), 10, "{}", scene.name);
+            }
+            assert_eq!(loads.load(Ordering::SeqCst), 0, "{}", scene.name);
+            let _ = node.invalidate(&1).await.unwrap();
+        }
+    }
+}
 
 #[tokio::test]
 async fn s04_the_server_is_asked_once_for_many_callers() {

@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 
 const PAGE: &str = include_str!("../../../../../docs/scenarios.md");
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 12] = [
     include_str!("backlog.rs"),
     include_str!("bus.rs"),
+    include_str!("leases.rs"),
     include_str!("loads.rs"),
+    include_str!("outage.rs"),
     include_str!("races.rs"),
     include_str!("recovery.rs"),
     include_str!("refresh.rs"),
+    include_str!("room.rs"),
     include_str!("tags.rs"),
     include_str!("tiers.rs"),
     include_str!("timeouts.rs"),

@@ -122,6 +122,81 @@ async fn t06_a_stale_value_of_the_remote_tier_serves_nodes_that_never_had_it() {
 }
 
 #[tokio::test]
+async fn t07_a_value_that_the_near_cache_cannot_take_is_read_all_the_same() {
+    for scene in scenes() {
+        let heavy = scene.bare().near(Near::bytes("1MiB")).weigher(|_| 2 << 20);
+        let node = heavy.build().await.unwrap();
+        let looking = scene.looking().await;
+        let _ = looking.insert(&1, 10).await.unwrap();
+        let unused = |_| async { Err(Oops("not needed")) };
+        for _ in 0..2 {
+            let found = node.get_or_load(&1, unused).await.unwrap();
+            assert_eq!((*found, found.source()), (10, Source::Remote));
+            let found = node.get(&1).await.unwrap().unwrap();
+            assert_eq!((*found, found.source()), (10, Source::Remote));
+        }
+        assert_eq!(super::load(&node, 2, 20).await, 20);
+        assert_eq!(super::read(&looking, 2).await, Some(20), "{}", scene.name);
+        assert_eq!(node.stats().near.entries, 0, "{}", scene.name);
+    }
+}
+
+#[tokio::test]
+async fn t08_a_value_is_inserted_if_the_remote_tier_takes_it_and_not_if_only_the_near_cache_would()
+{
+    for scene in scenes() {
+        let heavy = scene.bare().near(Near::bytes("1MiB")).weigher(|_| 2 << 20);
+        let heavy = heavy.build().await.unwrap();
+        let ([node], looking) = scene.both().await;
+        let _ = heavy.insert(&1, 10).await.unwrap();
+        assert_eq!(super::read(&looking, 1).await, Some(10), "{}", scene.name);
+        assert_eq!(super::read(&heavy, 1).await, Some(10), "{}", scene.name);
+        assert_eq!(heavy.stats().near.entries, 0, "{}", scene.name);
+
+        let Place::Redis(server) = &scene.place else {
+            continue;
+        };
+        server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
+        let full = node.insert(&1, 20).await.unwrap_err();
+        assert!(full.to_string().contains("maxmemory"), "{full}");
+        server.cli(&["CONFIG", "SET", "maxmemory", "0"]);
+        for cache in [&node, &looking] {
+            assert_eq!(super::read(cache, 1).await, Some(10));
+        }
+    }
+}
+
+/// In virtual time.
+#[tokio::test]
+async fn t10_a_value_that_replaces_one_that_has_ended_has_a_life_of_its_own() {
+    const TTL: Duration = Duration::from_secs(100);
+    let world = World::new();
+    for builder in [world.near_only(), world.remote_only(), world.both()] {
+        let cache = builder.ttl(TTL).stale_for("1h").build().await.unwrap();
+        for way in ["insert", "compute", "load"] {
+            let _ = cache.insert(&1, 10).await.unwrap();
+            world.clock.advance(TTL).await;
+            assert!(cache.get(&1).await.unwrap().is_none(), "{way}");
+            match way {
+                "insert" => drop(cache.insert(&1, 20).await.unwrap()),
+                "compute" => {
+                    let computed = cache.compute(&1, |old| {
+                        assert!(old.is_none());
+                        larder::Computed::Insert(20)
+                    });
+                    computed.await.unwrap();
+                }
+                _ => assert_eq!(super::load(&cache, 1, 20).await, 20),
+            }
+            world.clock.advance(TTL - Duration::from_secs(1)).await;
+            assert_eq!(super::read(&cache, 1).await, Some(20), "{way}");
+            world.clock.advance(Duration::from_secs(1)).await;
+            assert_eq!(super::read(&cache, 1).await, None, "{way}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn t11_a_stored_nothing_is_a_value_and_absence_is_not() {
     for scene in scenes() {
         let builder = || scene.named::<Option<u64>>("app:maybe");

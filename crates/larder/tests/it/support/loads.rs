@@ -52,7 +52,8 @@ impl<V> Paused<V> {
     }
 }
 
-type Loader<K, V> = Box<dyn FnOnce(Cx<K>) -> BoxFuture<'static, Result<V, Oops>> + Send>;
+/// A loader, whatever it is made of.
+pub(crate) type Loader<K, V> = Box<dyn FnOnce(Cx<K>) -> BoxFuture<'static, Result<V, Oops>> + Send>;
 
 /// A loader that waits for its cue.
 pub(crate) fn paused<K, V>() -> (Loader<K, V>, Paused<V>)

@@ -47,6 +47,8 @@ pub(crate) enum Trouble {
     Refuses,
     /// It takes place, but the reply is lost.
     LosesReplies,
+    /// Leases are not to be had; all else takes place.
+    RefusesLeases,
 }
 
 /// Where one operation of a store, or its reply, stops until it is let through.
@@ -150,7 +152,12 @@ impl Probe {
         *self.calls.lock().entry(op).or_default() += 1;
         let trouble = *self.trouble.lock();
         let failure = || Error::new(ErrorKind::Unavailable, "the test hurts the store");
-        if trouble == Some(Trouble::Refuses) {
+        let is_refused = match trouble {
+            Some(Trouble::Refuses) => true,
+            Some(Trouble::RefusesLeases) => op == Op::Lease,
+            Some(Trouble::LosesReplies) | None => false,
+        };
+        if is_refused {
             return Err(failure());
         }
         let barrier = self.barrier.lock().take_if(|(at, _)| *at == op);
