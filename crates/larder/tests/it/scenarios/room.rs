@@ -1,6 +1,7 @@
 //! How much near caches hold, what leaves them, and what is counted of it. In virtual time, but for
 //! what nodes do with each other's values.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
@@ -178,4 +179,94 @@ async fn z09_each_read_and_each_departure_is_counted_once() {
     };
     let departures = [Cause::Replaced, Cause::Explicit, Cause::Expired].map(left);
     assert_eq!(departures, [1, 1, 0]);
+}
+
+/// What is there, and until when.
+type Model = BTreeMap<u64, (u64, u64)>;
+
+/// Does what chance says to a cache and to a map, and holds them against each other. A cache with
+/// room for everything has exactly what the map has, and one with little room no more.
+async fn does_as_a_map(seed: u64, capacity: u64) {
+    const WEIGHT: u64 = 1_000;
+    let mut state = seed;
+    let mut draw = move |below: u64| {
+        // SplitMix64 (Steele, Lea, Flood 2014).
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % below
+    };
+    let world = World::new();
+    let cache = world.near_only().ttl(TTL).weigher(|_| WEIGHT as usize);
+    let cache = cache.near(Near::bytes(capacity)).build().await.unwrap();
+    let (mut model, mut now, mut capacity_now) = (Model::new(), 0, capacity);
+    let has_room = |capacity: u64| capacity >= 1 << 20;
+    for step in 0..400 {
+        let key = draw(50);
+        match draw(20) {
+            0..6 => {
+                let _ = cache.insert(&key, step).await.unwrap();
+                model.insert(key, (step, now + TTL.as_secs()));
+            }
+            6..8 => {
+                let known = model.get(&key).filter(|(_, until)| *until > now);
+                let expected = known.map_or(step, |(value, _)| *value);
+                let found = super::load(&cache, key, step).await;
+                if known.is_none() || found != expected {
+                    assert!(known.is_none() || !has_room(capacity_now), "step {step}");
+                    assert_eq!(found, step, "step {step} of {seed}");
+                    model.insert(key, (step, now + TTL.as_secs()));
+                }
+            }
+            8..10 => {
+                let _ = cache.invalidate(&key).await.unwrap();
+                model.remove(&key);
+            }
+            10 => {
+                let _ = cache.expire(&key).await.unwrap();
+                model.remove(&key);
+            }
+            11 if draw(5) == 0 => {
+                let _ = cache.clear().await.unwrap();
+                model.clear();
+            }
+            12 => {
+                let time = draw(TTL.as_secs() / 2);
+                world.clock.advance(Duration::from_secs(time)).await;
+                now += time;
+            }
+            13 if !has_room(capacity) => {
+                capacity_now = capacity / (1 + draw(4));
+                cache.resize_near(capacity_now).unwrap();
+            }
+            _ => {
+                let found = read(&cache, key).await;
+                let known = model.get(&key).filter(|(_, until)| *until > now);
+                let known = known.map(|(value, _)| *value);
+                let is_evicted = found.is_none() && !has_room(capacity_now);
+                assert!(
+                    found == known || is_evicted,
+                    "step {step} of {seed}: {found:?} for {known:?}"
+                );
+            }
+        }
+        let near = cache.stats().near;
+        assert!(
+            near.bytes <= capacity_now,
+            "step {step} of {seed}: {near:?}"
+        );
+        assert!(
+            near.bytes >= near.entries * WEIGHT,
+            "step {step} of {seed}: {near:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn z06_whatever_is_done_to_it_a_near_cache_does_as_a_map_does() {
+    for seed in 0..50 {
+        does_as_a_map(seed, 1 << 20).await;
+        does_as_a_map(seed, 32 << 10).await;
+    }
 }
