@@ -386,8 +386,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let cells = self.cells_of(tag);
         // The cells were there before this look: a change that came first has replaced the entry.
         let now = self.runtime.now();
-        let still = self.near.get(key.near(), now);
-        if !still.is_some_and(|(other, _)| Arc::ptr_eq(&other, entry)) {
+        let still = self.near.find(key.near(), now);
+        if !still.is_some_and(|other| Arc::ptr_eq(&other, entry)) {
             return reads.trouble(Refusal::DependencyRaced);
         }
         reads.write(self.place(), |list| {

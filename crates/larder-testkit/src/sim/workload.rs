@@ -278,9 +278,9 @@ impl World {
         node: usize,
         pause: Duration,
         loading: Loading,
-    ) -> impl FnOnce(Cx<u64>) -> BoxFuture<'static, Result<u64, SourceDown>> + Send + use<> {
+    ) -> impl FnOnce(Cx<u64, u64>) -> BoxFuture<'static, Result<u64, SourceDown>> + Send + use<> {
         let (source, runtime) = (self.source.clone(), self.runtime.on_node(node));
-        move |cx: Cx<u64>| {
+        move |cx: Cx<u64, _>| {
             Box::pin(async move {
                 runtime.sleep(pause).await;
                 let value = source.read(*cx.key());

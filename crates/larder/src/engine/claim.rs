@@ -60,6 +60,7 @@ impl Old {
 
 /// What the remote tier said before the load.
 pub(super) enum Claim<V> {
+    /// A value, or that the source has none.
     Fresh(Arc<Entry<V>>),
     Load {
         proof: Proof,
@@ -135,7 +136,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             };
         };
         let asked = match self.fetch(&**store, key).await {
-            Ok(Fetched::Fresh(entry)) => return Claim::Fresh(entry),
+            Ok(Fetched::Fresh(entry) | Fetched::Negative(entry)) => return Claim::Fresh(entry),
             // The remote tier is the judge of what may still be used: a value that it no longer
             // has was invalidated, whatever a near copy says.
             Ok(Fetched::Stale(entry)) => {
@@ -240,7 +241,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     // its cache, void, or of another codec or schema. Its lease is to be had all the
                     // same.
                     old = match found {
-                        Fetched::Fresh(entry) => {
+                        Fetched::Fresh(entry) | Fetched::Negative(entry) => {
                             self.admit(key, before, &entry);
                             return Ok(Claim::Fresh(entry));
                         }
@@ -303,7 +304,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         };
         Ok(match found {
             Fetched::Fresh(entry) | Fetched::Stale(entry) => Some((entry, Source::Remote)),
-            Fetched::Absent(_) => None,
+            Fetched::Negative(_) | Fetched::Absent(_) => None,
         })
     }
 }

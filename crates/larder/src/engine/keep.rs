@@ -16,7 +16,8 @@ use larder_core::version::Version;
 
 use super::claim::{HeldLease, Proof};
 use super::{Before, Engine, EngineKey, Incoming, Kept};
-use crate::near::Entry;
+use crate::near::{Content, Entry};
+use crate::observe::count;
 
 /// How often a fill is tried again after looking at the areas that were invalidated meanwhile.
 const TRIES: usize = 4;
@@ -55,7 +56,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
     }
 
-    /// Stores the value in the remote tier. What it was given, and whether a near copy may be
+    /// Stores the value in the remote tier, or leaves it there with another life. What it was given, and whether a near copy may be
     /// kept.
     async fn prove(
         &self,
@@ -69,6 +70,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
             Proof::Local(cut) => {
                 let cells = incoming.depends.cells.clone();
                 let tags = self.local_tags(&incoming.tags, cut, cells)?;
+                if incoming.same_as.is_some() {
+                    count(&self.counts.confirmed);
+                }
                 let kept = Kept {
                     version: before.version,
                     cut,
@@ -103,7 +107,13 @@ impl<V: Send + Sync + 'static> Engine<V> {
         // The cells are there before the fill looks at the tags: what is invalidated after the fill
         // finds them, and what was before is the fill's to see.
         let held = (!all.is_empty()).then(|| self.tags.hold(all.keys()));
-        let (version, cut) = self.fill(key, &mut lease, &mut put).await?;
+        let old = incoming.same_as.as_deref();
+        let stays = old.filter(|old| match old.tags() {
+            Some(tags) => tags.are(all.keys()),
+            None => all.is_empty(),
+        });
+        let stays = stays.map(Entry::version);
+        let (version, cut) = self.fill(key, &mut lease, (&mut put, stays)).await?;
         let mut kept = Kept {
             version,
             cut,
@@ -153,12 +163,16 @@ impl<V: Send + Sync + 'static> Engine<V> {
         &self,
         key: &EngineKey,
         lease: &mut HeldLease,
-        put: &mut Put,
+        (put, mut stays): (&mut Put, Option<Version>),
     ) -> Result<(Version, Cut), Refusal> {
         for _ in 0..TRIES {
-            let filled = match lease.store.describe().leases {
-                Some(leases) => leases.fill(&lease.key, lease.token, put.clone()).await,
-                None => return Err(Refusal::Unproven),
+            let Some(leases) = lease.store.describe().leases else {
+                return Err(Refusal::Unproven);
+            };
+            let (stored, token, put_now) = (&lease.key, lease.token, put.clone());
+            let filled = match stays {
+                Some(old) => leases.confirm(stored, token, old, put_now).await,
+                None => leases.fill(stored, token, put_now).await,
             };
             let answer = filled.map_err(|error| {
                 self.failed(error);
@@ -167,6 +181,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
             match answer {
                 Fill::Stored { version, cut } => {
                     lease.held = false;
+                    if stays.is_some() {
+                        count(&self.counts.confirmed);
+                    }
                     return Ok((version, cut));
                 }
                 Fill::Revoked | Fill::Lost => {
@@ -177,6 +194,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
                         Refusal::LeaseRevoked
                     });
                 }
+                // Ended or evicted since it was read, or not what the remote tier has.
+                Fill::Gone => stays = None,
                 Fill::Raced(raced) => self.excuse(key, &*lease.store, put, &raced).await?,
             }
         }
@@ -257,7 +276,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
 
     pub(super) fn put(&self, incoming: &Incoming<V>, cost: Duration, cut: Cut) -> Put {
         Put {
-            kind: Kind::Value,
+            kind: match incoming.value {
+                Content::Nothing => Kind::Negative,
+                Content::Own(_) | Content::Of(_) => Kind::Value,
+            },
             life: incoming.life(),
             origin: self.coherence.node.number,
             load_cost_ms: u32::try_from(cost.as_millis()).unwrap_or(u32::MAX),

@@ -133,7 +133,7 @@ pub(super) async fn load_tagged(
     tags: &'static [&'static str],
     value: u64,
 ) -> u64 {
-    let loader = move |cx: Cx<u64>| async move {
+    let loader = move |cx: Cx<u64, _>| async move {
         tags.iter().for_each(|tag| cx.tag(*tag));
         Ok::<_, Oops>(value)
     };

@@ -54,7 +54,7 @@ fn ms(ms: u64) -> Duration {
 /// Reads a value that is made from another one.
 async fn derived(cache: &Numbers, truth: &Truth) -> u64 {
     let (inner, truth) = (cache.clone(), truth.clone());
-    let load = move |_: Cx<u64>| async move {
+    let load = move |_: Cx<u64, _>| async move {
         Ok::<_, std::convert::Infallible>(truth.read(&inner, BASE).await)
     };
     *cache.get_or_load(&DERIVED, load).await.unwrap()

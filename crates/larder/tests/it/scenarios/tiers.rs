@@ -66,7 +66,7 @@ async fn t03_a_life_of_nothing_stores_nothing_and_one_without_end_has_none() {
         let nothing = InsertOptions::new().ttl(Duration::ZERO);
         let refused = cache.insert_with(&1, 10, nothing).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Invalid, "{}", scene.name);
-        let loader = |cx: Cx<u64>| async move {
+        let loader = |cx: Cx<u64, _>| async move {
             cx.ttl(Duration::ZERO);
             cx.stale_for(Duration::ZERO);
             Ok::<_, Oops>(10)
@@ -128,7 +128,7 @@ async fn t11_a_stored_nothing_is_a_value_and_absence_is_not() {
         let one = builder().near(Near::bytes("1MiB")).build().await.unwrap();
         let two = builder().build().await.unwrap();
         assert!(one.get(&1).await.unwrap().is_none(), "{}", scene.name);
-        let loader = |cx: Cx<u64>| async move {
+        let loader = |cx: Cx<u64, _>| async move {
             // What is not there may be asked for again sooner.
             cx.ttl(Duration::from_secs(60));
             Ok::<_, Oops>(None)
