@@ -383,12 +383,12 @@ impl<V: Send + Sync + 'static> Engine<V> {
         Arc::new(Entry::new(key.near().id, incoming.value, meta))
     }
 
-    /// Offers a value to the near cache; a refusal is counted and otherwise no trouble.
-    pub(crate) fn admit(&self, key: &EngineKey, before: Before, entry: &Arc<Entry<V>>) {
+    /// Offers a value to the near cache; whether it took it. A refusal is counted and otherwise no
+    /// trouble.
+    pub(crate) fn admit(&self, key: &EngineKey, before: Before, entry: &Arc<Entry<V>>) -> bool {
         let now = self.runtime.now();
-        if let Err(refusal) = self.near.admit(key.hash, before.near, entry, now) {
-            self.refuse(refusal);
-        }
+        let admitted = self.near.admit(key.hash, before.near, entry, now);
+        admitted.map_err(|refusal| self.refuse(refusal)).is_ok()
     }
 
     pub(crate) fn refuse(&self, refusal: Refusal) {

@@ -259,8 +259,9 @@ pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> Arc<str> {
 }
 
 /// A loader kept by a cache: its errors are one type.
-pub(crate) type LoadFn<K, V> =
-    dyn Fn(Cx<K, V>) -> BoxFuture<'static, Result<V, Arc<dyn StdError + Send + Sync>>> + Send + Sync;
+pub(crate) type LoadFn<K, V> = dyn Fn(Cx<K, V>) -> BoxFuture<'static, Result<V, Arc<dyn StdError + Send + Sync>>>
+    + Send
+    + Sync;
 
 pub(crate) fn boxed_loader<K, V, E, F, Fut>(loader: F) -> Arc<LoadFn<K, V>>
 where

@@ -85,8 +85,11 @@ impl<V: Send + Sync + 'static> Engine<V> {
         match brought {
             Brought::Value(value) => {
                 let incoming = self.incoming(key, value, order.ttl, order.stale_for);
-                let mut incoming = incoming.map_err(|(value, error)| (Content::Own(value), error))?;
-                incoming.same_as = previous.filter(|old| self.is_equal(old, &incoming)).cloned();
+                let mut incoming =
+                    incoming.map_err(|(value, error)| (Content::Own(value), error))?;
+                incoming.same_as = previous
+                    .filter(|old| self.is_equal(old, &incoming))
+                    .cloned();
                 Ok(incoming)
             }
             Brought::Same(old) => self.confirmed(key, old, order),
@@ -145,7 +148,12 @@ impl<V: Send + Sync + 'static> Engine<V> {
 
     /// What a confirmed value depends on: what its loader has named and read now, and all that it depended
     /// on before, which must not have been invalidated since.
-    pub(super) fn inherit(&self, old: &Entry<V>, tags: Tags, mut depends: Depends) -> (Tags, Depends) {
+    pub(super) fn inherit(
+        &self,
+        old: &Entry<V>,
+        tags: Tags,
+        mut depends: Depends,
+    ) -> (Tags, Depends) {
         let Some(before) = old.tags() else {
             return (tags, depends);
         };

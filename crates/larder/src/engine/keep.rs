@@ -41,9 +41,13 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     false => incoming.depends.as_of,
                 };
                 let held_from = read.map_or(before.at, |as_of| before.at.min(as_of));
+                let is_same = self.remote.is_none() && incoming.same_as.is_some();
                 let entry = self.entry(key, incoming, kept, (held_from, stored_from));
                 match near {
-                    Ok(()) => self.admit(key, before, &entry),
+                    Ok(()) if self.admit(key, before, &entry) && is_same => {
+                        count(&self.counts.confirmed);
+                    }
+                    Ok(()) => {}
                     Err(refusal) => self.refuse(refusal),
                 }
                 entry
@@ -70,9 +74,6 @@ impl<V: Send + Sync + 'static> Engine<V> {
             Proof::Local(cut) => {
                 let cells = incoming.depends.cells.clone();
                 let tags = self.local_tags(&incoming.tags, cut, cells)?;
-                if incoming.same_as.is_some() {
-                    count(&self.counts.confirmed);
-                }
                 let kept = Kept {
                     version: before.version,
                     cut,

@@ -207,7 +207,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let is_gone = freshness == Freshness::Expired || covered == Covered::Void;
         // To a client of a node absence is absence, whoever says so.
         let is_negative = record.kind == Kind::Negative;
-        let is_unused = is_negative && (freshness != Freshness::Fresh || self.reach == Reach::Store);
+        let is_unused =
+            is_negative && (freshness != Freshness::Fresh || self.reach == Reach::Store);
         if is_gone || is_unused {
             return void;
         }

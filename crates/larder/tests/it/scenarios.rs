@@ -5,6 +5,7 @@
 //! `LARDER_MUTANT=StripeCount` takes that rule out of everything that happens in them: then those
 //! that it is for must fail.
 
+mod answers;
 mod backlog;
 mod bus;
 mod loads;

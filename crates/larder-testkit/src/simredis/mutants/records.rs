@@ -137,7 +137,7 @@ pub(super) const RECORDS: [ScriptMutant; 34] = [
         file: "common.lua",
         piece: "  else redis.call('PEXPIREAT', key, decimal(r.expires)) end\n",
         instead: "  end\n",
-        noticed: "confirms::a_confirmed_record_has_a_life_of_its_own",
+        noticed: "server_ends::a_confirmed_record_ends_on_the_server_too",
     },
     ScriptMutant {
         name: "LeaseStale",

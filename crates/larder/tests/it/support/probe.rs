@@ -234,7 +234,9 @@ impl Leases for Probe {
         old: Version,
         put: Put,
     ) -> Pending<'a, Fill> {
-        Pending::waiting(self.call(Op::Confirm, move || self.inner.confirm(key, token, old, put)))
+        Pending::waiting(self.call(Op::Confirm, move || {
+            self.inner.confirm(key, token, old, put)
+        }))
     }
 
     fn release<'a>(&'a self, key: &'a Bytes, token: LeaseToken) -> Pending<'a, ()> {
