@@ -10,6 +10,7 @@ use larder_core::area;
 use larder_core::lane::LEASE;
 use larder_core::mutant::Mutant;
 use larder_core::record::Kind;
+use larder_core::runtime::Mono;
 use larder_core::store::{Batch, Committed, Expect, Fill, Put, Store, Within, Write};
 use larder_core::tag::{Bond, Cut, depended_on};
 use larder_core::version::Version;
@@ -37,10 +38,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
             Ok((kept, near)) => {
                 // A remote tier that is of this process vouches for no more than is known here.
                 let read = match Mutant::MadeAnew.is_active() {
-                    true => None,
+                    true => Mono::MAX,
                     false => incoming.depends.as_of,
                 };
-                let held_from = read.map_or(before.at, |as_of| before.at.min(as_of));
+                let held_from = before.at.min(read);
                 let is_same = self.remote.is_none() && incoming.same_as.is_some();
                 let entry = self.entry(key, incoming, kept, (held_from, stored_from));
                 match near {
