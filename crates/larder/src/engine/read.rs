@@ -205,20 +205,13 @@ impl<V: Send + Sync + 'static> Engine<V> {
             freshness => freshness,
         };
         let is_gone = freshness == Freshness::Expired || covered == Covered::Void;
-        // To a client of a node absence is absence, whoever says so.
-        let is_negative = record.kind == Kind::Negative;
-        let is_unused =
-            is_negative && (freshness != Freshness::Fresh || self.reach == Reach::Store);
-        if is_gone || is_unused {
+        if is_gone {
             return void;
         }
-        let content = match is_negative {
-            true => Content::Nothing,
-            false => match self.decode(record) {
-                Some(value) => Content::Own(value),
-                None => return void,
-            },
+        let Some(content) = self.content(record, freshness) else {
+            return void;
         };
+        let is_negative = content.is_nothing();
         let tags = match self.check_tags(store, record).await? {
             Tagged::Valid(tags) => tags,
             Tagged::Void => return void,
@@ -282,14 +275,20 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
     }
 
-    /// The value of a record, if it can be used here.
-    fn decode(&self, record: &Record) -> Option<V> {
+    /// What a record holds, if it can be used here.
+    fn content(&self, record: &Record, freshness: Freshness) -> Option<Content<V>> {
+        if record.kind == Kind::Negative {
+            // To a client of a node absence is absence, whoever says so.
+            let is_used = freshness == Freshness::Fresh && self.reach == Reach::Cache;
+            return is_used.then_some(Content::Nothing);
+        }
         if !self.takes(record) {
             self.damaged("other_codec_or_schema");
             return None;
         }
         let value = self.codec.decode(&record.value);
-        value.map_err(|_| self.damaged("undecodable")).ok()
+        let value = value.map_err(|_| self.damaged("undecodable"));
+        value.map(Content::Own).ok()
     }
 
     /// Whether the bytes of a record mean something to this engine.
