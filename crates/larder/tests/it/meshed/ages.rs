@@ -144,7 +144,7 @@ async fn joined_after_the_lease(runtime: SimRuntime) -> u64 {
     // Its own poll is not answered.
     let second = short().await;
     let clock = runtime.clone();
-    let fails = move |_: Cx<u64>| async move {
+    let fails = move |_: Cx<u64, _>| async move {
         clock.sleep(ms(600)).await;
         Err::<u64, _>(std::io::Error::other("the source is down"))
     };
