@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+use larder::bytes::ByteCache;
+use larder::core::Runtime;
 use larder::embedded::Embedded;
 use larder::{Cx, ErrorKind, LoadError, LoadOptions, Source};
 
@@ -231,6 +234,23 @@ async fn what_is_made_from_absence_is_void_once_there_is_something() {
         assert_eq!(made().await, (110, Source::Loaded));
         assert_eq!(refused(&cache), []);
     }
+}
+
+#[tokio::test]
+async fn to_a_client_of_a_node_it_is_an_absent_key() {
+    let world = World::new();
+    let store = Embedded::new(world.clock.clone());
+    let builder = world.near_only().remote(store.clone());
+    let cache = builder.negative_ttl(NEGATIVE).build().await.unwrap();
+    let runtime: Arc<dyn Runtime> = world.clock.clone();
+    let node = ByteCache::new(Arc::new(store), runtime).database(0);
+    let key = Bytes::from_static(b"app:users:1");
+    load(&cache, 10).await;
+    assert!(node.get(&key).await.unwrap().is_some());
+    let _ = cache.invalidate(&1).await.unwrap();
+    assert!(is_absent(&deny(&cache).await));
+    assert!(node.get(&key).await.unwrap().is_none());
+    assert_eq!(node.get_many(&[key]).await.unwrap(), [None]);
 }
 
 #[tokio::test]
