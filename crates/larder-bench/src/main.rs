@@ -9,10 +9,12 @@
 
 mod bus_latency;
 mod counting;
+mod crew;
 mod measure;
 mod near_hit;
 mod near_memory;
 mod row;
+mod stampede;
 mod tag;
 mod zipf;
 
@@ -31,9 +33,12 @@ fn main() -> ExitCode {
         ["near-hit"] => near_hit::run("number"),
         ["near-hit", "text"] => near_hit::run("text"),
         ["near-memory"] => near_memory::run(),
+        ["stampede", ref arguments @ ..] => return stampede::run(arguments),
         ["tag"] => tag::run(),
         // The second process of `bus-latency`.
         ["bus-reader", url, hits_per_ms] => bus_latency::reader::run(url, hits_per_ms),
+        // One of the processes of `stampede`.
+        ["stampede-reader", place] => stampede::reader::run(place),
         _ => {
             eprintln!(
                 "usage: larder-bench bus-latency | mesh-latency | near-hit [text] | near-memory | tag"
