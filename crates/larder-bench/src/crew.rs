@@ -85,11 +85,7 @@ pub(crate) fn option<'a>(
 }
 
 /// The same for a number.
-pub(crate) fn number(
-    arguments: &mut Vec<&str>,
-    name: &str,
-    default: u64,
-) -> Result<u64, String> {
+pub(crate) fn number(arguments: &mut Vec<&str>, name: &str, default: u64) -> Result<u64, String> {
     let Some(value) = option(arguments, name)? else {
         return Ok(default);
     };

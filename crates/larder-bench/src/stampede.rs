@@ -20,16 +20,16 @@ use crate::measure::{instant, runtime};
 
 /// How long a load takes.
 const LOAD: Duration = Duration::from_millis(300);
-/// How long a value lives.
-const TTL: Duration = Duration::from_secs(1);
 /// From the order to begin to the beginning: all processes have their readers ready by then.
 const HEAD_START: i64 = 200_000_000;
 
-const USAGE: &str = "usage: larder-bench stampede [--processes N] [--readers N] [--rounds N] [--alone]
+const USAGE: &str =
+    "usage: larder-bench stampede [--processes N] [--readers N] [--rounds N] [--ttl N] [--alone]
 
   --processes N  for a key that has ended (4); a cold key is asked for by 10, or by this many
   --readers N    in all processes together, of a key that has ended (2000)
   --rounds N     ends of the key (20), and a quarter as many cold keys
+  --ttl N        of the value, in seconds (1)
   --alone        without a server between the processes: the control, which fails";
 
 /// What is asked of a run.
@@ -39,6 +39,7 @@ struct Plan {
     readers: u64,
     cold_readers: u64,
     rounds: u64,
+    ttl: Duration,
     is_alone: bool,
 }
 
@@ -48,6 +49,7 @@ impl Plan {
         let readers = crew::number(&mut arguments, "--readers", 0);
         let (processes, readers) = (processes?, readers?);
         let rounds = crew::number(&mut arguments, "--rounds", 20)?;
+        let ttl = crew::number(&mut arguments, "--ttl", 1)?;
         let is_alone = crew::flag(&mut arguments, "--alone");
         let or = |given: u64, default: u64| if given == 0 { default } else { given };
         let plan = Plan {
@@ -56,6 +58,7 @@ impl Plan {
             readers: or(readers, 2_000),
             cold_readers: or(readers, 10_000),
             rounds,
+            ttl: Duration::from_secs(ttl),
             is_alone,
         };
         match arguments.first() {
@@ -73,13 +76,15 @@ pub(crate) fn run(arguments: &[&str]) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let Some(server) = RedisServer::start_or_skip(RedisOptions::new()) else {
-        return ExitCode::SUCCESS;
-    };
+    // Dropped at the end, which stops it.
+    let mut server = None;
     let place = if plan.is_alone {
         reader::ALONE.to_owned()
     } else {
-        server.url()
+        let Some(started) = RedisServer::start_or_skip(RedisOptions::new()) else {
+            return ExitCode::SUCCESS;
+        };
+        server.insert(started).url()
     };
     let holds = runtime().block_on(async { tokio::spawn(measure(plan, place)).await });
     if holds.expect("nothing goes wrong") {
@@ -90,22 +95,26 @@ pub(crate) fn run(arguments: &[&str]) -> ExitCode {
 }
 
 async fn measure(plan: Plan, place: String) -> bool {
-    println!("a load takes {LOAD:?}; milliseconds from the beginning of a round to a reader's answer,");
+    println!(
+        "a load takes {LOAD:?}; milliseconds from the beginning of a round to a reader's answer,"
+    );
     println!("and from the end of the load to the answer of a reader in another process");
-    println!("| key | processes | readers | rounds | loads | p50 | p99 | largest | after the load: p50 | p99 | largest |");
+    println!(
+        "| key | processes | readers | rounds | loads | p50 | p99 | largest | after the load: p50 | p99 | largest |"
+    );
     println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     let ended = {
-        let mut crew = start(plan.processes, &place).await;
+        let mut crew = start(plan.processes, &place, plan.ttl).await;
         let mut seen = Seen::default();
         // The value that ends first is nobody's storm.
         round(&mut crew, 0, plan.readers).await;
         for _ in 0..plan.rounds {
-            crew::wait_until(instant() + (TTL + TTL / 10).as_nanos() as i64).await;
+            crew::wait_until(instant() + (plan.ttl + plan.ttl / 10).as_nanos() as i64).await;
             seen.add(round(&mut crew, 0, plan.readers).await);
         }
         seen.print("ended", plan.processes, plan.readers)
     };
-    let mut crew = start(plan.cold_processes, &place).await;
+    let mut crew = start(plan.cold_processes, &place, plan.ttl).await;
     let mut seen = Seen::default();
     for key in 1..=plan.rounds.div_ceil(4) {
         seen.add(round(&mut crew, key, plan.cold_readers).await);
@@ -113,10 +122,11 @@ async fn measure(plan: Plan, place: String) -> bool {
     seen.print("cold", plan.cold_processes, plan.cold_readers) && ended
 }
 
-async fn start(processes: u64, place: &str) -> Vec<Member> {
+async fn start(processes: u64, place: &str, ttl: Duration) -> Vec<Member> {
+    let ttl = ttl.as_secs().to_string();
     let mut crew = Vec::new();
     for _ in 0..processes {
-        crew.push(Member::start(&["stampede-reader", place]).await);
+        crew.push(Member::start(&["stampede-reader", place, &ttl]).await);
     }
     crew
 }

@@ -6,27 +6,29 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use larder::redis::Redis;
 use larder::{Cache, Near};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::watch;
 
-use super::{LOAD, Said, TTL};
+use super::{LOAD, Said};
 use crate::crew::{say, wait_until};
 use crate::measure::{instant, runtime};
 
 /// The place of a process that has nothing in common with the others.
 pub(super) const ALONE: &str = "alone";
 
-pub(crate) fn run(place: &str) {
-    let served = serve(place.to_owned());
+pub(crate) fn run(place: &str, ttl: &str) {
+    let ttl = Duration::from_secs(ttl.parse().expect("a number of seconds"));
+    let served = serve(place.to_owned(), ttl);
     let served = runtime().block_on(async { tokio::spawn(served).await });
     served.expect("nothing goes wrong");
 }
 
-async fn serve(place: String) {
-    let builder = Cache::builder("bench:storm").ttl(TTL);
+async fn serve(place: String, ttl: Duration) {
+    let builder = Cache::builder("bench:storm").ttl(ttl);
     let builder = builder.near(Near::bytes("16MiB"));
     let builder = match &*place {
         ALONE => builder,

@@ -1,7 +1,7 @@
 -- Stores a loaded record if the lease taken before its load stands, and all that it depends on.
 -- KEYS: key, shard, then what it depends on: tags, dependencies, areas
--- ARGV: token kind mode at stale_for origin cost cut payload, length of the key prefix, then for
---       each of what it depends on: cut, version of the record that was read (0 if it is no dependency)
+-- ARGV: token kind mode at stale_for origin cost cut payload, length of the key prefix, channel, then
+--       for each of what it depends on: cut, version of the record that was read (0 if it is no dependency)
 -- Answer: ms, 'S' version cut (stored) | 'R' (revoked) | 'L' (lost)
 --         | 'T' indexes (these do not hold; the lease stands)
 local key, prefix = KEYS[1], tonumber(ARGV[10])
@@ -16,7 +16,7 @@ if base > tonumber(ARGV[8]) then return {ms, 'L'} end
 
 local answer = {ms, 'T'}
 for i = 3, #KEYS do
-  local at = 11 + 2 * (i - 3)
+  local at = 12 + 2 * (i - 3)
   if not holds(KEYS[2], KEYS[i], prefix, tonumber(ARGV[at]), tonumber(ARGV[at + 1])) then
     answer[#answer + 1] = i - 3
   end
@@ -34,4 +34,5 @@ store(key, {kind = tonumber(ARGV[2]), flags = 0, key_id = 0, version = version,
   origin = tonumber(ARGV[6]), cost = tonumber(ARGV[7]), created = us, fresh = fresh, token = 0,
   lease = 0, cut = cut, expires = expires}, ARGV[9])
 keep_clocks()
+if is_awaited(r) and incarnation then free(ARGV[11], key, prefix) end
 return {ms, 'S', version, cut}
