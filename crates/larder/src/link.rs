@@ -328,6 +328,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             self.areas.forget();
             self.near.void(Area::ALL);
             self.flights.detach_all();
+            self.cleared();
         }
         view.set_lease(lane.lease_until());
         self.coherence.set_applied(lane.position());

@@ -22,21 +22,19 @@ pub(super) fn hold(course: &Course) -> bool {
     let away = course.stretch(course.killed, course.returned);
     let after = course.stretch(course.returned, course.ended);
     println!(
-        "| time | seconds | reads | errors | stale | source calls | a second | longest read, ms |"
+        "| time | seconds | reads | errors | stale | source calls | a second | worst second | \
+         longest read, ms |"
     );
-    println!("|---|---:|---:|---:|---:|---:|---:|---:|");
-    for (name, stretch) in [("steady", &steady), ("away", &away), ("after", &after)] {
-        print(name, stretch);
-    }
+    println!("|---|---:|---:|---:|---:|---:|---:|---:|---:|");
+    let worst = |from, to| course.worst_second(from, to);
+    let (kill, back) = (course.killed, course.returned);
+    print("steady", &steady, worst(course.steady, kill));
+    print("away", &away, worst(kill, back));
+    print("after", &after, worst(back, course.ended));
     println!("| promise | measured | |");
     println!("|---|---:|---|");
     let rate = steady.source_rate();
     let (away_rate, after_rate) = (away.source_rate() / rate, after.source_rate() / rate);
-    let worst = course.worst_second(course.killed, course.ended);
-    println!(
-        "| source calls in the worst second | {:.2} × steady | |",
-        worst as f64 / rate
-    );
     let longest = steady.longest.max(away.longest).max(after.longest);
     let hard = HARD.as_micros() as u64;
     let in_second = course.commands_after.windows(2).map(|pair| {
@@ -85,9 +83,9 @@ pub(super) fn hold(course: &Course) -> bool {
     claims.iter().all(|holds| *holds)
 }
 
-fn print(name: &str, stretch: &Stretch) {
+fn print(name: &str, stretch: &Stretch, worst: u64) {
     println!(
-        "| {name} | {:.1} | {} | {} | {} | {} | {:.0} | {:.1} |",
+        "| {name} | {:.1} | {} | {} | {} | {} | {:.0} | {worst} | {:.1} |",
         stretch.seconds,
         stretch.offered,
         stretch.errors,

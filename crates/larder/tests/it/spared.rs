@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use larder::{Near, Source, StaleReason, WhenFenced};
+use larder::{LoadLimit, Near, Ramp, Source, StaleReason, WhenFenced};
 use larder_testkit::sim::Cut;
 
 use crate::support::{Network, Oops, Users, found, on_a_network};
@@ -102,5 +102,19 @@ fn a_copy_whose_fresh_life_was_ended_is_no_spare_one() {
         network.cut(0, Cut::Both);
         network.pass(ms(1_500)).await;
         assert_eq!(read(&reader, 1).await, (99, Source::Loaded, None));
+    });
+}
+
+#[test]
+fn the_source_sees_a_ramp_when_the_remote_tier_comes_back_empty() {
+    on_a_network(|mut network| async move {
+        let limit = LoadLimit::unlimited().ramp(Ramp::from(10.0).over("1s"));
+        let reader = network.bare(0).near(Near::bytes("1MiB"));
+        let _reader = reader.load_limit(limit.clone()).build().await.unwrap();
+        network.pass(ms(3_000)).await;
+        assert!(!limit.stats().is_ramping);
+        network.store.restart_empty();
+        network.pass(ms(600)).await;
+        assert!(limit.stats().is_ramping);
     });
 }
