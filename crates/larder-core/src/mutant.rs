@@ -122,6 +122,8 @@ pub enum Mutant {
     MadeAnew,
     /// What a store tells that is a copy itself counts as known when it was asked for.
     AsOfAsked,
+    /// Who has joined a load takes what it found, however old that was by then.
+    LandedOld,
     /// A change of a node of a mesh that has no place in the log there counts as heard of by all.
     UnplacedHeard,
     /// A member counts as asked who reads there, that was not connected then and is now.
@@ -208,7 +210,7 @@ impl Mutant {
 
     /// Every mutant that an order of events of its own shows: no promise of the simulation tells of it,
     /// or chance brings about what it takes once in a hundred thousand runs. The tests say `needs`.
-    pub const SCENARIOS: [Mutant; 17] = [
+    pub const SCENARIOS: [Mutant; 18] = [
         Mutant::Forget,
         Mutant::Exchange,
         Mutant::VersionFloor,
@@ -223,6 +225,7 @@ impl Mutant {
         Mutant::ChangeDropped,
         Mutant::JoinLate,
         Mutant::AsOfAsked,
+        Mutant::LandedOld,
         Mutant::UnplacedHeard,
         Mutant::LinkedLate,
         Mutant::LostReaders,
