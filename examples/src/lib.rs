@@ -28,3 +28,8 @@ struct Loads;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/fail-safe.md")]
 struct FailSafe;
+
+/// The programs of the page on storms.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/storms.md")]
+struct Storms;

@@ -516,6 +516,7 @@ mod tests {
             ("bus_tags", include_str!("bus_tags.rs")),
             ("bus_positions", include_str!("bus_positions.rs")),
             ("bus_readers", include_str!("bus_readers.rs")),
+            ("bus_leases", include_str!("bus_leases.rs")),
             ("bus_carried", include_str!("bus_carried.rs")),
             ("locks", include_str!("locks.rs")),
             ("fences", include_str!("fences.rs")),
