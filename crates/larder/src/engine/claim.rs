@@ -1,6 +1,7 @@
 //! The right to load: a fresh value from the remote tier instead, or its lease, or what remains
 //! without.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use larder_core::freshness::Freshness;
 use larder_core::store::{Lease, LeaseToken, Leases, Store};
 use larder_core::tag::Cut;
 use larder_core::version::Version;
+use tokio::sync::futures::Notified;
 
 use super::flight::{Announcer, Landed, Offer};
 use super::read::Fetched;
@@ -314,17 +316,22 @@ impl<V: Send + Sync + 'static> Engine<V> {
                             stale,
                         });
                     }
-                    let jitter = Duration::from_millis(self.runtime.random() % 20);
-                    let until_asked = match self.waiters.hears() {
-                        true => HEARD_RETRY,
-                        false => pause,
-                    };
-                    let asked = self.runtime.sleep(until_asked.min(remaining) + jitter);
-                    select(Box::pin(free), asked).await;
+                    self.until_free(free, pause.min(remaining), remaining).await;
                     pause = (pause * 2).min(RETRY.1);
                 }
             }
         }
+    }
+
+    /// Waits until somebody says that a lease is free, or it is time to ask: after `pause` if nobody
+    /// would say it, after `remaining` in any case.
+    async fn until_free(&self, free: Notified<'_>, pause: Duration, remaining: Duration) {
+        let time = match self.waiters.hears() {
+            true => HEARD_RETRY.min(remaining),
+            false => pause,
+        };
+        let jitter = Duration::from_millis(self.runtime.random() % 20);
+        select(pin!(free), self.runtime.sleep(time + jitter)).await;
     }
 
     async fn stale(
