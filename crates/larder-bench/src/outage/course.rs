@@ -110,7 +110,8 @@ impl Course {
     /// Most calls of the source in one second of a stretch.
     pub(crate) fn worst_second(&self, from: i64, to: i64) -> u64 {
         let seconds = (from..to).step_by(1_000_000_000);
-        let calls = seconds.map(|begin| self.stretch(begin, begin + 1_000_000_000).source);
+        let end = |begin: i64| to.min(begin + 1_000_000_000);
+        let calls = seconds.map(|begin| self.stretch(begin, end(begin)).source);
         calls.max().unwrap_or(0)
     }
 

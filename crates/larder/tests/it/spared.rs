@@ -110,8 +110,11 @@ fn the_source_sees_a_ramp_when_the_remote_tier_comes_back_empty() {
     on_a_network(|mut network| async move {
         let limit = LoadLimit::unlimited().ramp(Ramp::from(10.0).over("1s"));
         let reader = network.bare(0).near(Near::bytes("1MiB"));
-        let _reader = reader.load_limit(limit.clone()).build().await.unwrap();
+        let reader = reader.load_limit(limit.clone()).build().await;
+        let reader = reader.unwrap();
         network.pass(ms(3_000)).await;
+        // The first load behind its end ends it.
+        assert_eq!(read(&reader, 1).await, (99, Source::Loaded, None));
         assert!(!limit.stats().is_ramping);
         network.store.restart_empty();
         network.pass(ms(600)).await;
