@@ -1,8 +1,8 @@
 //! Loads of this cache that wait for a lease which another process holds, and what wakes them before
 //! they would ask again.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -10,10 +10,11 @@ use tokio::sync::Notify;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
-/// By the hash of the key: two keys of one hash wake each other, which is harmless.
+/// By the hash of the key: two keys of one hash wake each other, which is harmless. In order, so that
+/// a simulation wakes them in the same one each time.
 #[derive(Default)]
 pub(crate) struct Waiters {
-    waiting: Mutex<HashMap<u64, Waited>>,
+    waiting: Mutex<BTreeMap<u64, Waited>>,
     hears: AtomicBool,
 }
 
