@@ -30,6 +30,7 @@ mod restarts;
 mod room;
 mod rules;
 mod scenarios;
+mod spared;
 mod stale;
 mod stress;
 mod tags;
