@@ -170,11 +170,13 @@ pub enum Mutant {
     TrustAnyClaim,
     /// A member that was lost before it said who reads there counts as one where nobody does.
     LostReaders,
+    /// A value that its load has confirmed gets another life, whatever became of its key meanwhile.
+    ConfirmUnfenced,
 }
 
 impl Mutant {
     /// Every mutant that the simulation hunts.
-    pub const ALL: [Mutant; 31] = [
+    pub const ALL: [Mutant; 32] = [
         Mutant::StripeCount,
         Mutant::DetachFlight,
         Mutant::OldFlight,
@@ -206,6 +208,7 @@ impl Mutant {
         Mutant::CellForgets,
         Mutant::StaleRemoved,
         Mutant::DoneAnyway,
+        Mutant::ConfirmUnfenced,
     ];
 
     /// Every mutant that an order of events of its own shows: no promise of the simulation tells of it,

@@ -86,6 +86,11 @@ pub enum WhenFenced {
     /// marked as stale. It may have been invalidated elsewhere in the meantime: nothing for
     /// permissions, prices or other values that must vanish when they are told to.
     ServeStale,
+    /// While the remote tier is away, a copy is used for as long as it was stored for, marked as
+    /// stale ([`StaleReason::Fenced`](crate::StaleReason::Fenced)), and the loader is not asked: each process asks for a key once in a ttl,
+    /// and not once in a second. What is loaded meanwhile is such a copy a second after its load
+    /// began, to the end of its ttl, without a `stale_for`. The warning above holds here as well.
+    SpareSource,
 }
 
 /// How one value is inserted, where it differs from the cache's settings.
@@ -133,6 +138,8 @@ pub struct Policy {
     pub ttl: Option<Duration>,
     /// Life after that, under fail-safe.
     pub stale_for: Duration,
+    /// How long it is remembered that the source has no record; zero for not at all.
+    pub negative_ttl: Duration,
     /// When values are loaded again while they are served; `None` for never.
     pub refresh: Option<RefreshPolicy>,
     /// How long readers wait for a load.

@@ -57,7 +57,14 @@ impl RedisStore {
         Ok(self.tier.run(&RENEW, &call).await?.int()? == 1)
     }
 
-    async fn ask_fill(&self, key: &Bytes, token: LeaseToken, put: Put) -> Result<Fill> {
+    /// With a value, or, of the record of version `stays`, with the one that is there.
+    async fn ask_fill(
+        &self,
+        key: &Bytes,
+        token: LeaseToken,
+        stays: Option<Version>,
+        put: Put,
+    ) -> Result<Fill> {
         let keys = &self.tier.keys;
         let bonds = put.all_bonds();
         let mut call = FILL.call(2 + bonds.len());
@@ -66,8 +73,13 @@ impl RedisStore {
             call.arg(&keys.wire(&bond.tag)[..]);
         }
         call.arg(token.get());
-        encode::put(&mut call, key, &put)?;
+        match stays {
+            Some(_) => encode::stay(&mut call, &put),
+            None => encode::put(&mut call, key, &put)?,
+        }
         call.arg(keys.prefix_len());
+        call.arg(stays.unwrap_or_default().0)
+            .arg(&self.tier.channel[..]);
         for bond in &bonds {
             call.arg(bond.cut.0).arg(bond.version.0);
         }
@@ -88,13 +100,16 @@ impl RedisStore {
                 }
                 Ok(Fill::Raced(raced))
             }
-            _ => Err(unexpected("S, R, L or T")),
+            Some(b"G") => Ok(Fill::Gone),
+            _ => Err(unexpected("S, R, L, T or G")),
         }
     }
 
     async fn ask_release(&self, key: &Bytes, token: LeaseToken) -> Result<()> {
         let mut call = RELEASE.call(1);
         call.arg(&self.tier.keys.wire(key)[..]).arg(token.get());
+        call.arg(&self.tier.channel[..]);
+        call.arg(self.tier.keys.prefix_len());
         self.tier.run(&RELEASE, &call).await.map(drop)
     }
 }
@@ -115,7 +130,17 @@ impl Leases for RedisStore {
     }
 
     fn fill<'a>(&'a self, key: &'a Bytes, token: LeaseToken, put: Put) -> Pending<'a, Fill> {
-        Pending::waiting(self.ask_fill(key, token, put))
+        Pending::waiting(self.ask_fill(key, token, None, put))
+    }
+
+    fn confirm<'a>(
+        &'a self,
+        key: &'a Bytes,
+        token: LeaseToken,
+        old: Version,
+        put: Put,
+    ) -> Pending<'a, Fill> {
+        Pending::waiting(self.ask_fill(key, token, Some(old), put))
     }
 
     fn release<'a>(&'a self, key: &'a Bytes, token: LeaseToken) -> Pending<'a, ()> {

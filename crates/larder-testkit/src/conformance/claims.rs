@@ -166,6 +166,12 @@ macro_rules! conformance_record_claims {
                 touch_revokes_the_lease_of_a_value_only,
                 a_released_lease_is_free,
                 only_the_holder_releases;
+            confirms:
+                the_payload_stays_and_the_rest_is_new,
+                a_confirmed_record_has_a_life_of_its_own,
+                only_the_record_of_that_version_is_confirmed,
+                a_confirmation_needs_its_lease,
+                a_confirmation_is_held_to_its_tags;
             fills:
                 a_fill_stores_and_ends_the_lease,
                 a_negative_fill_is_stored,
@@ -289,6 +295,11 @@ macro_rules! conformance_bus_claims {
                 a_nudge_reaches_every_subscriber,
                 a_nudge_without_a_log_does_nothing,
                 silent_readers_stay_on_the_list_for_longer_than_they_are_waited_for;
+            bus_leases:
+                a_fill_that_is_waited_for_is_told,
+                a_lease_given_back_that_is_waited_for_is_told,
+                nobody_is_told_where_nobody_waits,
+                a_value_whose_lease_is_waited_for_reads_as_ever;
             bus_carried:
                 what_travels_is_what_is_stored,
                 nothing_travels_unasked,
@@ -356,6 +367,8 @@ macro_rules! conformance_primitive_claims {
 macro_rules! conformance_server_claims {
     ([$($then:tt)+], $make:expr) => {
         $($then)+! { $make;
+            server_ends:
+                a_confirmed_record_ends_on_the_server_too;
             server_forgets:
                 a_version_exceeds_that_of_its_key,
                 a_version_exceeds_that_of_what_was_removed,
@@ -499,6 +512,7 @@ mod tests {
             ("records", include_str!("records.rs")),
             ("stale", include_str!("stale.rs")),
             ("leases", include_str!("leases.rs")),
+            ("confirms", include_str!("confirms.rs")),
             ("fills", include_str!("fills.rs")),
             ("tags", include_str!("tags.rs")),
             ("tag_fills", include_str!("tag_fills.rs")),
@@ -511,12 +525,14 @@ mod tests {
             ("bus_tags", include_str!("bus_tags.rs")),
             ("bus_positions", include_str!("bus_positions.rs")),
             ("bus_readers", include_str!("bus_readers.rs")),
+            ("bus_leases", include_str!("bus_leases.rs")),
             ("bus_carried", include_str!("bus_carried.rs")),
             ("locks", include_str!("locks.rs")),
             ("fences", include_str!("fences.rs")),
             ("rates", include_str!("rates.rs")),
             ("counters", include_str!("counters.rs")),
             ("server_locks", include_str!("server_locks.rs")),
+            ("server_ends", include_str!("server_ends.rs")),
             ("server_forgets", include_str!("server_forgets.rs")),
             ("server_restarts", include_str!("server_restarts.rs")),
             ("server_refuses", include_str!("server_refuses.rs")),

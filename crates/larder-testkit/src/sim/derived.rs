@@ -22,9 +22,9 @@ impl World {
         let begun = self.begin(node, key);
         let (cache, source) = (self.node(node), self.source.clone());
         let runtime = self.runtime.on_node(node);
-        let load = move |_: Cx<u64>| async move {
+        let load = move |_: Cx<u64, _>| async move {
             let inner = runtime.clone();
-            let base = move |cx: Cx<u64>| async move {
+            let base = move |cx: Cx<u64, _>| async move {
                 let value = source.read(*cx.key());
                 cx.tag(tag_of(*cx.key()));
                 inner.sleep(pause).await;

@@ -297,6 +297,7 @@ const NOTICED: [(Mutant, &str); Mutant::ALL.len()] = [
     (Mutant::CellForgets, "calm"),
     (Mutant::StaleRemoved, "races"),
     (Mutant::DoneAnyway, "deaths"),
+    (Mutant::ConfirmUnfenced, "refreshing"),
 ];
 
 #[test]

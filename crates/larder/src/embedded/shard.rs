@@ -46,6 +46,8 @@ pub(super) struct LeaseSlot {
     pub(super) key: Box<[u8]>,
     pub(super) token: u64,
     pub(super) until: Timestamp,
+    /// Somebody was refused it.
+    pub(super) is_awaited: bool,
 }
 
 pub(super) struct Slot {
@@ -323,6 +325,13 @@ impl Shard {
 }
 
 impl Slot {
+    /// Holds as of this; nothing happens to a record that is held against nothing.
+    pub(super) fn set_cut(&mut self, cut: Cut) {
+        if let Some(tagged) = &mut self.tagged {
+            tagged.1 = cut;
+        }
+    }
+
     pub(super) fn set_ends(&mut self, ends: (Option<Timestamp>, Option<Timestamp>)) {
         self.fresh_until = end(ends.0);
         self.expires_at = end(ends.1);

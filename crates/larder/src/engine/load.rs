@@ -10,13 +10,17 @@ use larder_core::error::ErrorKind;
 use larder_core::freshness::Freshness;
 use larder_core::runtime::BoxFuture;
 
+use super::answer::Brought;
 use super::claim::{Claim, HeldLease, Proof};
 use super::flight::{Announcer, Landed, Load, Offer, Outcome};
 use super::{Before, Engine, EngineKey, Incoming};
 use crate::depend;
 use crate::loaded::Source;
-use crate::loader::{Failure, Orders, Start, panic_message};
+use crate::loader::{Failure, Orders, panic_message};
 use crate::near::Entry;
+
+/// A loader that knows what it is to replace.
+type Started<V> = Box<dyn FnOnce() -> BoxFuture<'static, Result<V, Failure>> + Send>;
 
 impl<V: Send + Sync + 'static> Engine<V> {
     pub(super) async fn load(
@@ -27,6 +31,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
     ) -> Outcome<V> {
         // The flight before this one may have landed since the caller looked.
         if let Some((entry, Freshness::Fresh)) = self.near.get(key.near(), self.runtime.now()) {
+            return Ok(Landed::fresh(entry, Source::Near));
+        }
+        if let Some(entry) = self.near_absent(key) {
             return Ok(Landed::fresh(entry, Source::Near));
         }
         let is_inside = load.orders.reads().is_inside();
@@ -71,6 +78,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         flight: &Announcer<V>,
     ) -> Outcome<V> {
         let reads = load.orders.reads();
+        let claimed = self.before(key);
         flight.has_at_hand(stale.clone());
         let admitted = match self.admission(&proof, reads.is_inside(), flight).await {
             Ok(admitted) => admitted,
@@ -79,13 +87,16 @@ impl<V: Send + Sync + 'static> Engine<V> {
         };
         let before = self.before(key);
         reads.begin(self.id(), key, &self.touched);
-        let result = self.run(load.start, &proof, &load.orders).await;
+        let previous = self.previous(key, stale.as_ref(), claimed);
+        let old = previous.as_ref().map(|previous| previous.entry().clone());
+        let start = Box::new(move || (load.start)(previous));
+        let returned = self.run(start, &proof, &load.orders).await;
         drop(admitted);
-        match result {
-            Ok(value) => {
+        match Brought::of(returned, &load.orders, old.clone()) {
+            Ok(brought) => {
                 self.succeeded(key);
                 let entry = self
-                    .store_loaded(key, before, proof, value, &load.orders)
+                    .store_loaded(key, before, proof, (brought, old), &load.orders)
                     .await;
                 Ok(Landed::fresh(entry, Source::Loaded))
             }
@@ -100,26 +111,34 @@ impl<V: Send + Sync + 'static> Engine<V> {
             depend::enter(&outer, &reads);
         }
         reads.begin(self.id(), key, &self.touched);
-        let value = self.run(load.start, &Proof::None, &load.orders).await?;
+        let start = Box::new(move || (load.start)(None));
+        let returned = self.run(start, &Proof::None, &load.orders).await;
+        let brought = Brought::of(returned, &load.orders, None)?;
         self.succeeded(key);
+        let brought = (brought, None);
         let entry = self
-            .store_loaded(key, self.before(key), Proof::None, value, &load.orders)
+            .store_loaded(key, self.before(key), Proof::None, brought, &load.orders)
             .await;
         Ok(Landed::fresh(entry, Source::Loaded))
     }
 
-    /// Stores a loaded value, as far as its loader wants that and it can be proven.
+    /// Stores what a load has brought in place of the old value, as far as its loader wants that and it
+    /// can be proven.
     async fn store_loaded(
         &self,
         key: &EngineKey,
         before: Before,
         proof: Proof,
-        value: V,
+        (brought, old): (Brought<V>, Option<Arc<Entry<V>>>),
         orders: &Orders,
     ) -> Arc<Entry<V>> {
         let order = orders.get();
         let cost = self.runtime.now().since(before.at);
-        let incoming = match self.incoming(key, value, order.ttl, order.stale_for) {
+        let inherits = match &brought {
+            Brought::Same(old) => Some(old.clone()),
+            Brought::Value(_) | Brought::Nothing => None,
+        };
+        let incoming = match self.incoming_of(key, brought, &order, old.as_ref()) {
             Ok(incoming) if order.skip => return self.unstored(key, incoming, Refusal::Skipped),
             Ok(incoming) => incoming,
             Err((value, error)) => {
@@ -136,6 +155,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
         };
         match orders.reads().take(self.place()) {
             Ok(depends) => {
+                let (tags, depends) = match inherits {
+                    Some(old) => self.inherit(&old, tags, depends),
+                    None => (tags, depends),
+                };
                 let incoming = Incoming {
                     tags,
                     depends,
@@ -147,17 +170,23 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
     }
 
-    /// Runs the loader, renewing the lease while it does. A panic becomes a failure.
-    async fn run(&self, start: Start<V>, proof: &Proof, orders: &Orders) -> Result<V, Failure> {
+    /// Runs the loader up to its end or its answer, renewing the lease while it does. A panic becomes a
+    /// failure.
+    async fn run(&self, start: Started<V>, proof: &Proof, orders: &Orders) -> Result<V, Failure> {
         // The call that makes the future is user code as well, so it is inside the guard.
         let loading = depend::scope(orders.reads(), async move { start().await });
         let loading = AssertUnwindSafe(loading).catch_unwind();
-        let result = self.holding(proof, loading).await;
-        let result = result.unwrap_or_else(|panic| Err(Failure::Panicked(panic_message(&*panic))));
-        match orders.failure() {
-            Some(message) => Err(Failure::Said(message)),
-            None => result,
-        }
+        let ended = async {
+            match select(Box::pin(loading), Box::pin(orders.answered())).await {
+                Either::Left((returned, _)) => returned,
+                Either::Right(((), unfinished)) => {
+                    drop(unfinished);
+                    Ok(Err(Failure::Abandoned))
+                }
+            }
+        };
+        let returned = self.holding(proof, ended).await;
+        returned.unwrap_or_else(|panic| Err(Failure::Panicked(panic_message(&*panic))))
     }
 
     /// Does some work, renewing the lease meanwhile.

@@ -17,7 +17,7 @@ use super::{Engine, EngineKey, Incoming, Kept};
 use crate::limit::{Admitted, LoadLimit};
 use crate::loaded::{Source, StaleReason};
 use crate::loader::Failure;
-use crate::near::Entry;
+use crate::near::{Content, Entry};
 use crate::observe::count;
 use crate::options::{LoadOptions, TimeoutPolicy};
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -184,7 +184,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             Failure::Cache(_) => StaleReason::Overloaded,
             _ => StaleReason::Failed,
         };
-        let nothing = Incoming::unkept(value);
+        let nothing = Incoming::unkept(Content::Own(value));
         let now = self.runtime.now();
         let entry = self.entry(key, nothing, Kept::unproven(Version::ZERO), (now, now));
         Landed::stale(entry, Source::Default, reason, Some(failure))
@@ -267,7 +267,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         })
     }
 
-    /// All of this cache was cleared: what is asked for from now on must be loaded.
+    /// All of this cache was cleared, or lost with its remote tier: what is asked for from now on must be loaded.
     pub(crate) fn cleared(&self) {
         if let Some(limit) = &self.protection.limit {
             limit.begin_ramp(self.runtime.now());

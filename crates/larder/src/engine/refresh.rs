@@ -319,7 +319,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             Lease::Hit(record) => record,
         };
         match self.take_leased(&**store, key, &record, before).await {
-            Ok(Fetched::Fresh(entry)) => {
+            Ok(Fetched::Fresh(entry) | Fetched::Negative(entry)) => {
                 self.admit(key, before, &entry);
                 Some(Ok(Again::Newer(entry)))
             }
@@ -366,8 +366,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
     /// Whether a value that has a version is stored, too: in a cache without a remote tier the near
     /// cache has the last word.
     fn is_stored(&self, key: &EngineKey, entry: &Arc<Entry<V>>) -> bool {
-        let held = || self.near.get(key.near(), self.runtime.now());
-        self.remote.is_some() || held().is_some_and(|(held, _)| Arc::ptr_eq(&held, entry))
+        let held = || self.near.find(key.near(), self.runtime.now());
+        self.remote.is_some() || held().is_some_and(|held| Arc::ptr_eq(&held, entry))
     }
 
     /// Says so at the first failure, and not again before all has gone well for a while.

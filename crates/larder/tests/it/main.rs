@@ -5,6 +5,7 @@
 mod support;
 
 mod acknowledged;
+mod answers;
 mod api;
 mod areas;
 mod bus;
@@ -29,6 +30,7 @@ mod restarts;
 mod room;
 mod rules;
 mod scenarios;
+mod spared;
 mod stale;
 mod stress;
 mod tags;

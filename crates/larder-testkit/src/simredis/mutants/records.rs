@@ -2,7 +2,7 @@
 
 use super::ScriptMutant;
 
-pub(super) const RECORDS: [ScriptMutant; 32] = [
+pub(super) const RECORDS: [ScriptMutant; 39] = [
     ScriptMutant {
         name: "KeepHighWater",
         what: "The highest version is not kept for the next script.",
@@ -124,6 +124,22 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         noticed: "dependencies::a_value_made_from_another_is_stored",
     },
     ScriptMutant {
+        name: "ConfirmSame",
+        what: "A fill that leaves the payload does not look at whether it is still that one.",
+        file: "fill.lua",
+        piece: "if stays ~= 0 and not (is_live(r) and r.version == stays) then",
+        instead: "if false then",
+        noticed: "confirms::only_the_record_of_that_version_is_confirmed",
+    },
+    ScriptMutant {
+        name: "ConfirmLife",
+        what: "A record that is given another life ends when it would have ended.",
+        file: "common.lua",
+        piece: "  else redis.call('PEXPIREAT', key, decimal(r.expires)) end\n",
+        instead: "  end\n",
+        noticed: "server_ends::a_confirmed_record_ends_on_the_server_too",
+    },
+    ScriptMutant {
         name: "LeaseStale",
         what: "Who asks for a lease is given a stale value as if it were fresh.",
         file: "lease.lua",
@@ -146,6 +162,46 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         piece: "if is_leased(r) and r.token ~= token then",
         instead: "if false then",
         noticed: "leases::one_at_a_time_gets_the_lease",
+    },
+    ScriptMutant {
+        name: "LeaseAwaited",
+        what: "Who is refused a lease leaves no mark.",
+        file: "lease.lua",
+        piece: "  if not is_awaited(r) then",
+        instead: "  if false then",
+        noticed: "bus_leases::a_fill_that_is_waited_for_is_told",
+    },
+    ScriptMutant {
+        name: "FillTells",
+        what: "A fill tells nobody.",
+        file: "fill.lua",
+        piece: "if is_awaited(r) and incarnation then",
+        instead: "if false then",
+        noticed: "bus_leases::a_fill_that_is_waited_for_is_told",
+    },
+    ScriptMutant {
+        name: "FillTellsAll",
+        what: "A fill tells everybody, whether somebody waits or not.",
+        file: "fill.lua",
+        piece: "if is_awaited(r) and incarnation then",
+        instead: "if true then",
+        noticed: "bus_leases::nobody_is_told_where_nobody_waits",
+    },
+    ScriptMutant {
+        name: "ReleaseTells",
+        what: "A lease is given back without a word.",
+        file: "release.lua",
+        piece: "  if waits then",
+        instead: "  if false then",
+        noticed: "bus_leases::a_lease_given_back_that_is_waited_for_is_told",
+    },
+    ScriptMutant {
+        name: "ForgetWaiters",
+        what: "Those who waited for a lease that was revoked are told of the next one.",
+        file: "common.lua",
+        piece: "  if is_awaited(r) then r.flags = r.flags - AWAITED end\n",
+        instead: "",
+        noticed: "bus_leases::nobody_is_told_where_nobody_waits",
     },
     ScriptMutant {
         name: "ReleaseOwn",
@@ -231,8 +287,8 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         name: "TouchRevokes",
         what: "Another life leaves the lease of its key.",
         file: "commit.lua",
-        piece: "  revoke(r)\n  rewrite(key, r)\n  if r.expires",
-        instead: "  rewrite(key, r)\n  if r.expires",
+        piece: "  revoke(r)\n  return prolong(key, r)\n",
+        instead: "  return prolong(key, r)\n",
         noticed: "leases::touch_revokes_the_lease_of_a_value_only",
     },
     ScriptMutant {

@@ -100,6 +100,16 @@ impl Leases for HandFed {
         self.inner.fill(key, token, put)
     }
 
+    fn confirm<'a>(
+        &'a self,
+        key: &'a Bytes,
+        token: LeaseToken,
+        old: Version,
+        put: Put,
+    ) -> Pending<'a, Fill> {
+        self.inner.confirm(key, token, old, put)
+    }
+
     fn release<'a>(&'a self, key: &'a Bytes, token: LeaseToken) -> Pending<'a, ()> {
         self.inner.release(key, token)
     }
@@ -150,7 +160,7 @@ impl Collected {
         loop {
             match self.0.next().await {
                 Some(Pushed::Record(record)) => return record,
-                Some(Pushed::Nudge) => {}
+                Some(Pushed::Nudge | Pushed::Free(_)) => {}
                 None => panic!("the subscription has ended"),
             }
         }

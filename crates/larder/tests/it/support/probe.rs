@@ -31,6 +31,7 @@ pub(crate) enum Op {
     Lease,
     Renew,
     Fill,
+    Confirm,
     Release,
     Clear,
     Acquire,
@@ -231,6 +232,18 @@ impl Leases for Probe {
 
     fn fill<'a>(&'a self, key: &'a Bytes, token: LeaseToken, put: Put) -> Pending<'a, Fill> {
         Pending::waiting(self.call(Op::Fill, move || self.inner.fill(key, token, put)))
+    }
+
+    fn confirm<'a>(
+        &'a self,
+        key: &'a Bytes,
+        token: LeaseToken,
+        old: Version,
+        put: Put,
+    ) -> Pending<'a, Fill> {
+        Pending::waiting(self.call(Op::Confirm, move || {
+            self.inner.confirm(key, token, old, put)
+        }))
     }
 
     fn release<'a>(&'a self, key: &'a Bytes, token: LeaseToken) -> Pending<'a, ()> {
