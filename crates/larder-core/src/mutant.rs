@@ -67,6 +67,12 @@ pub enum Mutant {
     Forget,
     /// A computed value takes the place of whatever its key has by then.
     Exchange,
+    /// Keys that are loaded together wait for one that another process loads.
+    WaitForTaken,
+    /// What a loader of many keys reads from caches is written down for none of them.
+    ReadApart,
+    /// What the source has no more is left for when a load fails.
+    AbsentStays,
     /// A load counts as young as it began, however old what it has read may be.
     OldRead,
     /// A record that comes with the answer to a lease is held against the areas that are known, though
@@ -208,7 +214,10 @@ impl Mutant {
 
     /// Every mutant that an order of events of its own shows: no promise of the simulation tells of it,
     /// or chance brings about what it takes once in a hundred thousand runs. The tests say `needs`.
-    pub const SCENARIOS: [Mutant; 17] = [
+    pub const SCENARIOS: [Mutant; 20] = [
+        Mutant::WaitForTaken,
+        Mutant::ReadApart,
+        Mutant::AbsentStays,
         Mutant::Forget,
         Mutant::Exchange,
         Mutant::VersionFloor,

@@ -106,6 +106,17 @@ pub enum LoadError<E> {
     Cache(Error),
 }
 
+impl<E> Clone for LoadError<E> {
+    fn clone(&self) -> LoadError<E> {
+        match self {
+            LoadError::Loader(error) => LoadError::Loader(error.clone()),
+            LoadError::Panicked(message) => LoadError::Panicked(message.clone()),
+            LoadError::Failed(message) => LoadError::Failed(message.clone()),
+            LoadError::Cache(error) => LoadError::Cache(error.clone()),
+        }
+    }
+}
+
 impl<E: fmt::Debug> fmt::Debug for LoadError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -157,6 +168,8 @@ pub(crate) enum Failure {
     Abandoned,
     /// The loader waits for itself.
     Reentrant,
+    /// The source has nothing under this key.
+    Absent,
 }
 
 impl Failure {
@@ -170,7 +183,7 @@ impl Failure {
             Failure::Panicked(message) => Ok(LoadError::Panicked(message)),
             Failure::Said(message) => Ok(LoadError::Failed(message)),
             Failure::Cache(error) => Ok(LoadError::Cache(error)),
-            other @ (Failure::Abandoned | Failure::Reentrant) => Err(other),
+            other @ (Failure::Abandoned | Failure::Reentrant | Failure::Absent) => Err(other),
         }
     }
 }

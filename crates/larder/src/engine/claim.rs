@@ -7,6 +7,7 @@ use std::time::Duration;
 use ::bytes::Bytes;
 use larder_core::area::Covered;
 use larder_core::error::Error;
+use larder_core::mutant::Mutant;
 use larder_core::store::{Lease, LeaseToken, Leases, Store};
 use larder_core::tag::Cut;
 use larder_core::version::Version;
@@ -134,7 +135,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 stale,
             };
         };
-        let asked = match self.fetch(&**store, key).await {
+        let asked = match self.fetch_seated(&**store, key, flight).await {
             Ok(Fetched::Fresh(entry)) => return Claim::Fresh(entry),
             // The remote tier is the judge of what may still be used: a value that it no longer
             // has was invalidated, whatever a near copy says.
@@ -263,6 +264,11 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     });
                 }
                 Lease::Taken { remaining, stale } => {
+                    if let Some(seat) = flight.seat()
+                        && !Mutant::WaitForTaken.is_active()
+                    {
+                        seat.aside();
+                    }
                     let now = self.runtime.now();
                     if now >= give_up && flight.is_background() && !flight.is_awaited() {
                         return Ok(Claim::GiveUp);

@@ -8,10 +8,12 @@ use futures_util::future::{Either, select};
 use larder_core::admit::Refusal;
 use larder_core::error::ErrorKind;
 use larder_core::freshness::Freshness;
+use larder_core::mutant::Mutant;
 use larder_core::runtime::BoxFuture;
 
 use super::claim::{Claim, HeldLease, Proof};
 use super::flight::{Announcer, Landed, Load, Offer, Outcome};
+use super::write::Change;
 use super::{Before, Engine, EngineKey, Incoming};
 use crate::depend;
 use crate::loaded::Source;
@@ -48,7 +50,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
 
     /// Loads, unless the remote tier said that there is no need to.
     pub(super) async fn load_claimed(
-        &self,
+        self: &Arc<Self>,
         key: &EngineKey,
         load: Load<V>,
         claim: Claim<V>,
@@ -64,7 +66,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
 
     /// Runs the loader and stores its value as far as `proof` allows.
     pub(super) async fn load_with(
-        &self,
+        self: &Arc<Self>,
         key: &EngineKey,
         load: Load<V>,
         (proof, stale): (Proof, Option<Offer<V>>),
@@ -72,7 +74,15 @@ impl<V: Send + Sync + 'static> Engine<V> {
     ) -> Outcome<V> {
         let reads = load.orders.reads();
         flight.has_at_hand(stale.clone());
-        let admitted = match self.admission(&proof, reads.is_inside(), flight).await {
+        let admission = match flight.seat() {
+            // All that are loaded by one call of the loader are one load to the limit.
+            Some(seat) => {
+                seat.begins(flight.is_refresh());
+                Ok(None)
+            }
+            None => self.admission(&proof, reads.is_inside(), flight).await,
+        };
+        let admitted = match admission {
             Ok(admitted) => admitted,
             Err(Failure::Abandoned) => return Err(Failure::Abandoned),
             Err(refused) => return self.fail_safe(key, stale, refused, flight),
@@ -89,8 +99,21 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     .await;
                 Ok(Landed::fresh(entry, Source::Loaded))
             }
+            Err(Failure::Absent) => Err(self.absent(key, stale).await),
+            Err(Failure::Abandoned) => Err(Failure::Abandoned),
             Err(failure) => self.fail_safe(key, stale, failure, flight),
         }
+    }
+
+    /// The source has nothing: nothing is stored, and what was there before is removed, so that
+    /// fail-safe does not bring it back.
+    async fn absent(self: &Arc<Self>, key: &EngineKey, stale: Option<Offer<V>>) -> Failure {
+        self.protection.answered(key);
+        if stale.is_some() && !Mutant::AbsentStays.is_active() {
+            // An error is counted, and what was there ends with its life.
+            let _ = self.change(vec![(key.clone(), Change::Invalidate)]).await;
+        }
+        Failure::Absent
     }
 
     /// Loads beside the flight of the key, for somebody that flight waits for.
@@ -100,6 +123,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
             depend::enter(&outer, &reads);
         }
         reads.begin(self.id(), key, &self.touched);
+        if let Some(seat) = &load.seat {
+            seat.begins(false);
+        }
         let value = self.run(load.start, &Proof::None, &load.orders).await?;
         self.succeeded(key);
         let entry = self

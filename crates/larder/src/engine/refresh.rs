@@ -347,6 +347,11 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     Source::Near | Source::Remote | Source::Default => &counts.adopted,
                 }
             }
+            Err(Failure::Absent) => {
+                self.refreshes.retries.allow(key.hash());
+                self.went_well(now);
+                &counts.loaded
+            }
             outcome => {
                 let retries = &self.refreshes.retries;
                 retries.put_off(key.hash(), now, policy.retry);

@@ -16,6 +16,7 @@ mod guards;
 mod links;
 mod loads;
 mod locks;
+mod many;
 mod meshed;
 mod modes;
 mod near;
