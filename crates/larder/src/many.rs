@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{Either, join_all, select};
 use larder_core::key::{Key, WireKey, wire_key};
-use larder_core::runtime::BoxFuture;
+use larder_core::runtime::{BoxFuture, Runtime};
 use tokio::sync::oneshot;
 
 use crate::depend::{self, Reads};
@@ -18,6 +19,10 @@ use crate::loader::{Cx, Failure, Orders, panic_message};
 use crate::observe::count;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
+
+/// How long a key that comes late waits for others that do. Those that another process has held, and
+/// gave back at once, ask again each at its own time.
+const LATE: Duration = Duration::from_millis(50);
 
 /// The context of a load of many keys: which they are, and what is to become of each value.
 pub struct ManyCx<K> {
@@ -117,6 +122,7 @@ struct Member<K, V> {
 
 /// Flights that are begun together.
 pub(crate) struct Group<K, V> {
+    runtime: Arc<dyn Runtime>,
     looks: Arc<Gathering<Looker>>,
     loads: Arc<Gathering<Member<K, V>>>,
 }
@@ -150,6 +156,7 @@ where
             loading.runtime.spawn(Box::pin(load));
         };
         Group {
+            runtime: engine.runtime.clone(),
             looks: Gathering::new(usize::MAX, look),
             loads: Gathering::new(chunk, load),
         }
@@ -175,6 +182,7 @@ where
     fn seated(&self, key: K, look: Option<Expected<Looker>>) -> Load<V> {
         let orders = Arc::<Orders>::default();
         let place = Arc::new(Place {
+            runtime: self.runtime.clone(),
             loads: self.loads.clone(),
             expected: Mutex::new(Some(self.loads.expect())),
             is_refresh: AtomicBool::new(false),
@@ -198,16 +206,25 @@ where
 
 /// The part of one key in the load of a group.
 struct Place<K, V> {
+    runtime: Arc<dyn Runtime>,
     loads: Arc<Gathering<Member<K, V>>>,
     expected: Mutex<Option<Expected<Member<K, V>>>>,
     is_refresh: AtomicBool,
 }
 
-impl<K, V> Place<K, V> {
+impl<K: Send + 'static, V: Send + 'static> Place<K, V> {
     fn come(&self, key: K, orders: Arc<Orders>) -> oneshot::Receiver<Result<V, Failure>> {
         let (answer, answered) = oneshot::channel();
         let is_refresh = self.is_refresh.load(Ordering::Relaxed);
         let expected = self.expected.lock().take();
+        if expected.is_none() && self.loads.is_over() {
+            let (others, late) = (self.loads.expect(), self.runtime.sleep(LATE));
+            let wait = async move {
+                late.await;
+                drop(others);
+            };
+            self.runtime.spawn(Box::pin(wait));
+        }
         self.loads.come(Member {
             key,
             orders,

@@ -66,9 +66,9 @@ where
     /// Every key is loaded as [`get_or_load`](Cache::get_or_load) loads one: once at a time in a
     /// process, whoever asks for it and together with whichever others, and in turns among processes.
     /// The loader is given the keys that this call has the right to load, without waiting for the
-    /// others; a key that another process was loading, and did not bring, is loaded afterwards, so that
-    /// the loader may be called more than once. It is also where there are more keys than a
-    /// [chunk](ManyOptions::chunk).
+    /// others; keys that another process was loading, and did not bring, are loaded afterwards (those that
+    /// become free within 50 ms of each other together), so that the loader may be called more than once.
+    /// It also is where there are more keys than a [chunk](ManyOptions::chunk).
     ///
     /// # What is stored
     ///

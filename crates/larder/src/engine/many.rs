@@ -54,7 +54,12 @@ impl<T> Gathering<T> {
         Expected(self.clone())
     }
 
-    /// Somebody comes, who need not be expected any more: who is late does it alone.
+    /// Whether nobody is waited for.
+    pub(crate) fn is_over(&self) -> bool {
+        self.present.lock().expected == 0
+    }
+
+    /// Somebody comes, who need not be expected any more.
     pub(crate) fn come(&self, one: T) {
         self.change(|present| present.come.push(one));
     }

@@ -8,6 +8,7 @@
 mod backlog;
 mod bus;
 mod loads;
+mod many;
 mod page;
 mod races;
 mod recovery;

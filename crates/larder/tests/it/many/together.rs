@@ -11,6 +11,9 @@ use super::{clear, each, many, stored, with_tags};
 use crate::support::many::{Asked, Rows, all, bare, cued, spawn_many, tenfold};
 use crate::support::{Oops, World, in_time, needs_alone, paused, paused_load, settle, spawn_load};
 
+/// More than the time for which keys that come late wait for others that do.
+const LATE: Duration = Duration::from_millis(60);
+
 #[tokio::test]
 async fn who_asks_for_a_key_that_is_being_loaded_joins_that_load() {
     let world = World::new();
@@ -75,6 +78,7 @@ async fn a_key_that_another_process_loads() {
         world.clock.advance(Duration::from_millis(250)).await;
         if !comes {
             // Now it is for this process to load it.
+            world.clock.advance(LATE).await;
             let second = calls.next().await;
             assert_eq!(second.cx.keys(), [1]);
             second.answer(Ok(vec![(1, Ok(12))]));
@@ -92,6 +96,30 @@ async fn a_key_that_another_process_loads() {
 #[test]
 fn a_key_that_another_process_loads_holds_nobody_up() {
     needs_alone(Mutant::WaitForTaken, a_key_that_another_process_loads);
+}
+
+#[tokio::test]
+async fn keys_that_another_process_gives_back_are_loaded_together() {
+    let world = World::new();
+    let node = async || world.both().build().await.unwrap();
+    let (here, there) = (node().await, node().await);
+    let keys: Vec<u64> = (0..20).collect();
+    let (loader, mut calls) = cued();
+    let one = spawn_many(&there, &keys, loader.clone());
+    let first = calls.next().await;
+    let two = spawn_many(&here, &keys, loader);
+    assert!(calls.now().await.is_none());
+    first.answer(Err(Oops("down")));
+    assert!(in_time(one).await.unwrap().iter().all(Result::is_err));
+    // Each asks again at its own time.
+    for _ in 0..5 {
+        world.clock.advance(Duration::from_millis(8)).await;
+    }
+    world.clock.advance(LATE).await;
+    let second = calls.next().await;
+    assert_eq!(second.cx.keys().len(), keys.len());
+    second.go();
+    assert_eq!(all(&in_time(two).await.unwrap()).len(), keys.len());
 }
 
 #[tokio::test]
@@ -162,12 +190,13 @@ async fn what_it_has_read_changes() {
         let first = calls.next().await;
         let _ = cache.insert(&9, 2).await.unwrap();
         let late = spawn_many(&cache, &[1, 2], loader);
-        let second = calls
-            .now()
-            .await
-            .expect("nobody joins what is made of the past");
+        settle().await;
         first.go();
-        second.go();
+        // In a remote tier the first one holds the leases until it has ended.
+        world.clock.advance(Duration::from_millis(250)).await;
+        world.clock.advance(LATE).await;
+        let second = calls.now().await;
+        second.expect("nobody joins what is made of the past").go();
         assert_eq!(all(&in_time(early).await.unwrap()), [10, 20]);
         assert_eq!(all(&in_time(late).await.unwrap()), [20, 40]);
         assert_eq!(stored(&cache, &[1, 2]).await, [Some(20), Some(40)]);

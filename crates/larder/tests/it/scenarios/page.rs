@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 const PAGE: &str = include_str!("../../../../../docs/scenarios.md");
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     include_str!("backlog.rs"),
     include_str!("bus.rs"),
     include_str!("loads.rs"),
+    include_str!("many.rs"),
     include_str!("races.rs"),
     include_str!("recovery.rs"),
     include_str!("refresh.rs"),
