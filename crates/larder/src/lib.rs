@@ -86,6 +86,11 @@ pub use larder_redis as redis;
 #[doc = include_str!("../../../docs/memory.md")]
 mod page {}
 
+/// The page on many keys at once: its examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/bulk.md")]
+mod bulk_page {}
+
 /// The page on the backlog: its example compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/backlog.md")]

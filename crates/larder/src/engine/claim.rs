@@ -7,7 +7,6 @@ use std::time::Duration;
 use ::bytes::Bytes;
 use larder_core::area::Covered;
 use larder_core::error::Error;
-use larder_core::mutant::Mutant;
 use larder_core::store::{Lease, LeaseToken, Leases, Store};
 use larder_core::tag::Cut;
 use larder_core::version::Version;
@@ -264,11 +263,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     });
                 }
                 Lease::Taken { remaining, stale } => {
-                    if let Some(seat) = flight.seat()
-                        && !Mutant::WaitForTaken.is_active()
-                    {
-                        seat.aside();
-                    }
+                    flight.steps_aside();
                     let now = self.runtime.now();
                     if now >= give_up && flight.is_background() && !flight.is_awaited() {
                         return Ok(Claim::GiveUp);

@@ -153,6 +153,15 @@ impl<V> Announcement<V> {
         self.seat.as_ref()
     }
 
+    /// It has to wait: those with whom it was begun do without it.
+    pub(super) fn steps_aside(&self) {
+        if let Some(seat) = &self.seat
+            && !Mutant::WaitForTaken.is_active()
+        {
+            seat.aside();
+        }
+    }
+
     /// From here on the flight goes on by itself, and those who wait may go on with this value.
     pub(super) fn go_on(&self, background: Background, offer: Offer<V>) {
         *self.background.lock() = Some(background);
