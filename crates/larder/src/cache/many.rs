@@ -24,6 +24,15 @@ struct Asked<'k, Q: ?Sized> {
     wire: EngineKey,
 }
 
+/// What the near cache says to many keys.
+struct Sorted<'k, Q: ?Sized, V, E> {
+    /// For each key what became of it, or its place among those that are asked for.
+    found: Vec<Result<One<V, E>, usize>>,
+    asked: Vec<Asked<'k, Q>>,
+    /// What is due for a refresh.
+    due: Vec<(&'k Q, Loaded<V>)>,
+}
+
 impl<K, V> Cache<K, V>
 where
     K: Key + Send + 'static,
@@ -151,7 +160,7 @@ where
         let patience = engine
             .protection
             .patience(&options.each::<V>(), engine.runtime.now());
-        let (found, asked, due) = self.sort(keys);
+        let Sorted { found, asked, due } = self.sort(keys);
         if asked.is_empty() && due.is_empty() {
             return found
                 .into_iter()
@@ -179,17 +188,8 @@ where
         found.into_iter().map(place).collect()
     }
 
-    /// What is near, or else the place among those that are asked for; and what of it is due for a
-    /// refresh.
-    #[allow(clippy::type_complexity)]
-    fn sort<'k, Q, E>(
-        &self,
-        keys: Vec<&'k Q>,
-    ) -> (
-        Vec<Result<One<V, E>, usize>>,
-        Vec<Asked<'k, Q>>,
-        Vec<(&'k Q, Loaded<V>)>,
-    )
+    /// Looks into the near cache. Keys that are not there are asked for once each.
+    fn sort<'k, Q, E>(&self, keys: Vec<&'k Q>) -> Sorted<'k, Q, V, E>
     where
         Q: Key + ?Sized,
     {
@@ -214,7 +214,7 @@ where
                 Err(error) => Ok(Err(LoadError::Cache(error))),
             });
         }
-        (found, asked, due)
+        Sorted { found, asked, due }
     }
 
     /// One key of many: loads it, or joins a load, as long as the caller waits.

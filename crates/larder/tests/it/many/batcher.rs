@@ -94,7 +94,7 @@ async fn who_goes_away_leaves_the_others_as_they_are() {
         settle().await;
         let staying = [spawn_get(&users, 2), spawn_get(&users, 3)];
         settle().await;
-        leaving.each_ref().map(JoinHandle::abort);
+        leaving.iter().for_each(JoinHandle::abort);
         settle().await;
         world.clock.advance(WINDOW).await;
         assert_eq!(asked.take(), [[2, 3]]);

@@ -40,7 +40,12 @@ async fn m01_a_load_of_many_that_fails_leaves_what_is_there_and_tells_the_error(
         assert_eq!(asked.take(), [[6, 7, 8, 9]], "{}", scene.name);
         // Half of them by themselves.
         let half = |cx: ManyCx<u64>| async move {
-            let row = |key: &u64| (*key, (key % 2 == 0).then_some(key * 10).ok_or(Oops("odd")));
+            let row = |key: &u64| {
+                (
+                    *key,
+                    key.is_multiple_of(2).then_some(key * 10).ok_or(Oops("odd")),
+                )
+            };
             Ok::<_, Oops>(cx.keys().iter().map(row).collect::<Vec<_>>())
         };
         let given = bare(&in_time(node.get_or_load_many(&keys, half)).await);
