@@ -127,11 +127,11 @@ impl Numbers {
         vec![
             of("quick_cache", how, trace, |key| raw(self.map.get(key))),
             of("get: ttl, two tags, lease", how, trace, |key| {
-                hit(done(handle, self.full.get(key)))
+                done(handle, self.full.get(key), hit)
             })
             .of_cache(&self.full),
             of("get: ttl, lease", how, trace, |key| {
-                hit(done(handle, self.untagged.get(key)))
+                done(handle, self.untagged.get(key), hit)
             })
             .of_cache(&self.untagged),
             // Not beside quick_cache, whose lines it leaves warm; the same holds for the two ways of
@@ -146,13 +146,14 @@ impl Numbers {
                 },
             ),
             of("get: ttl", how, trace, |key| {
-                hit(done(handle, self.alone.get(key)))
+                done(handle, self.alone.get(key), hit)
             })
             .of_cache(&self.alone),
             of("get_or_load: ttl, two tags, lease", how, trace, |key| {
                 let loader = |_| async { Err::<Row, _>(()) };
-                let hit = done(handle, self.full.get_or_load(key, loader));
-                hit.expect("a hit").id
+                done(handle, self.full.get_or_load(key, loader), |hit| {
+                    hit.expect("a hit").id
+                })
             })
             .of_cache(&self.full),
             of("moka::sync", how, trace, |key| raw(self.moka.get(key))),
@@ -188,7 +189,7 @@ impl Texts {
         vec![
             of("quick_cache", how, trace, |key| raw(self.map.get(key))),
             of("get: ttl, two tags, lease", how, trace, |key| {
-                hit(done(handle, self.full.get(key.as_str())))
+                done(handle, self.full.get(key.as_str()), hit)
             })
             .of_cache(&self.full),
         ]
@@ -265,6 +266,7 @@ fn raw(found: Option<Arc<Row>>) -> u64 {
     found.expect("all keys are there").id
 }
 
+#[inline(always)]
 fn hit(found: larder::core::Result<Option<Loaded<Row>>>) -> u64 {
     let hit = found.expect("no error").expect("all keys are there");
     hit.id
@@ -326,14 +328,16 @@ where
     panic!("the near cache does not come to hold all keys");
 }
 
-/// The output of a future that is ready at its first poll, as a near hit is; another one is waited for.
-fn done<T>(handle: &Handle, future: impl Future<Output = T>) -> T {
+/// What is made of the output of a future that is ready at its first poll, as a near hit is; another one
+/// is waited for. Each way has its own use of the output, as behind an `.await`.
+#[inline(always)]
+fn done<T, R>(handle: &Handle, future: impl Future<Output = T>, then: impl Fn(T) -> R) -> R {
     let mut future = pin!(future);
     match future
         .as_mut()
         .poll(&mut Context::from_waker(Waker::noop()))
     {
-        Poll::Ready(output) => output,
-        Poll::Pending => handle.block_on(future),
+        Poll::Ready(output) => then(output),
+        Poll::Pending => then(handle.block_on(future)),
     }
 }

@@ -128,6 +128,8 @@ pub enum Mutant {
     MadeAnew,
     /// What a store tells that is a copy itself counts as known when it was asked for.
     AsOfAsked,
+    /// Who has joined a load takes what it found, however old that was by then.
+    LandedOld,
     /// A change of a node of a mesh that has no place in the log there counts as heard of by all.
     UnplacedHeard,
     /// A member counts as asked who reads there, that was not connected then and is now.
@@ -214,7 +216,7 @@ impl Mutant {
 
     /// Every mutant that an order of events of its own shows: no promise of the simulation tells of it,
     /// or chance brings about what it takes once in a hundred thousand runs. The tests say `needs`.
-    pub const SCENARIOS: [Mutant; 20] = [
+    pub const SCENARIOS: [Mutant; 21] = [
         Mutant::WaitForTaken,
         Mutant::ReadApart,
         Mutant::AbsentStays,
@@ -232,6 +234,7 @@ impl Mutant {
         Mutant::ChangeDropped,
         Mutant::JoinLate,
         Mutant::AsOfAsked,
+        Mutant::LandedOld,
         Mutant::UnplacedHeard,
         Mutant::LinkedLate,
         Mutant::LostReaders,

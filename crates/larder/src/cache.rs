@@ -16,6 +16,7 @@ use std::sync::Arc;
 use larder_core::error::{Error, ErrorKind, Result};
 use larder_core::key::Key;
 
+use self::hit::Get;
 use crate::builder::Builder;
 use crate::engine::refresh::Lifeline;
 use crate::engine::{Change, Engine, EngineKey, Incoming};
@@ -101,16 +102,16 @@ where
     /// When the remote tier cannot be asked, or the loader fails and nothing stale may be used
     /// ([`ErrorKind::Load`]).
     #[doc(alias = "get_with_ttl")]
-    pub async fn get<Q>(&self, key: &Q) -> Result<Option<Loaded<V>>>
+    #[inline]
+    pub fn get<'a, Q>(
+        &'a self,
+        key: &'a Q,
+    ) -> impl Future<Output = Result<Option<Loaded<V>>>> + Send + 'a
     where
         K: Borrow<Q>,
         Q: Key + ToOwned<Owned = K> + Sync + ?Sized,
     {
-        // Not one `match`, which would keep what was found across the wait.
-        if let Some(hit) = self.hit(key) {
-            return Ok(Some(hit));
-        }
-        self.get_beyond(key).await
+        Get::Begun(self, key)
     }
 
     /// The values of many keys, in order. One round trip for all that the near cache does not

@@ -69,9 +69,9 @@ pub(crate) struct Stale {
     pub(crate) failure: Option<Failure>,
 }
 
-/// The source of a value, or what is to be said of a stale one, and when its caller got it. Its first part is a whole word: parts of
-/// one, which are moved together just after they were written apart, hold a processor up for longer than
-/// all else in a near hit.
+/// The source of a value, or what is to be said of a stale one, and when its caller got it. Its first
+/// part is a whole word: parts of one, which are moved together just after they were written apart, hold a
+/// processor up for longer than all else in a near hit.
 #[derive(Clone)]
 #[repr(u64)]
 enum Given {

@@ -2,7 +2,9 @@
 //! out of their way.
 
 use std::borrow::{Borrow, ToOwned};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use larder_core::error::Result;
 use larder_core::key::Key;
@@ -14,13 +16,44 @@ use crate::loader::{Cx, LoadError};
 use crate::near::Entry;
 use crate::options::LoadOptions;
 
+/// What [`Cache::get`] returns. By hand, as the code of an `async fn` is not always put where it is used:
+/// then what it found goes through memory, and that takes as long as all the rest of a near hit.
+pub(super) enum Get<'a, K, V, Q: ?Sized> {
+    Begun(&'a Cache<K, V>, &'a Q),
+    Beyond(BoxFuture<'a, Result<Option<Loaded<V>>>>),
+}
+
+impl<K, V, Q> Future for Get<'_, K, V, Q>
+where
+    K: Key + Send + Borrow<Q> + 'static,
+    V: Send + Sync + 'static,
+    Q: Key + ToOwned<Owned = K> + Sync + ?Sized,
+{
+    type Output = Result<Option<Loaded<V>>>;
+
+    #[inline(always)]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if let Get::Begun(cache, key) = *this {
+            if let Some(hit) = cache.hit(key) {
+                return Poll::Ready(Ok(Some(hit)));
+            }
+            *this = Get::Beyond(cache.get_beyond(key));
+        }
+        match this {
+            Get::Beyond(beyond) => beyond.as_mut().poll(context),
+            Get::Begun(..) => unreachable!("it has gone on"),
+        }
+    }
+}
+
 impl<K, V> Cache<K, V>
 where
     K: Key + Send + 'static,
     V: Send + Sync + 'static,
 {
     /// A fresh value of the near cache; where it is due, a refresh begins behind it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn hit<Q>(&self, key: &Q) -> Option<Loaded<V>>
     where
         K: Borrow<Q>,

@@ -227,6 +227,18 @@ pub(super) struct Aboard<V> {
     flight: Weak<Announcement<V>>,
     /// Whether somebody else has begun it.
     is_follower: bool,
+    /// When the caller joined, if nobody vouched then that it has heard of all changes made elsewhere.
+    alone_since: Option<Mono>,
+}
+
+impl<V> Aboard<V> {
+    /// Whether the flight has found something too old for this caller. A store that is a copy itself may
+    /// have told it what was known Δ ago: enough for who has begun it, not for all who may join it.
+    fn is_too_old(&self, landed: &Landed<V>) -> bool {
+        let since = self.alone_since.filter(|_| landed.source == Source::Remote);
+        since.is_some_and(|since| since >= landed.entry.proven_until())
+            && !Mutant::LandedOld.is_active()
+    }
 }
 
 /// What became of a caller.
@@ -331,13 +343,24 @@ impl<V: Send + Sync + 'static> Engine<V> {
         load: &mut Option<Load<V>>,
         patience: Patience,
     ) -> Outcome<V> {
-        let mut aboard = match self.board(key, load) {
-            Boarding::Aboard(aboard) => aboard,
-            Boarding::Nothing => return Err(Failure::Abandoned),
-            Boarding::Cycle => return self.fly_alone(key, load).await,
-            Boarding::Reentrant => return Err(Failure::Reentrant),
+        let (aboard, outcome) = loop {
+            let mut aboard = match self.board(key, load) {
+                Boarding::Aboard(aboard) => aboard,
+                Boarding::Nothing => return Err(Failure::Abandoned),
+                Boarding::Cycle => return self.fly_alone(key, load).await,
+                Boarding::Reentrant => return Err(Failure::Reentrant),
+            };
+            let outcome = self.hear_within(key, &mut aboard, &patience).await;
+            match &outcome {
+                // Nor is it joined again.
+                Ok(landed) if aboard.is_too_old(landed) => {
+                    if let Some(flight) = aboard.flight.upgrade() {
+                        self.flights.remove(key, &flight);
+                    }
+                }
+                _ => break (aboard, outcome),
+            }
         };
-        let outcome = self.hear_within(key, &mut aboard, &patience).await;
         if let Some(outer) = depend::current() {
             // What is made from it is no younger than it.
             outer.date(aboard.began.min(aboard.reads.as_of()));
@@ -369,6 +392,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
         let now = self.runtime.now();
         let mut shard = self.flights.shard(key).lock();
+        let is_leased = self.near.view().is_leased(now);
         let flight = shard.get(key.id_bytes());
         // Under a lease of the bus, every change that a caller of now must see has detached the
         // flights it had to. Without one (fenced, stopped for a while, no near tier) all that is known
@@ -379,9 +403,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 false => flight.reads.as_of(),
             };
             let as_of = flight.began.min(read);
-            let is_current = self.near.view().is_leased(now)
-                || now < as_of.after(LEASE)
-                || Mutant::OldFlight.is_active();
+            let is_current = is_leased || now < as_of.after(LEASE) || Mutant::OldFlight.is_active();
             is_current && (!flight.reads.is_void() || Mutant::VoidFlight.is_active())
         };
         if let Some(flight) = flight.filter(may_join) {
@@ -397,6 +419,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 began: flight.began,
                 flight: Arc::downgrade(&flight.announcer),
                 is_follower: true,
+                alone_since: (!is_leased).then_some(now),
             };
             drop(shard);
             if let Some(seat) = load.as_ref().and_then(|load| load.seat.as_ref()) {
@@ -417,6 +440,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             began: now,
             flight: Arc::downgrade(&flight),
             is_follower: false,
+            alone_since: None,
         };
         let on_board = Flight {
             announcer: flight.clone(),

@@ -115,6 +115,65 @@ fn what_a_store_tells_that_is_a_copy_is_as_old_as_its_lease() {
     assert_eq!(simulate(1, after_the_lease), 1, "the rule is not needed");
 }
 
+/// What somebody gets who joins a load 300 ms after it began, with a source that answers the first of them
+/// never, and a stale value in a store whose lease has ended meanwhile.
+async fn joined_after_the_lease(runtime: SimRuntime) -> u64 {
+    let net = Net::new(&runtime, MEMBERS, Faults::default(), Journal::default());
+    let store = member(&runtime, &net, 0).await;
+    let _other = member(&runtime, &net, 1).await;
+    let truth = Truth::default();
+    let short = async || {
+        let built = Cache::builder("numbers").ttl("100ms").stale_for("1h");
+        let built = built.runtime(Arc::new(runtime.clone()));
+        let built = built.near(Near::bytes("1MiB")).remote(store.clone());
+        built.build().await.unwrap()
+    };
+    let first: Numbers = short().await;
+    while !store.is_leased() {
+        runtime.sleep(ms(10)).await;
+    }
+    truth.set(1);
+    assert_eq!(truth.read(&first, BASE).await, 1);
+    runtime.sleep(ms(500)).await;
+    net.cut(0, 1);
+    net.cut(1, 0);
+    // Elsewhere, by a majority.
+    truth.set(2);
+    let end = store.log().lease_until();
+    runtime.sleep(end.since(runtime.now()) - ms(100)).await;
+    // Its own poll is not answered.
+    let second = short().await;
+    let clock = runtime.clone();
+    let fails = move |_: Cx<u64>| async move {
+        clock.sleep(ms(600)).await;
+        Err::<u64, _>(std::io::Error::other("the source is down"))
+    };
+    let leader = {
+        let second = second.clone();
+        async move {
+            let loaded = second.get_or_load(&BASE, fails).await.unwrap();
+            assert!(loaded.is_stale());
+            assert_eq!(*loaded, 1, "as the lease still stood when it began");
+        }
+    };
+    let follower = async {
+        runtime.sleep(ms(300)).await;
+        truth.read(&second, BASE).await
+    };
+    tokio::join!(leader, follower).1
+}
+
+#[test]
+fn who_joins_a_load_gets_nothing_that_it_would_not_have_got_by_itself() {
+    assert_eq!(simulate(1, joined_after_the_lease), 2);
+    let _active = activate(Some(Mutant::LandedOld));
+    assert_eq!(
+        simulate(1, joined_after_the_lease),
+        1,
+        "the rule is not needed"
+    );
+}
+
 /// Three members with a writer on the first, which nobody reads, and a reader on the third.
 struct Three {
     writer: Numbers,
