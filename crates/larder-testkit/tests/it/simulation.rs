@@ -305,6 +305,7 @@ const NOTICED: [(Mutant, &str); Mutant::ALL.len()] = [
     (Mutant::CellForgets, "calm"),
     (Mutant::StaleRemoved, "races"),
     (Mutant::DoneAnyway, "deaths"),
+    (Mutant::ReadApart, "together"),
 ];
 
 #[test]

@@ -56,7 +56,7 @@ pub(super) fn scenes() -> Vec<Scene> {
 /// Time limits are not the subject: machines are busy.
 pub(super) fn patient(server: &RedisServer) -> Redis {
     let redis = redis_at(address(server)).response_timeout(PATIENT);
-    redis.connect_timeout(PATIENT)
+    redis.connect_timeout(PATIENT).without_breaker()
 }
 
 /// Takes the rule out that the environment names.
