@@ -40,7 +40,7 @@ impl Users {
 
     async fn get(&self, id: i64) -> Result<Loaded<User>, LoadError<sqlx::Error>> {
         let db = self.db.clone();
-        let load = move |cx: larder::Cx<i64>| async move {
+        let load = move |cx: larder::Cx<i64, _>| async move {
             let row = sqlx::query_as("SELECT id, name FROM users WHERE id = ?");
             let (id, name): (i64, String) = row.bind(*cx.key()).fetch_one(&db).await?;
             Ok(User { id, name })

@@ -51,7 +51,7 @@ async fn rename_and_die(
 
 async fn name(names: &Names, db: &SqlitePool, id: i64) -> Result<String, LoadError<sqlx::Error>> {
     let db = db.clone();
-    let load = move |cx: larder::Cx<i64>| async move {
+    let load = move |cx: larder::Cx<i64, _>| async move {
         let row = sqlx::query_scalar("SELECT name FROM users WHERE id = ?");
         row.bind(*cx.key()).fetch_one(&db).await
     };

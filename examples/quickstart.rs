@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .await?;
 
     // However many tasks ask for user 7 at once, the source is asked once.
-    let load = |cx: larder::Cx<u64>| async move { find_user(*cx.key()).await };
+    let load = |cx: larder::Cx<u64, _>| async move { find_user(*cx.key()).await };
     let user = users.get_or_load(&7, load).await?;
     assert_eq!((user.as_str(), user.source()), ("user 7", Source::Loaded));
 

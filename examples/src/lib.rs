@@ -24,6 +24,11 @@ struct Library;
 #[doc = include_str!("../../docs/loads.md")]
 struct Loads;
 
+/// The programs of the page on what loaders answer.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/answers.md")]
+struct Answers;
+
 /// The programs of the page on fail-safe.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/fail-safe.md")]

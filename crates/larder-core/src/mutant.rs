@@ -71,8 +71,8 @@ pub enum Mutant {
     WaitForTaken,
     /// What a loader of many keys reads from caches is written down for none of them.
     ReadApart,
-    /// What the source has no more is left for when a load fails.
-    AbsentStays,
+    /// The leases and fills of all keys that are loaded together are asked for at once.
+    AllAtOnce,
     /// A load counts as young as it began, however old what it has read may be.
     OldRead,
     /// A record that comes with the answer to a lease is held against the areas that are known, though
@@ -176,11 +176,13 @@ pub enum Mutant {
     TrustAnyClaim,
     /// A member that was lost before it said who reads there counts as one where nobody does.
     LostReaders,
+    /// A value that its load has confirmed gets another life, whatever became of its key meanwhile.
+    ConfirmUnfenced,
 }
 
 impl Mutant {
     /// Every mutant that the simulation hunts.
-    pub const ALL: [Mutant; 32] = [
+    pub const ALL: [Mutant; 33] = [
         Mutant::StripeCount,
         Mutant::DetachFlight,
         Mutant::OldFlight,
@@ -213,13 +215,14 @@ impl Mutant {
         Mutant::StaleRemoved,
         Mutant::DoneAnyway,
         Mutant::ReadApart,
+        Mutant::ConfirmUnfenced,
     ];
 
     /// Every mutant that an order of events of its own shows: no promise of the simulation tells of it,
     /// or chance brings about what it takes once in a hundred thousand runs. The tests say `needs`.
     pub const SCENARIOS: [Mutant; 20] = [
         Mutant::WaitForTaken,
-        Mutant::AbsentStays,
+        Mutant::AllAtOnce,
         Mutant::Forget,
         Mutant::Exchange,
         Mutant::VersionFloor,

@@ -451,6 +451,8 @@ pub enum Fill {
     /// Not stored: these of its tags and bonds, by their stored keys, do not hold any more, or
     /// nobody can tell. The lease stands.
     Raced(Vec<Bytes>),
+    /// Not confirmed ([`Leases::confirm`]): there is no live record of that version. The lease stands.
+    Gone,
 }
 
 /// Fenced fills: a value is stored only while the lease taken before its load stands
@@ -476,6 +478,18 @@ pub trait Leases: Send + Sync {
     /// tags were not invalidated since the lease was given, its bonds not since their cuts. What
     /// is stored is valid as of the moment of the fill.
     fn fill<'a>(&'a self, key: &'a Bytes, token: LeaseToken, put: Put) -> Pending<'a, Fill>;
+
+    /// A fill with the value that is there already, under version `old`: checks what a fill checks, and
+    /// gives the record another version, cut, life, origin and load cost, and no mark. Its payload stays
+    /// where it is and is not sent: of `put`, kind, codec, schema and value are of no meaning, and tags and
+    /// bonds are those that the record names.
+    fn confirm<'a>(
+        &'a self,
+        key: &'a Bytes,
+        token: LeaseToken,
+        old: Version,
+        put: Put,
+    ) -> Pending<'a, Fill>;
 
     /// Gives the lease back without a value. Nothing happens if it is not held.
     fn release<'a>(&'a self, key: &'a Bytes, token: LeaseToken) -> Pending<'a, ()>;

@@ -91,7 +91,7 @@ where
     ) -> Result<Batcher<K, V, E>>
     where
         E: Send + Sync + 'static,
-        F: Fn(ManyCx<K>) -> Fut + Send + Sync + 'static,
+        F: Fn(ManyCx<K, V>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<A, E>> + Send + 'static,
         A: IntoIterator<Item = (K, T)>,
         T: Answer<V, E>,
@@ -158,6 +158,9 @@ where
             return Ok(Some(hit));
         }
         let wire = engine.key(key)?;
+        if engine.is_known_absent(&wire) {
+            return Ok(None);
+        }
         let options = LoadOptions::<V>::new();
         let patience = engine.protection.patience(&options, engine.runtime.now());
         Box::pin(async move {

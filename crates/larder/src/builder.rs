@@ -259,7 +259,7 @@ impl<K, V, C> Builder<K, V, C> {
     where
         K: Send + 'static,
         E: std::error::Error + Send + Sync + 'static,
-        F: Fn(Cx<K>) -> Fut + Send + Sync + 'static,
+        F: Fn(Cx<K, V>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
     {
         self.loader = Some(boxed_loader(loader));
@@ -409,11 +409,14 @@ impl<K, V, C> Builder<K, V, C> {
             None => Some(Duration::MAX),
         };
         let stale_for = wrong.unwrap(self.stale_for.clone().map_err(named("stale_for")));
+        let negative_ttl = self.loads.negative_ttl.clone();
+        let negative_ttl = wrong.unwrap(negative_ttl.map_err(named("negative_ttl")));
         let lease = wrong.positive("lease", self.lease.clone());
         let tombstone = wrong.unwrap(self.tombstone.clone().map_err(named("tombstone")));
         Some(Lives {
             ttl: ttl?,
             stale_for: stale_for?,
+            negative_ttl: negative_ttl?,
             jitter_percent: self.jitter_percent,
             near_ttl: near_ttl?,
             lease: lease?,

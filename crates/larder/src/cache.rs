@@ -93,7 +93,8 @@ where
     V: Send + Sync + 'static,
 {
     /// The fresh value of a key, or `None`. A cache with a [loader](Builder::loader) loads what
-    /// it does not find, and then never gives `None`.
+    /// it does not find, and then gives `None` only for what its source does not have
+    /// ([`Cx::absent`](crate::Cx::absent)).
     ///
     /// A near hit allocates nothing and does no I/O; else one round trip to the remote tier.
     ///
@@ -132,7 +133,10 @@ where
         for (at, key) in keys.iter().enumerate() {
             found.push(self.hit(*key));
             if found[at].is_none() {
-                missing.push((at, self.engine.key(*key)?));
+                let wire = self.engine.key(*key)?;
+                if !self.engine.is_known_absent(&wire) {
+                    missing.push((at, wire));
+                }
             }
         }
         if let Some(loader) = &self.loader {
@@ -171,14 +175,17 @@ where
     ///
     /// # Errors
     ///
-    /// When the loader fails or panics, the caller's [`Timeouts`](crate::Timeouts) are over, or the
+    /// [`LoadError::Absent`] when the source has no such record, as the loader says now or as a negative
+    /// entry says. Else when the loader fails or panics, the caller's [`Timeouts`](crate::Timeouts) are over, or the
     /// [`LoadLimit`](crate::LoadLimit) refuses the load, and no stale value may be used. Trouble of the
     /// cache itself is no error: then the loader runs.
     ///
     /// # Cost
     ///
     /// A near hit allocates nothing; a hit in the remote tier is one round trip; a load is three
-    /// (read, lease, fill) and the loader.
+    /// (read, lease, fill) and the loader. Where the loader gives the same bytes as before, or says
+    /// [`not_modified`](crate::Cx::not_modified), the remote tier is sent no value: it is given another life
+    /// where it is.
     #[doc(alias("get_with_fallback", "get_with", "fetch"))]
     pub async fn get_or_load<Q, E, F, Fut>(
         &self,
@@ -189,7 +196,7 @@ where
         K: Borrow<Q>,
         Q: Key + ToOwned<Owned = K> + Sync + ?Sized,
         E: Send + Sync + 'static,
-        F: FnOnce(Cx<K>) -> Fut + Send + 'static,
+        F: FnOnce(Cx<K, V>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
     {
         if let Some((entry, now)) = self.engine.near_hit(key) {
@@ -216,13 +223,16 @@ where
         K: Borrow<Q>,
         Q: Key + ToOwned<Owned = K> + Sync + ?Sized,
         E: Send + Sync + 'static,
-        F: FnOnce(Cx<K>) -> Fut + Send + 'static,
+        F: FnOnce(Cx<K, V>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
     {
         if let Some((entry, now)) = self.engine.near_hit(key) {
             return Ok(self.hit_or_refresh(key, entry, now, loader));
         }
         let wire = self.engine.key(key)?;
+        if self.engine.is_known_absent(&wire) {
+            return Err(LoadError::Absent);
+        }
         Box::pin(self.load(wire, key.to_owned(), options, loader)).await
     }
 
@@ -353,6 +363,9 @@ where
             return Ok(true);
         }
         let wire = self.engine.key(key)?;
+        if self.engine.is_known_absent(&wire) {
+            return Ok(false);
+        }
         Ok(Box::pin(self.engine.remote_hit(&wire)).await?.is_some())
     }
 

@@ -103,12 +103,21 @@ impl Place {
 }
 
 /// What a load depends on, ready to be checked.
-#[derive(Default)]
 pub(crate) struct Depends {
     pub(crate) bonds: Vec<Bond>,
     pub(crate) cells: EntryTags,
-    /// As of when the oldest of it is known to hold, if anything was read.
-    pub(crate) as_of: Option<Mono>,
+    /// As of when the oldest of it is known to hold; the end of time if nothing was read.
+    pub(crate) as_of: Mono,
+}
+
+impl Default for Depends {
+    fn default() -> Depends {
+        Depends {
+            bonds: Vec::new(),
+            cells: EntryTags::default(),
+            as_of: Mono::MAX,
+        }
+    }
 }
 
 impl Reads {
@@ -133,7 +142,7 @@ impl Reads {
             None => Ok(Depends {
                 bonds: combine(list.bonds),
                 cells: list.cells,
-                as_of: Some(self.as_of()),
+                as_of: self.as_of(),
             }),
         }
     }
@@ -424,8 +433,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let cells = self.cells_of(tag);
         // The cells were there before this look: a change that came first has replaced the entry.
         let now = self.runtime.now();
-        let still = self.near.get(key.near(), now);
-        if !still.is_some_and(|(other, _)| Arc::ptr_eq(&other, entry)) {
+        let still = self.near.find(key.near(), now);
+        if !still.is_some_and(|other| Arc::ptr_eq(&other, entry)) {
             return reads.trouble(Refusal::DependencyRaced);
         }
         reads.write(self.place(), |list| {

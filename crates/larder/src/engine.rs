@@ -8,6 +8,7 @@
 //!   its caller is told of it, whether it succeeded or its outcome is unknown.
 //! * A change, once sent, is seen through in a task of its own, whatever becomes of its caller.
 
+mod answer;
 pub(crate) mod areas;
 mod claim;
 pub(crate) mod compute;
@@ -50,7 +51,7 @@ use crate::coherence::Coherence;
 use crate::depend::{Depends, Place, Touched};
 use crate::loaded::{Loaded, Source};
 use crate::locks::Locks;
-use crate::near::{Cause, Entry, EntryMeta, Near, NearKey, NearSnapshot};
+use crate::near::{Cause, Content, Entry, EntryMeta, Near, NearKey, NearSnapshot};
 use crate::observe::{Counts, NearStats, Stats};
 use crate::options::WhenFenced;
 use crate::receipt::Receipt;
@@ -107,6 +108,8 @@ pub(crate) struct Lives {
     /// `None`: no end.
     pub(crate) ttl: Option<Duration>,
     pub(crate) stale_for: Duration,
+    /// For how long it is remembered that there is no record; zero for not at all.
+    pub(crate) negative_ttl: Duration,
     pub(crate) jitter_percent: u8,
     pub(crate) near_ttl: Duration,
     pub(crate) lease: Duration,
@@ -185,7 +188,7 @@ impl Kept {
 
 /// A value about to enter the tiers, with its life and its size.
 pub(crate) struct Incoming<V> {
-    pub(crate) value: V,
+    pub(crate) value: Content<V>,
     pub(crate) encoded: Option<Bytes>,
     pub(crate) weight: usize,
     pub(crate) ttl: Option<Duration>,
@@ -194,11 +197,13 @@ pub(crate) struct Incoming<V> {
     pub(crate) tags: Tags,
     /// What its loader read from caches.
     pub(crate) depends: Depends,
+    /// The entry that it takes the place of, if that has the same bytes in the remote tier.
+    pub(crate) same_as: Option<Arc<Entry<V>>>,
 }
 
 impl<V> Incoming<V> {
-    /// A value that is given to callers and kept nowhere.
-    pub(crate) fn unkept(value: V) -> Incoming<V> {
+    /// What is given to callers and kept nowhere.
+    pub(crate) fn unkept(value: Content<V>) -> Incoming<V> {
         Incoming {
             value,
             encoded: None,
@@ -207,6 +212,7 @@ impl<V> Incoming<V> {
             stale_for: Duration::ZERO,
             tags: Tags::default(),
             depends: Depends::default(),
+            same_as: None,
         }
     }
 
@@ -307,17 +313,12 @@ impl<V: Send + Sync + 'static> Engine<V> {
             );
             return Err((value, Error::new(ErrorKind::TooLarge, message)));
         }
-        let ttl = fresh.or(self.lives.ttl).map(|ttl| {
-            larder_core::freshness::jitter(ttl, self.lives.jitter_percent, self.runtime.random())
-        });
         Ok(Incoming {
-            value,
             encoded,
             weight: Near::<V>::weight(key.id_bytes(), size),
-            ttl,
+            ttl: fresh.or(self.lives.ttl).map(|ttl| self.jittered(ttl)),
             stale_for: stale.unwrap_or(self.lives.stale_for),
-            tags: Tags::default(),
-            depends: Depends::default(),
+            ..Incoming::unkept(Content::Own(value))
         })
     }
 
@@ -383,12 +384,12 @@ impl<V: Send + Sync + 'static> Engine<V> {
         Arc::new(Entry::new(key.near().id, incoming.value, meta))
     }
 
-    /// Offers a value to the near cache; a refusal is counted and otherwise no trouble.
-    pub(crate) fn admit(&self, key: &EngineKey, before: Before, entry: &Arc<Entry<V>>) {
+    /// Offers a value to the near cache; whether it took it. A refusal is counted and otherwise no
+    /// trouble.
+    pub(crate) fn admit(&self, key: &EngineKey, before: Before, entry: &Arc<Entry<V>>) -> bool {
         let now = self.runtime.now();
-        if let Err(refusal) = self.near.admit(key.hash, before.near, entry, now) {
-            self.refuse(refusal);
-        }
+        let admitted = self.near.admit(key.hash, before.near, entry, now);
+        admitted.map_err(|refusal| self.refuse(refusal)).is_ok()
     }
 
     pub(crate) fn refuse(&self, refusal: Refusal) {

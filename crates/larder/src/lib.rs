@@ -55,7 +55,7 @@ pub use limit::{LimitStats, LoadLimit, Ramp};
 pub use loaded::{Loaded, Source, StaleReason};
 pub use loader::{Cx, LoadError};
 pub use locks::{LockGuard, LockRequest, LockStats, Locks};
-pub use many::{Answer, ManyCx};
+pub use many::{Answer, ManyCx, OneCx};
 pub use mode::Mode;
 pub use near::Cause;
 pub use observe::{

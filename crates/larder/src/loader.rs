@@ -3,24 +3,32 @@
 use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
+use std::future::{Pending, pending};
 use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::error::Error;
 use larder_core::runtime::BoxFuture;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::depend::Reads;
+use crate::loaded::Loaded;
 
 /// The context of one load: which key, and what is to become of the value.
-pub struct Cx<K> {
+pub struct Cx<K, V> {
     key: K,
     orders: Arc<Orders>,
+    previous: Option<Loaded<V>>,
 }
 
-impl<K> Cx<K> {
-    pub(crate) fn new(key: K, orders: Arc<Orders>) -> Cx<K> {
-        Cx { key, orders }
+impl<K, V> Cx<K, V> {
+    pub(crate) fn new(key: K, orders: Arc<Orders>, previous: Option<Loaded<V>>) -> Cx<K, V> {
+        Cx {
+            key,
+            orders,
+            previous,
+        }
     }
 
     /// The key to load.
@@ -57,6 +65,42 @@ impl<K> Cx<K> {
     pub fn skip(&self) {
         self.orders.order.lock().skip = true;
     }
+
+    /// The value that this load is to replace: stale, or soon to be, and still there. What was invalidated
+    /// is not, as far as this process knows. For asking the source whether there is anything newer; what is
+    /// made from it does not depend on what it depended on.
+    pub fn previous(&self) -> Option<&Loaded<V>> {
+        self.previous.as_ref()
+    }
+
+    /// Answers that the source still has what [`previous`](Cx::previous) says. That value gets the fresh
+    /// life of a new one, under the proof of any load, and the bytes that the remote tier has stay where
+    /// they are. It keeps its tags and what it depends on; what this loader has named or read comes on top
+    /// (if that is anything new, the value is written anew).
+    ///
+    /// The load ends here: `return cx.not_modified().await` in place of a value, which never comes. What
+    /// the loader returns if it goes on is of no meaning. Without a previous value the load fails
+    /// ([`LoadError::Failed`]).
+    pub fn not_modified<T>(&self) -> Pending<T> {
+        self.orders.answer(Answer::NotModified)
+    }
+
+    /// Answers that the source has no such record. That is remembered as a negative entry for
+    /// [`negative_ttl`](crate::Builder::negative_ttl), or for [`ttl`](Cx::ttl) if the loader sets one, under
+    /// the proof of any load; a value that was there before is gone, for fail-safe too. Those who wait get
+    /// [`LoadError::Absent`], and `None` from [`get`](crate::Cache::get).
+    ///
+    /// The load ends here: `return cx.absent().await` in place of a value, which never comes.
+    pub fn absent<T>(&self) -> Pending<T> {
+        self.orders.answer(Answer::Absent)
+    }
+}
+
+impl<K, V> Cx<K, V> {
+    /// Answers without ending the load.
+    pub(crate) fn say(&self, answer: Answer) {
+        self.orders.say(Some(answer));
+    }
 }
 
 /// What a loader asked for beside its result, and what it read from caches.
@@ -64,6 +108,14 @@ impl<K> Cx<K> {
 pub(crate) struct Orders {
     order: Mutex<Order>,
     reads: Arc<Reads>,
+    answered: Notify,
+}
+
+/// What a loader says in place of a value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Answer {
+    NotModified,
+    Absent,
 }
 
 #[derive(Default, Clone)]
@@ -72,6 +124,7 @@ pub(crate) struct Order {
     pub(crate) stale_for: Option<Duration>,
     pub(crate) skip: bool,
     failed: Option<Arc<str>>,
+    pub(crate) answer: Option<Answer>,
     pub(crate) tags: Vec<String>,
 }
 
@@ -82,6 +135,22 @@ impl Orders {
 
     pub(crate) fn reads(&self) -> Arc<Reads> {
         self.reads.clone()
+    }
+
+    fn answer<T>(&self, answer: Answer) -> Pending<T> {
+        self.say(Some(answer));
+        self.answered.notify_one();
+        pending()
+    }
+
+    /// The answer in place of a value, for the end of the loader.
+    pub(crate) fn say(&self, answer: Option<Answer>) {
+        self.order.lock().answer = answer;
+    }
+
+    /// Returns once the loader has answered without a value, in whatever task that was.
+    pub(crate) async fn answered(&self) {
+        self.answered.notified().await;
     }
 
     /// What the loader has said of its failure.
@@ -98,8 +167,10 @@ pub enum LoadError<E> {
     Loader(Arc<E>),
     /// The loader panicked with this message; the panic went no further.
     Panicked(Arc<str>),
-    /// The loader has said so with this message ([`Cx::fail`]).
+    /// The loader has said so with this message ([`Cx::fail`]), or has answered what it cannot.
     Failed(Arc<str>),
+    /// The source has no such record ([`Cx::absent`]), as it says now or has said a moment ago.
+    Absent,
     /// The key cannot be used, the cache is closed, or a limit was reached:
     /// [`ErrorKind::Timeout`](crate::ErrorKind) for one of time,
     /// [`ErrorKind::Overloaded`](crate::ErrorKind) for one of loads.
@@ -112,8 +183,16 @@ impl<E> Clone for LoadError<E> {
             LoadError::Loader(error) => LoadError::Loader(error.clone()),
             LoadError::Panicked(message) => LoadError::Panicked(message.clone()),
             LoadError::Failed(message) => LoadError::Failed(message.clone()),
+            LoadError::Absent => LoadError::Absent,
             LoadError::Cache(error) => LoadError::Cache(error.clone()),
         }
+    }
+}
+
+impl<E> LoadError<E> {
+    /// Whether the source has no such record: an answer, and no failure.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, LoadError::Absent)
     }
 }
 
@@ -123,6 +202,7 @@ impl<E: fmt::Debug> fmt::Debug for LoadError<E> {
             LoadError::Loader(error) => f.debug_tuple("Loader").field(error).finish(),
             LoadError::Panicked(message) => f.debug_tuple("Panicked").field(message).finish(),
             LoadError::Failed(message) => f.debug_tuple("Failed").field(message).finish(),
+            LoadError::Absent => f.write_str("Absent"),
             LoadError::Cache(error) => f.debug_tuple("Cache").field(error).finish(),
         }
     }
@@ -134,6 +214,7 @@ impl<E: fmt::Display> fmt::Display for LoadError<E> {
             LoadError::Loader(error) => write!(f, "the loader failed: {error}"),
             LoadError::Panicked(message) => write!(f, "the loader panicked: {message}"),
             LoadError::Failed(message) => write!(f, "the loader failed: {message}"),
+            LoadError::Absent => f.write_str("the source has no such record"),
             LoadError::Cache(error) => error.fmt(f),
         }
     }
@@ -143,7 +224,7 @@ impl<E: StdError + 'static> StdError for LoadError<E> {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             LoadError::Loader(error) => Some(&**error),
-            LoadError::Panicked(_) | LoadError::Failed(_) => None,
+            LoadError::Panicked(_) | LoadError::Failed(_) | LoadError::Absent => None,
             LoadError::Cache(error) => Some(error),
         }
     }
@@ -168,8 +249,6 @@ pub(crate) enum Failure {
     Abandoned,
     /// The loader waits for itself.
     Reentrant,
-    /// The source has nothing under this key.
-    Absent,
 }
 
 impl Failure {
@@ -183,13 +262,14 @@ impl Failure {
             Failure::Panicked(message) => Ok(LoadError::Panicked(message)),
             Failure::Said(message) => Ok(LoadError::Failed(message)),
             Failure::Cache(error) => Ok(LoadError::Cache(error)),
-            other @ (Failure::Abandoned | Failure::Reentrant | Failure::Absent) => Err(other),
+            other @ (Failure::Abandoned | Failure::Reentrant) => Err(other),
         }
     }
 }
 
-/// A loader, ready to be started.
-pub(crate) type Start<V> = Box<dyn FnOnce() -> BoxFuture<'static, Result<V, Failure>> + Send>;
+/// A loader, ready to be started with what it is to replace.
+pub(crate) type Start<V> =
+    Box<dyn FnOnce(Option<Loaded<V>>) -> BoxFuture<'static, Result<V, Failure>> + Send>;
 
 /// The text of a panic.
 pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> Arc<str> {
@@ -203,13 +283,14 @@ pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> Arc<str> {
 }
 
 /// A loader kept by a cache: its errors are one type.
-pub(crate) type LoadFn<K, V> =
-    dyn Fn(Cx<K>) -> BoxFuture<'static, Result<V, Arc<dyn StdError + Send + Sync>>> + Send + Sync;
+pub(crate) type LoadFn<K, V> = dyn Fn(Cx<K, V>) -> BoxFuture<'static, Result<V, Arc<dyn StdError + Send + Sync>>>
+    + Send
+    + Sync;
 
 pub(crate) fn boxed_loader<K, V, E, F, Fut>(loader: F) -> Arc<LoadFn<K, V>>
 where
     E: StdError + Send + Sync + 'static,
-    F: Fn(Cx<K>) -> Fut + Send + Sync + 'static,
+    F: Fn(Cx<K, V>) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<V, E>> + Send + 'static,
 {
     Arc::new(move |cx| {

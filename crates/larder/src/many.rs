@@ -2,6 +2,7 @@
 //! the flights of the keys.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +14,10 @@ use larder_core::runtime::{BoxFuture, Runtime};
 use tokio::sync::oneshot;
 
 use crate::depend::{self, Reads};
-use crate::engine::many::{Boarded, Expected, Gathering, Looker, Seat};
+use crate::engine::many::{Boarded, Expected, Gathering, Looker, Seat, Turns};
 use crate::engine::{Engine, Load};
-use crate::loader::{Cx, Failure, Orders, panic_message};
+use crate::loaded::Loaded;
+use crate::loader::{self, Cx, Failure, Orders, panic_message};
 use crate::observe::count;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -25,37 +27,67 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 const LATE: Duration = Duration::from_millis(50);
 
 /// The context of a load of many keys: which they are, and what is to become of each value.
-pub struct ManyCx<K> {
+pub struct ManyCx<K, V> {
     keys: Vec<K>,
     orders: Vec<Arc<Orders>>,
+    previous: Vec<Option<Loaded<V>>>,
     places: Arc<Places>,
 }
 
 /// Where each key is, by how it is spelled.
 type Places = HashMap<WireKey, usize>;
 
-impl<K> ManyCx<K> {
+impl<K, V> ManyCx<K, V> {
     /// The keys to load, each once. There is at least one.
     pub fn keys(&self) -> &[K] {
         &self.keys
     }
 
-    /// The context of one of the keys, for a life of its own, for tags, or to fail it. What it is told
-    /// about a key that was not asked for goes nowhere.
+    /// The context of one of the keys, for its previous value, a life of its own, for tags, or to fail
+    /// it. What it is told about a key that was not asked for goes nowhere.
     ///
     /// ```
     /// # use larder::ManyCx;
     /// # struct Row { id: u64, tenant: u64 }
-    /// # fn rows(cx: &ManyCx<u64>, rows: &[Row]) {
+    /// # fn rows(cx: &ManyCx<u64, String>, rows: &[Row]) {
     /// for row in rows {
     ///     cx.of(&row.id).tag(format!("tenant:{}", row.tenant));
     /// }
     /// # }
     /// ```
-    pub fn of<'a, Q: Key + ?Sized>(&self, key: &'a Q) -> Cx<&'a Q> {
+    pub fn of<'a, Q: Key + ?Sized>(&self, key: &'a Q) -> OneCx<'a, Q, V> {
         let place = spelled(key).and_then(|key| self.places.get(&key));
         let orders = place.and_then(|at| self.orders.get(*at)).cloned();
-        Cx::new(key, orders.unwrap_or_default())
+        let previous = place.and_then(|at| self.previous.get(*at)?.clone());
+        OneCx(Cx::new(key, orders.unwrap_or_default(), previous))
+    }
+}
+
+/// The context of one key among many: a [`Cx`], but that an answer in place of a value ends nothing.
+/// The loader goes on to the other keys.
+pub struct OneCx<'a, Q: ?Sized, V>(Cx<&'a Q, V>);
+
+impl<'a, Q: ?Sized, V> Deref for OneCx<'a, Q, V> {
+    type Target = Cx<&'a Q, V>;
+
+    fn deref(&self) -> &Cx<&'a Q, V> {
+        &self.0
+    }
+}
+
+impl<Q: ?Sized, V> OneCx<'_, Q, V> {
+    /// Answers that the source still has what [`previous`](Cx::previous) says: as
+    /// [`Cx::not_modified`], but nothing is to be waited for. It goes before what the loader gives for
+    /// this key, and counts once the loader has ended without an error.
+    pub fn not_modified(&self) {
+        self.0.say(loader::Answer::NotModified);
+    }
+
+    /// Answers that the source has no such record: as leaving the key out, and as [`Cx::absent`], but
+    /// nothing is to be waited for. It goes before what the loader gives for this key, and counts once
+    /// the loader has ended without an error.
+    pub fn absent(&self) {
+        self.0.say(loader::Answer::Absent);
     }
 }
 
@@ -85,13 +117,13 @@ type Answers<V> = Vec<(WireKey, Result<V, Failure>)>;
 
 /// A loader of many keys, whose types of errors and answers are known no more.
 pub(crate) type ManyFn<K, V> =
-    dyn Fn(ManyCx<K>) -> BoxFuture<'static, Result<Answers<V>, Failure>> + Send + Sync;
+    dyn Fn(ManyCx<K, V>) -> BoxFuture<'static, Result<Answers<V>, Failure>> + Send + Sync;
 
 pub(crate) fn boxed_many<K, V, E, F, Fut, A, T>(loader: F) -> Arc<ManyFn<K, V>>
 where
     K: Key,
     E: Send + Sync + 'static,
-    F: Fn(ManyCx<K>) -> Fut + Send + Sync + 'static,
+    F: Fn(ManyCx<K, V>) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<A, E>> + Send + 'static,
     A: IntoIterator<Item = (K, T)>,
     T: Answer<V, E>,
@@ -116,6 +148,7 @@ where
 struct Member<K, V> {
     key: K,
     orders: Arc<Orders>,
+    previous: Option<Loaded<V>>,
     is_refresh: bool,
     answer: oneshot::Sender<Result<V, Failure>>,
 }
@@ -125,6 +158,7 @@ pub(crate) struct Group<K, V> {
     runtime: Arc<dyn Runtime>,
     looks: Arc<Gathering<Looker>>,
     loads: Arc<Gathering<Member<K, V>>>,
+    turns: Turns,
 }
 
 /// Lets a group wait for those who are still to be begun, until this is dropped.
@@ -159,6 +193,7 @@ where
             runtime: engine.runtime.clone(),
             looks: Gathering::new(usize::MAX, look),
             loads: Gathering::new(chunk, load),
+            turns: Turns::new(),
         }
     }
 
@@ -187,11 +222,11 @@ where
             expected: Mutex::new(Some(self.loads.expect())),
             is_refresh: AtomicBool::new(false),
         });
-        let seat = Some(Seat::new(look, place.clone()));
+        let seat = Some(Seat::new(look, place.clone(), &self.turns));
         let its = orders.clone();
-        let start = Box::new(move || -> BoxFuture<'static, _> {
+        let start = Box::new(move |previous| -> BoxFuture<'static, _> {
             Box::pin(async move {
-                let answered = place.come(key, its);
+                let answered = place.come(key, its, previous);
                 // An error says that nobody loads any more.
                 answered.await.unwrap_or(Err(Failure::Abandoned))
             })
@@ -212,8 +247,13 @@ struct Place<K, V> {
     is_refresh: AtomicBool,
 }
 
-impl<K: Send + 'static, V: Send + 'static> Place<K, V> {
-    fn come(&self, key: K, orders: Arc<Orders>) -> oneshot::Receiver<Result<V, Failure>> {
+impl<K: Send + 'static, V: Send + Sync + 'static> Place<K, V> {
+    fn come(
+        &self,
+        key: K,
+        orders: Arc<Orders>,
+        previous: Option<Loaded<V>>,
+    ) -> oneshot::Receiver<Result<V, Failure>> {
         let (answer, answered) = oneshot::channel();
         let is_refresh = self.is_refresh.load(Ordering::Relaxed);
         let expected = self.expected.lock().take();
@@ -228,6 +268,7 @@ impl<K: Send + 'static, V: Send + 'static> Place<K, V> {
         self.loads.come(Member {
             key,
             orders,
+            previous,
             is_refresh,
             answer,
         });
@@ -236,7 +277,7 @@ impl<K: Send + 'static, V: Send + 'static> Place<K, V> {
     }
 }
 
-impl<K: Send, V: Send> Boarded for Place<K, V> {
+impl<K: Send, V: Send + Sync> Boarded for Place<K, V> {
     fn aside(&self) {
         let expected = self.expected.lock().take();
         drop(expected);
@@ -261,18 +302,21 @@ async fn load_together<K, V>(
         return;
     }
     let is_refresh = members.iter().all(|member| member.is_refresh);
-    let (mut keys, mut orders, mut answers) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut keys, mut orders, mut previous) = (Vec::new(), Vec::new(), Vec::new());
+    let mut answers = Vec::new();
     let mut places = Places::new();
     for (at, member) in members.into_iter().enumerate() {
         places.extend(spelled(&member.key).map(|key| (key, at)));
         keys.push(member.key);
         orders.push(member.orders);
+        previous.push(member.previous);
         answers.push(member.answer);
     }
     let places = Arc::new(places);
     let cx = ManyCx {
         keys,
-        orders,
+        orders: orders.clone(),
+        previous,
         places: places.clone(),
     };
     let outcome = {
@@ -283,19 +327,31 @@ async fn load_together<K, V>(
             Either::Right(_) => return,
         }
     };
-    let mut each: Vec<Result<V, Failure>> = match &outcome {
-        Ok(_) => answers.iter().map(|_| Err(Failure::Absent)).collect(),
-        Err(failure) => answers.iter().map(|_| Err(failure.clone())).collect(),
+    // Who does not listen any more has gone away.
+    let tell = |told: oneshot::Sender<_>, answer| drop(told.send(answer));
+    let rows = match outcome {
+        Ok(rows) => rows,
+        Err(failure) => {
+            for (orders, told) in orders.iter().zip(answers) {
+                orders.say(None);
+                tell(told, Err(failure.clone()));
+            }
+            return;
+        }
     };
-    for (key, answer) in outcome.unwrap_or_default() {
+    let mut each: Vec<Option<Result<V, Failure>>> = answers.iter().map(|_| None).collect();
+    for (key, answer) in rows {
         match places.get(&key) {
-            Some(at) => each[*at] = answer,
+            Some(at) => each[*at] = Some(answer),
             None => tracing::debug!("a loader of many keys has answered for another one"),
         }
     }
-    for (told, answer) in answers.into_iter().zip(each) {
-        // Who does not listen any more has gone away.
-        let _ = told.send(answer);
+    for ((orders, told), answer) in orders.iter().zip(answers).zip(each) {
+        if answer.is_none() && orders.get().answer.is_none() {
+            orders.say(Some(loader::Answer::Absent));
+        }
+        // What has been said goes before that, as where a loader has not come to its end.
+        tell(told, answer.unwrap_or(Err(Failure::Abandoned)));
     }
 }
 
@@ -303,7 +359,7 @@ async fn load_together<K, V>(
 async fn call<K, V>(
     engine: &Engine<V>,
     loader: &Arc<ManyFn<K, V>>,
-    cx: ManyCx<K>,
+    cx: ManyCx<K, V>,
     is_refresh: bool,
 ) -> Result<Answers<V>, Failure>
 where

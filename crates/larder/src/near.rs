@@ -28,7 +28,7 @@ use quick_cache::sync::Cache as QuickCache;
 use tokio::sync::Notify;
 
 use crate::sync::atomic::{AtomicU64, Ordering};
-pub(crate) use entry::{Entry, EntryMeta};
+pub(crate) use entry::{Content, Entry, EntryMeta};
 pub use evict::Cause;
 pub(crate) use evict::Reporter;
 use evict::{Evicted, Eviction, IdentityHash, Weight};
@@ -136,6 +136,22 @@ impl<V: Send + Sync + 'static> Near<V> {
         Some((entry, freshness))
     }
 
+    /// The entry of a key that says, and may say now, that the source has no record.
+    pub(crate) fn absent(&self, key: NearKey<'_>, now: Mono) -> Option<Arc<Entry<V>>> {
+        let is_leased = self.view.is_leased(now);
+        let entry = self.map.as_ref()?.get(&key.hash)?;
+        if !entry.is(key.id) || !entry.says_nothing(now) || self.is_void(&entry) {
+            return None;
+        }
+        (is_leased || now < entry.proven_until()).then_some(entry)
+    }
+
+    /// The entry of a key that may be used now for anything at all.
+    pub(crate) fn find(&self, key: NearKey<'_>, now: Mono) -> Option<Arc<Entry<V>>> {
+        let found = self.get(key, now).map(|(entry, _)| entry);
+        found.or_else(|| self.absent(key, now))
+    }
+
     /// What an entry is good for, unless it is void or at its end.
     #[inline]
     fn state(&self, entry: &Entry<V>, now: Mono) -> Option<Freshness> {
@@ -192,6 +208,7 @@ impl<V: Send + Sync + 'static> Near<V> {
         }
         match self.voids.since(entry.epoch(), entry.id()) {
             Covered::Void => return true,
+            Covered::Stale if entry.is_nothing() => return true,
             // Before the epoch: who sees that sees this.
             Covered::Stale => entry.mark_stale(),
             Covered::Not => {}
@@ -370,14 +387,17 @@ impl<V: Send + Sync + 'static> Near<V> {
         self.report(removed, Cause::Explicit);
     }
 
-    /// Keeps a copy for fail-safe only.
+    /// Keeps a copy for fail-safe only; that there is no record is of no use to that.
     pub(crate) fn mark_stale(&self, key: NearKey<'_>, version: Version, now: Mono) {
         let mut stripe = self.guard.stripe(key.hash);
         stripe.change(key.hash, Some(version), now);
+        let removed = self.take(key, Entry::is_nothing);
         let entry = self.map.as_ref().and_then(|map| map.peek(&key.hash));
         if let Some(entry) = entry.filter(|entry| entry.is(key.id)) {
             entry.mark_stale();
         }
+        drop(stripe);
+        self.report(removed, Cause::Explicit);
     }
 
     /// Makes everything void and releases it at once: nobody will come and sweep.

@@ -135,6 +135,8 @@ pub struct Policy {
     pub ttl: Option<Duration>,
     /// Life after that, under fail-safe.
     pub stale_for: Duration,
+    /// How long it is remembered that the source has no record; zero for not at all.
+    pub negative_ttl: Duration,
     /// When values are loaded again while they are served; `None` for never.
     pub refresh: Option<RefreshPolicy>,
     /// How long readers wait for a load.

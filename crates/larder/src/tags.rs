@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use ::bytes::Bytes;
 use larder_core::mutant::Mutant;
-use larder_core::tag::Cut;
+use larder_core::tag::{Bond, Cut};
+use larder_core::version::Version;
 use smallvec::SmallVec;
 
 use crate::epoch::Epoch;
@@ -76,6 +77,30 @@ impl EntryTags {
     pub(crate) fn extend(&mut self, other: &EntryTags) {
         let cells = other.0.iter().map(|(cell, cut)| (cell.clone(), *cut));
         self.0.extend(cells);
+    }
+
+    /// The same, where much of it may be here already: of two lines that are the same the older counts.
+    pub(crate) fn absorb(&mut self, other: &EntryTags) {
+        for (cell, cut) in &other.0 {
+            match self.0.iter_mut().find(|(own, _)| Arc::ptr_eq(own, cell)) {
+                Some((_, own)) => *own = (*own).min(*cut),
+                None => self.0.push((cell.clone(), *cut)),
+            }
+        }
+    }
+
+    /// What a store must find not invalidated since.
+    pub(crate) fn bonds(&self) -> impl Iterator<Item = Bond> {
+        self.0.iter().map(|(cell, cut)| Bond {
+            tag: cell.tag.clone(),
+            cut: *cut,
+            version: Version::ZERO,
+        })
+    }
+
+    /// Whether it names exactly these.
+    pub(crate) fn are(&self, tags: &[Bytes]) -> bool {
+        self.0.len() == tags.len() && self.keys().all(|tag| tags.contains(tag))
     }
 
     pub(crate) fn len(&self) -> usize {

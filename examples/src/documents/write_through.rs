@@ -26,7 +26,7 @@ async fn the_next_reader_gets_what_was_written() {
     let users = users.build().await.unwrap();
     let read = async || -> Result<_, LoadError<NotFound>> {
         let accounts = accounts.clone();
-        let load = |cx: larder::Cx<u64>| async move { accounts.get_user(*cx.key()).await };
+        let load = |cx: larder::Cx<u64, _>| async move { accounts.get_user(*cx.key()).await };
         users.get_or_load(&7, load).await
     };
     assert_eq!(read().await.unwrap().name, "Ada");

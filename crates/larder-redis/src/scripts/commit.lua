@@ -76,16 +76,9 @@ function touch(key, r, version)
   arg = arg + 4
   if not is_live(r) then return r end
   r.fresh, r.expires = ends(mode, at, stale_for, r)
-  if r.expires ~= 0 and r.expires <= ms then
-    redis.call('UNLINK', key)
-    return nil
-  end
   r.version = version
   revoke(r)
-  rewrite(key, r)
-  if r.expires == 0 then redis.call('PERSIST', key)
-  else redis.call('PEXPIREAT', key, decimal(r.expires)) end
-  return r
+  return prolong(key, r)
 end
 
 -- What a write means for copies elsewhere. Removing and expiring are told of absent keys too: the

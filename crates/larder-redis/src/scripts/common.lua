@@ -141,6 +141,18 @@ local function rewrite(key, r)
   redis.call('SETRANGE', key, 0, pack(r))
 end
 
+-- The same with another end of all life; gives the record back, or nil if that is over already.
+local function prolong(key, r)
+  if r.expires ~= 0 and r.expires <= ms then
+    redis.call('UNLINK', key)
+    return nil
+  end
+  rewrite(key, r)
+  if r.expires == 0 then redis.call('PERSIST', key)
+  else redis.call('PEXPIREAT', key, decimal(r.expires)) end
+  return r
+end
+
 -- Ends the lease that `r` holds. A lease without a value leaves nothing; nor does a value that only
 -- the lease kept.
 local function give_back(key, r)

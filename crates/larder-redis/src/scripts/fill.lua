@@ -1,10 +1,12 @@
 -- Stores a loaded record if the lease taken before its load stands, and all that it depends on.
 -- KEYS: key, shard, then what it depends on: tags, dependencies, areas
--- ARGV: token kind mode at stale_for origin cost cut payload, length of the key prefix, then for
+-- ARGV: token kind mode at stale_for origin cost cut payload, length of the key prefix, version of the
+--       record whose kind and payload stay (0: those given here take their place), then for
 --       each of what it depends on: cut, version of the record that was read (0 if it is no dependency)
 -- Answer: ms, 'S' version cut (stored) | 'R' (revoked) | 'L' (lost)
 --         | 'T' indexes (these do not hold; the lease stands)
-local key, prefix = KEYS[1], tonumber(ARGV[10])
+--         | 'G' (what is to stay is not there; the lease stands)
+local key, prefix, stays = KEYS[1], tonumber(ARGV[10]), tonumber(ARGV[11])
 local r = read(key)
 -- Absence refuses: evicted, flushed, restarted empty or removed are all the same here.
 if not r then return {ms, 'L'} end
@@ -13,10 +15,14 @@ if r.lease <= ms then return {ms, 'L'} end
 -- A lease of before the shard lost its memory, and with it whatever would have revoked this one.
 present_cut(KEYS[2])
 if base > tonumber(ARGV[8]) then return {ms, 'L'} end
+if stays ~= 0 and not (is_live(r) and r.version == stays) then
+  keep_clocks()
+  return {ms, 'G'}
+end
 
 local answer = {ms, 'T'}
 for i = 3, #KEYS do
-  local at = 11 + 2 * (i - 3)
+  local at = 12 + 2 * (i - 3)
   if not holds(KEYS[2], KEYS[i], prefix, tonumber(ARGV[at]), tonumber(ARGV[at + 1])) then
     answer[#answer + 1] = i - 3
   end
@@ -30,8 +36,14 @@ end
 -- All of it holds at this moment.
 local version, cut = next_version(KEYS[2], r), present_cut(KEYS[2])
 local fresh, expires = ends(ARGV[3], ARGV[4], ARGV[5], nil)
-store(key, {kind = tonumber(ARGV[2]), flags = 0, key_id = 0, version = version,
+local new = {kind = tonumber(ARGV[2]), flags = 0, key_id = 0, version = version,
   origin = tonumber(ARGV[6]), cost = tonumber(ARGV[7]), created = us, fresh = fresh, token = 0,
-  lease = 0, cut = cut, expires = expires}, ARGV[9])
+  lease = 0, cut = cut, expires = expires}
+if stays == 0 then
+  store(key, new, ARGV[9])
+else
+  new.kind, new.key_id = r.kind, r.key_id
+  prolong(key, new)
+end
 keep_clocks()
 return {ms, 'S', version, cut}

@@ -29,6 +29,19 @@ pub(crate) fn fresh(call: &mut Cmd, fresh: Expiry) {
 
 /// `kind mode at stale_for origin cost cut payload`. Fails if it depends on too much.
 pub(super) fn put(call: &mut Cmd, key: &Bytes, put: &Put) -> Result<()> {
+    head(call, put);
+    let tags = put.tags.with(&put.bonds)?;
+    call.arg(&seal_payload(key, put.codec, put.schema, &tags, &put.value)[..]);
+    Ok(())
+}
+
+/// The same without a payload, for a record whose payload stays.
+pub(super) fn stay(call: &mut Cmd, put: &Put) {
+    head(call, put);
+    call.arg("");
+}
+
+fn head(call: &mut Cmd, put: &Put) {
     call.arg(match put.kind {
         Kind::Negative => 3,
         Kind::Value | Kind::Tombstone | Kind::Lease => 0,
@@ -36,7 +49,4 @@ pub(super) fn put(call: &mut Cmd, key: &Bytes, put: &Put) -> Result<()> {
     life(call, put.life);
     call.arg(put.origin).arg(put.load_cost_ms);
     call.arg(put.cut.0.min(LAST_NUMBER));
-    let tags = put.tags.with(&put.bonds)?;
-    call.arg(&seal_payload(key, put.codec, put.schema, &tags, &put.value)[..]);
-    Ok(())
 }

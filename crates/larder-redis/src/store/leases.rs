@@ -57,7 +57,14 @@ impl RedisStore {
         Ok(self.tier.run(&RENEW, &call).await?.int()? == 1)
     }
 
-    async fn ask_fill(&self, key: &Bytes, token: LeaseToken, put: Put) -> Result<Fill> {
+    /// With a value, or, of the record of version `stays`, with the one that is there.
+    async fn ask_fill(
+        &self,
+        key: &Bytes,
+        token: LeaseToken,
+        stays: Option<Version>,
+        put: Put,
+    ) -> Result<Fill> {
         let keys = &self.tier.keys;
         let bonds = put.all_bonds();
         let mut call = FILL.call(2 + bonds.len());
@@ -66,8 +73,12 @@ impl RedisStore {
             call.arg(&keys.wire(&bond.tag)[..]);
         }
         call.arg(token.get());
-        encode::put(&mut call, key, &put)?;
+        match stays {
+            Some(_) => encode::stay(&mut call, &put),
+            None => encode::put(&mut call, key, &put)?,
+        }
         call.arg(keys.prefix_len());
+        call.arg(stays.unwrap_or_default().0);
         for bond in &bonds {
             call.arg(bond.cut.0).arg(bond.version.0);
         }
@@ -88,7 +99,8 @@ impl RedisStore {
                 }
                 Ok(Fill::Raced(raced))
             }
-            _ => Err(unexpected("S, R, L or T")),
+            Some(b"G") => Ok(Fill::Gone),
+            _ => Err(unexpected("S, R, L, T or G")),
         }
     }
 
@@ -115,7 +127,17 @@ impl Leases for RedisStore {
     }
 
     fn fill<'a>(&'a self, key: &'a Bytes, token: LeaseToken, put: Put) -> Pending<'a, Fill> {
-        Pending::waiting(self.ask_fill(key, token, put))
+        Pending::waiting(self.ask_fill(key, token, None, put))
+    }
+
+    fn confirm<'a>(
+        &'a self,
+        key: &'a Bytes,
+        token: LeaseToken,
+        old: Version,
+        put: Put,
+    ) -> Pending<'a, Fill> {
+        Pending::waiting(self.ask_fill(key, token, Some(old), put))
     }
 
     fn release<'a>(&'a self, key: &'a Bytes, token: LeaseToken) -> Pending<'a, ()> {

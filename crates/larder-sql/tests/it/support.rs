@@ -155,7 +155,7 @@ pub(crate) fn invalidator(rows: &Rows) -> Invalidator {
 /// The value of a row, by way of a cache.
 pub(crate) async fn read(rows: &Rows, db: &SqlitePool, id: i64) -> i64 {
     let db = db.clone();
-    let load = move |cx: larder::Cx<i64>| async move {
+    let load = move |cx: larder::Cx<i64, _>| async move {
         let row = sqlx::query_scalar("SELECT value FROM rows WHERE id = ?");
         row.bind(*cx.key()).fetch_one(&db).await
     };

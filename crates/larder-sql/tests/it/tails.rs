@@ -157,7 +157,7 @@ async fn every_kind_of_notice_is_carried_out() {
     let _tail = Tail::start(source.outbox.clone(), &invalidator(&other));
     let fill = async || {
         for id in [1, 21, 22, 31, 40] {
-            let load = move |cx: larder::Cx<i64>| async move {
+            let load = move |cx: larder::Cx<i64, _>| async move {
                 cx.tag(format!("row {id}"));
                 Ok::<_, Infallible>(id)
             };

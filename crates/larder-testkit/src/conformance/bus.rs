@@ -1,17 +1,18 @@
 //! The log of changes: what is told, and what is not.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use larder_core::bus::{BusChange, BusRecord, ChangeKind, Reader};
 use larder_core::lane::{Gap, Position};
 use larder_core::record::Life;
 use larder_core::space::Space;
-use larder_core::store::{Batch, Fill, Write};
+use larder_core::store::{Batch, Fill, Lease, Write};
 use larder_core::version::Version;
 
 use super::keyspace::{count, scan};
-use super::subject::{LONG, REMOVE, SHORT, Subject, bytes, fine, put_long};
+use super::subject::{ANY_CUT, LONG, REMOVE, SHORT, Subject, bytes, fine, put_long, put_of, token};
 
 /// Somebody who polls.
 pub(super) fn reader(node: u32) -> Reader {
@@ -148,10 +149,21 @@ pub async fn fills_are_not_logged(subject: &Subject) {
     let filled = subject.fill("k", 1, "v").await;
     assert!(matches!(filled, Fill::Stored { .. }), "{filled:?}");
     assert_eq!(poll(subject).await, first);
-    // And its version is below those of all changes that come after it.
     let Fill::Stored { version, .. } = filled else {
         return;
     };
+    // Nor does one that leaves the value where it is.
+    let (key, never) = (bytes("k"), Duration::from_millis(LONG));
+    let again = subject.leases().lease(&key, token(2), never, version);
+    assert!(matches!(fine(again.await), Lease::Granted { .. }));
+    let mut put = put_of("", Life::fresh_for_ms(LONG));
+    put.cut = ANY_CUT;
+    let confirmed = subject.leases().confirm(&key, token(2), version, put);
+    let Fill::Stored { version, .. } = fine(confirmed.await) else {
+        panic!("its lease stands");
+    };
+    assert_eq!(poll(subject).await, first);
+    // And their versions are below those of all changes that come after them.
     subject.remove("k").await;
     let told = changes(log_since(subject, first).await);
     assert!(told[0].version > version, "{told:?}");

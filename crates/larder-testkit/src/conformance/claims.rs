@@ -166,6 +166,12 @@ macro_rules! conformance_record_claims {
                 touch_revokes_the_lease_of_a_value_only,
                 a_released_lease_is_free,
                 only_the_holder_releases;
+            confirms:
+                the_payload_stays_and_the_rest_is_new,
+                a_confirmed_record_has_a_life_of_its_own,
+                only_the_record_of_that_version_is_confirmed,
+                a_confirmation_needs_its_lease,
+                a_confirmation_is_held_to_its_tags;
             fills:
                 a_fill_stores_and_ends_the_lease,
                 a_negative_fill_is_stored,
@@ -356,6 +362,8 @@ macro_rules! conformance_primitive_claims {
 macro_rules! conformance_server_claims {
     ([$($then:tt)+], $make:expr) => {
         $($then)+! { $make;
+            server_ends:
+                a_confirmed_record_ends_on_the_server_too;
             server_forgets:
                 a_version_exceeds_that_of_its_key,
                 a_version_exceeds_that_of_what_was_removed,
@@ -499,6 +507,7 @@ mod tests {
             ("records", include_str!("records.rs")),
             ("stale", include_str!("stale.rs")),
             ("leases", include_str!("leases.rs")),
+            ("confirms", include_str!("confirms.rs")),
             ("fills", include_str!("fills.rs")),
             ("tags", include_str!("tags.rs")),
             ("tag_fills", include_str!("tag_fills.rs")),
@@ -517,6 +526,7 @@ mod tests {
             ("rates", include_str!("rates.rs")),
             ("counters", include_str!("counters.rs")),
             ("server_locks", include_str!("server_locks.rs")),
+            ("server_ends", include_str!("server_ends.rs")),
             ("server_forgets", include_str!("server_forgets.rs")),
             ("server_restarts", include_str!("server_restarts.rs")),
             ("server_refuses", include_str!("server_refuses.rs")),

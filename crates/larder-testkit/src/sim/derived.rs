@@ -22,7 +22,7 @@ impl World {
         let begun = self.begin(node, key);
         let runtime = self.runtime.on_node(node);
         let base = self.base_of(node, pause);
-        let load = move |_: Cx<u64>| async move {
+        let load = move |_: Cx<u64, _>| async move {
             let value = base(key).await;
             runtime.sleep(pause).await;
             value
@@ -50,7 +50,7 @@ impl World {
         let runtime = self.runtime.on_node(node);
         move |key| {
             let (cache, source, runtime) = (cache.clone(), source.clone(), runtime.clone());
-            let base = move |cx: Cx<u64>| async move {
+            let base = move |cx: Cx<u64, _>| async move {
                 let value = source.read(*cx.key());
                 cx.tag(tag_of(*cx.key()));
                 runtime.sleep(pause).await;

@@ -164,6 +164,19 @@ impl Leases for Link {
         })
     }
 
+    fn confirm<'a>(
+        &'a self,
+        key: &'a Bytes,
+        token: LeaseToken,
+        old: Version,
+        put: Put,
+    ) -> Pending<'a, Fill> {
+        let key = key.clone();
+        self.carry("confirm", move |store| async move {
+            leases(&*store).confirm(&key, token, old, put).await
+        })
+    }
+
     fn release<'a>(&'a self, key: &'a Bytes, token: LeaseToken) -> Pending<'a, ()> {
         let key = key.clone();
         self.carry("release", move |store| async move {

@@ -85,7 +85,7 @@ impl World {
         &self,
         node: usize,
         manner: Manner,
-    ) -> impl Fn(ManyCx<u64>) -> Rows + Send + Sync + use<> {
+    ) -> impl Fn(ManyCx<u64, u64>) -> Rows + Send + Sync + use<> {
         let (source, runtime) = (self.source.clone(), self.runtime.on_node(node));
         let base = self.base_of(node, manner.pause);
         move |cx| {

@@ -41,6 +41,8 @@ pub(super) enum Loading {
     Unencodable,
     /// It names a tag that is none.
     Mistags,
+    /// It says so where the source still has what it is to replace.
+    Confirms,
 }
 
 impl Loading {
@@ -51,6 +53,7 @@ impl Loading {
             50..60 => Loading::Heavy,
             60..70 => Loading::Unencodable,
             70..80 => Loading::Mistags,
+            80..330 => Loading::Confirms,
             _ => Loading::Plain,
         }
     }
@@ -278,16 +281,19 @@ impl World {
         node: usize,
         pause: Duration,
         loading: Loading,
-    ) -> impl FnOnce(Cx<u64>) -> BoxFuture<'static, Result<u64, SourceDown>> + Send + use<> {
+    ) -> impl FnOnce(Cx<u64, u64>) -> BoxFuture<'static, Result<u64, SourceDown>> + Send + use<>
+    {
         let (source, runtime) = (self.source.clone(), self.runtime.on_node(node));
-        move |cx: Cx<u64>| {
+        move |cx: Cx<u64, _>| {
             Box::pin(async move {
                 runtime.sleep(pause).await;
                 let value = source.read(*cx.key());
                 cx.tag(tag_of(*cx.key()));
+                let is_same = cx.previous().is_some_and(|old| rows::plain(**old) == value);
                 runtime.sleep(pause).await;
                 match loading {
-                    Loading::Plain => Ok(value),
+                    Loading::Confirms if is_same => cx.not_modified().await,
+                    Loading::Plain | Loading::Confirms => Ok(value),
                     Loading::Fails => Err(SourceDown),
                     Loading::Skips => {
                         cx.skip();

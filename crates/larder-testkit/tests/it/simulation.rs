@@ -306,6 +306,7 @@ const NOTICED: [(Mutant, &str); Mutant::ALL.len()] = [
     (Mutant::StaleRemoved, "races"),
     (Mutant::DoneAnyway, "deaths"),
     (Mutant::ReadApart, "together"),
+    (Mutant::ConfirmUnfenced, "refreshing"),
 ];
 
 #[test]

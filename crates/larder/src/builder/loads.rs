@@ -12,6 +12,7 @@ use crate::options::{IntoDuration, TimeoutPolicy, Timeouts};
 pub(super) struct LoadSettings {
     timeouts: Timeouts,
     throttle: Result<Duration, String>,
+    pub(super) negative_ttl: Result<Duration, String>,
     limit: Option<LoadLimit>,
 }
 
@@ -20,6 +21,7 @@ impl Default for LoadSettings {
         LoadSettings {
             timeouts: Timeouts::new(),
             throttle: Ok(Duration::ZERO),
+            negative_ttl: Ok(Duration::ZERO),
             limit: None,
         }
     }
@@ -38,6 +40,14 @@ impl<K, V, C> Builder<K, V, C> {
     /// is tried. Default: not at all.
     pub fn throttle(mut self, pause: impl IntoDuration) -> Self {
         self.loads.throttle = pause.into_duration();
+        self
+    }
+
+    /// For how long it is remembered that the source has no record of a key
+    /// ([`Cx::absent`](crate::Cx::absent)); shortened by the jitter, as any life. Default: not at all, and
+    /// every read that brings a loader asks the source again.
+    pub fn negative_ttl(mut self, ttl: impl IntoDuration) -> Self {
+        self.loads.negative_ttl = ttl.into_duration();
         self
     }
 

@@ -154,6 +154,7 @@ impl ByteCache {
             weigher: Some(Box::new(|value: &Bytes| HEADER_LEN + value.len())),
             lives: Lives {
                 ttl: None,
+                negative_ttl: Duration::ZERO,
                 stale_for: Duration::ZERO,
                 jitter_percent: 0,
                 near_ttl: parts.near_ttl,

@@ -49,7 +49,7 @@ impl Engine<Bytes> {
     pub(super) async fn far_value(&self, key: EngineKey) -> Result<Option<Bytes>> {
         match self.fetch(self.store(), &key).await {
             Ok(Fetched::Fresh(entry)) => Ok(Some(entry.value().clone())),
-            Ok(Fetched::Stale(_) | Fetched::Absent(_)) => Ok(None),
+            Ok(Fetched::Stale(_) | Fetched::Negative(_) | Fetched::Absent(_)) => Ok(None),
             Err(error) => self.fenced_value(&key).map(Some).ok_or(error),
         }
     }

@@ -86,7 +86,7 @@ where
         K: Borrow<Q>,
         Q: Key + ToOwned<Owned = K> + ?Sized,
         E: Send + Sync + 'static,
-        F: FnOnce(Cx<K>) -> Fut + Send + 'static,
+        F: FnOnce(Cx<K, V>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
     {
         if !entry.is_quiet(now) {
@@ -109,6 +109,7 @@ where
             let wire = self.engine.key(key)?;
             match &self.loader {
                 Some(loader) => self.load_through(wire, key.to_owned(), loader).await,
+                None if self.engine.is_known_absent(&wire) => Ok(None),
                 None => self.engine.remote_hit(&wire).await,
             }
         })
@@ -125,11 +126,14 @@ where
         K: Borrow<Q>,
         Q: Key + ToOwned<Owned = K> + Sync + ?Sized,
         E: Send + Sync + 'static,
-        F: FnOnce(Cx<K>) -> Fut + Send + 'static,
+        F: FnOnce(Cx<K, V>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
     {
         Box::pin(async move {
             let wire = self.engine.key(key)?;
+            if self.engine.is_known_absent(&wire) {
+                return Err(LoadError::Absent);
+            }
             self.load(wire, key.to_owned(), LoadOptions::new(), loader)
                 .await
         })

@@ -27,7 +27,7 @@ where
     ) -> Result<Loaded<V>, LoadError<E>>
     where
         E: Send + Sync + 'static,
-        F: FnOnce(Cx<K>) -> Fut + Send + 'static,
+        F: FnOnce(Cx<K, V>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
     {
         let engine = &self.engine;
@@ -37,6 +37,9 @@ where
             let failure = match engine.fly(&wire, &mut load, patience).await {
                 Ok(landed) => {
                     engine.read_in_load(&wire, &landed.entry, landed.is_stale());
+                    if landed.entry.is_nothing() {
+                        return Err(LoadError::Absent);
+                    }
                     return Ok(engine.loaded(landed));
                 }
                 Err(failure) => failure,
@@ -68,6 +71,7 @@ where
         let failed = |message| Error::new(ErrorKind::Load, message);
         match self.load(wire, key, options, move |cx| loader(cx)).await {
             Ok(loaded) => Ok(Some(loaded)),
+            Err(LoadError::Absent) => Ok(None),
             Err(LoadError::<Cause>::Cache(error)) => Err(error),
             Err(LoadError::Loader(error)) => {
                 let cause: Cause = (*error).clone();
@@ -95,8 +99,7 @@ pub(super) fn told<E: Send + Sync + 'static>(
     }
     match failure.told() {
         Ok(error) => Some(error),
-        // Another caller's loader failed with an error of another type, or found nothing, or ended
-        // without an outcome.
+        // Another caller's loader failed with an error of another type, or ended without an outcome.
         Err(_) if has_load => None,
         Err(_) => Some(LoadError::Cache(unfinished())),
     }
@@ -107,13 +110,13 @@ pub(super) fn load_of<K, V, E, F, Fut>(key: K, loader: F) -> Load<V>
 where
     K: Send + 'static,
     E: Send + Sync + 'static,
-    F: FnOnce(Cx<K>) -> Fut + Send + 'static,
+    F: FnOnce(Cx<K, V>) -> Fut + Send + 'static,
     Fut: Future<Output = Result<V, E>> + Send + 'static,
 {
     let orders = Arc::new(Orders::default());
-    let cx = Cx::new(key, orders.clone());
-    let start = Box::new(move || -> larder_core::BoxFuture<'static, _> {
-        let loading = loader(cx);
+    let its_orders = orders.clone();
+    let start = Box::new(move |previous| -> larder_core::BoxFuture<'static, _> {
+        let loading = loader(Cx::new(key, its_orders, previous));
         Box::pin(async move {
             loading
                 .await

@@ -10,8 +10,8 @@ use super::Cache;
 use super::load::told;
 use crate::depend::Absence;
 use crate::engine::{EngineKey, Load, Patience};
-use crate::loaded::Loaded;
-use crate::loader::{Failure, LoadError};
+use crate::loaded::{Loaded, Source};
+use crate::loader::LoadError;
 use crate::many::{Answer, Group, ManyCx, boxed_many};
 use crate::options::ManyOptions;
 
@@ -82,8 +82,10 @@ where
     /// # What is stored
     ///
     /// Each value with its own proof, taken before the loader ran: one whose key has changed meanwhile
-    /// is returned and not stored, the others are. An absent key is not stored; a value that was there
-    /// before is removed. What the loader reads from caches, each of its values depends on.
+    /// is returned and not stored, the others are. That a key is absent is remembered as
+    /// [`Cx::absent`](crate::Cx::absent) is: for [`negative_ttl`](crate::Builder::negative_ttl), if there
+    /// is one; a value that was there before is gone. What the loader reads from caches, each of its
+    /// values depends on.
     ///
     /// # Cancellation
     ///
@@ -98,9 +100,8 @@ where
     /// # Cost
     ///
     /// One round trip for all that is found in the remote tier. A load costs three round trips, however
-    /// many keys: one read of all, then a lease and a fill for each key, side by side; and one more for
-    /// each value that is removed because its key is absent now. Each key that is not in the near cache
-    /// costs a task.
+    /// many keys: one read of all, then a lease and a fill for each key, side by side, 64 at once. Each
+    /// key that is not in the near cache costs a task.
     pub async fn get_or_load_many<'k, Q, E, F, Fut, A, T>(
         &self,
         keys: impl IntoIterator<Item = &'k Q>,
@@ -110,7 +111,7 @@ where
         K: Borrow<Q>,
         Q: Key + ToOwned<Owned = K> + Sync + ?Sized + 'k,
         E: Send + Sync + 'static,
-        F: Fn(ManyCx<K>) -> Fut + Send + Sync + 'static,
+        F: Fn(ManyCx<K, V>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<A, E>> + Send + 'static,
         A: IntoIterator<Item = (K, T)>,
         T: Answer<V, E>,
@@ -132,7 +133,7 @@ where
         K: Borrow<Q>,
         Q: Key + ToOwned<Owned = K> + Sync + ?Sized + 'k,
         E: Send + Sync + 'static,
-        F: Fn(ManyCx<K>) -> Fut + Send + Sync + 'static,
+        F: Fn(ManyCx<K, V>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<A, E>> + Send + 'static,
         A: IntoIterator<Item = (K, T)>,
         T: Answer<V, E>,
@@ -151,7 +152,7 @@ where
         K: Borrow<Q>,
         Q: Key + ToOwned<Owned = K> + Sync + ?Sized,
         E: Send + Sync + 'static,
-        F: Fn(ManyCx<K>) -> Fut + Send + Sync + 'static,
+        F: Fn(ManyCx<K, V>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<A, E>> + Send + 'static,
         A: IntoIterator<Item = (K, T)>,
         T: Answer<V, E>,
@@ -204,6 +205,7 @@ where
                 continue;
             }
             found.push(match self.engine.key(key) {
+                Ok(wire) if self.engine.is_known_absent(&wire) => Ok(Ok(None)),
                 Ok(wire) => {
                     let place = places.entry(Box::<[u8]>::from(wire.id_bytes()));
                     Err(*place.or_insert_with(|| {
@@ -232,14 +234,18 @@ where
         let mut load = Some(load);
         loop {
             let failure = match engine.fly(&wire, &mut load, patience).await {
+                Ok(landed) if landed.entry.is_nothing() => {
+                    // As of when another one's load knows it, its entry alone can say.
+                    let is_own = load.is_none() && landed.source == Source::Loaded;
+                    match absence.filter(|_| is_own) {
+                        Some(absence) => engine.absent_in_load(Some(absence)),
+                        None => engine.read_in_load(&wire, &landed.entry, false),
+                    }
+                    return Ok(None);
+                }
                 Ok(landed) => {
                     engine.read_in_load(&wire, &landed.entry, landed.is_stale());
                     return Ok(Some(engine.loaded(landed)));
-                }
-                Err(Failure::Absent) => {
-                    // As of when another one's load knows it, nobody can say.
-                    engine.absent_in_load(absence.filter(|_| load.is_none()));
-                    return Ok(None);
                 }
                 Err(failure) => failure,
             };

@@ -21,7 +21,7 @@ where
         K: Borrow<Q>,
         Q: Key + ToOwned<Owned = K> + ?Sized,
         E: Send + Sync + 'static,
-        F: FnOnce(Cx<K>) -> Fut + Send + 'static,
+        F: FnOnce(Cx<K, V>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
     {
         if self.engine.is_due(hit) {
@@ -49,7 +49,7 @@ where
         K: Borrow<Q>,
         Q: Key + ToOwned<Owned = K> + ?Sized,
         E: Send + Sync + 'static,
-        F: FnOnce(Cx<K>) -> Fut + Send + 'static,
+        F: FnOnce(Cx<K, V>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
     {
         if let Ok(wire) = self.engine.key(key) {

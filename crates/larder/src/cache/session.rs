@@ -72,7 +72,7 @@ where
         K: Borrow<Q>,
         Q: Key + ToOwned<Owned = K> + Sync + ?Sized,
         E: Send + Sync + 'static,
-        F: FnOnce(Cx<K>) -> Fut + Send + 'static,
+        F: FnOnce(Cx<K, V>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
     {
         if ticket.is_empty() {
@@ -171,16 +171,21 @@ where
         K: Borrow<Q>,
         Q: Key + ToOwned<Owned = K> + Sync + ?Sized,
         E: Send + Sync + 'static,
-        F: FnOnce(Cx<K>) -> Fut + Send + 'static,
+        F: FnOnce(Cx<K, V>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
     {
         let wire = self.cache.engine.key(key)?;
         let cache = &self.cache;
+        let asked = cache.engine.version_by_now();
         let loaded = cache.get_or_load_with_ticket(key, &self.ticket, loader);
-        let loaded = loaded.await?;
-        let seen = (loaded.version(), Some(&loaded));
+        let loaded = loaded.await;
+        let seen = match &loaded {
+            Ok(loaded) => (loaded.version(), Some(loaded)),
+            Err(LoadError::Absent) => (asked, None),
+            Err(_) => return loaded,
+        };
         cache.engine.note(&mut self.ticket, &wire, seen);
-        Ok(loaded)
+        loaded
     }
 
     /// See [`Cache::insert`].

@@ -25,6 +25,7 @@ where
         Policy {
             name: engine.name.as_str().to_owned(),
             ttl: engine.lives.ttl,
+            negative_ttl: self.engine.lives.negative_ttl,
             stale_for: engine.lives.stale_for,
             refresh: engine.refreshes.policy,
             timeouts: engine.protection.timeouts,

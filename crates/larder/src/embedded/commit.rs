@@ -238,6 +238,23 @@ impl Shard {
         }
     }
 
+    /// Gives the live record another life; key and value stay as they are.
+    pub(super) fn confirm(&mut self, hash: u64, key: &[u8], put: &Put, stamp: Stamp) {
+        let ends = put.life.resolve(stamp.now, stamp.kept);
+        if ends.1.is_some_and(|end| end <= stamp.now) {
+            self.remove(hash, key);
+            return;
+        }
+        self.alter(hash, key, stamp.version, |slot| {
+            slot.set_ends(ends);
+            slot.set_cut(stamp.cut);
+            slot.created = stamp.now;
+            slot.origin = put.origin;
+            slot.load_cost_ms = put.load_cost_ms;
+            slot.marked_stale = false;
+        });
+    }
+
     pub(super) fn store(&mut self, hash: u64, key: &[u8], put: &Put, stamp: Stamp) {
         let Stamp {
             version,

@@ -86,27 +86,31 @@ impl Inner {
         })
     }
 
-    fn fill(&self, key: &[u8], token: LeaseToken, put: Put) -> Fill {
+    /// Stores a value; or leaves that of version `stays`, with another life.
+    fn fill(&self, key: &[u8], token: LeaseToken, stays: Option<Version>, put: Put) -> Fill {
+        let unfenced = stays.is_some() && Mutant::ConfirmUnfenced.is_active();
         // Before the lease is looked at, because that holds the lock of a shard.
         let proven = self.prove(&put.all_bonds());
         let is_of_this_life = self.tags.began_before(put.cut);
         self.with_shard(key, |shard, hash, now| {
             match shard.lease_of(key, now) {
-                _ if Mutant::AbsenceRefuses.is_active() => {}
+                _ if Mutant::AbsenceRefuses.is_active() || unfenced => {}
                 None => return Fill::Lost,
                 Some(lease) if lease.token != token.get() => return Fill::Revoked,
                 Some(_) if !is_of_this_life => return Fill::Lost,
                 Some(_) => {}
+            }
+            let live = shard.live(hash, key, now).map(|slot| slot.version);
+            let is_there = |stays| live == Some(stays) || unfenced && live.is_some();
+            if stays.is_some_and(|stays| !is_there(stays)) {
+                return Fill::Gone;
             }
             let cut = match proven {
                 Ok(cut) => cut,
                 Err(raced) => return Fill::Raced(raced),
             };
             shard.end_lease(key);
-            let stored = shard
-                .live(hash, key, now)
-                .map_or(Version::ZERO, |slot| slot.version);
-            let version = shard.next_version(now, stored);
+            let version = shard.next_version(now, live.unwrap_or_default());
             let stamp = Stamp {
                 version,
                 cut,
@@ -114,7 +118,10 @@ impl Inner {
                 now,
                 kept: (None, None),
             };
-            shard.store(hash, key, &put, stamp);
+            match stays {
+                Some(_) => shard.confirm(hash, key, &put, stamp),
+                None => shard.store(hash, key, &put, stamp),
+            }
             Fill::Stored { version, cut }
         })
     }
@@ -146,11 +153,21 @@ impl Leases for Embedded {
 
     fn fill<'a>(&'a self, key: &'a Bytes, token: LeaseToken, put: Put) -> Pending<'a, Fill> {
         let filled = self.inner.check_fill(key, &put).map(|()| {
-            let filled = self.inner.fill(key, token, put);
+            let filled = self.inner.fill(key, token, None, put);
             self.inner.make_room();
             filled
         });
         Pending::ready(filled)
+    }
+
+    fn confirm<'a>(
+        &'a self,
+        key: &'a Bytes,
+        token: LeaseToken,
+        old: Version,
+        put: Put,
+    ) -> Pending<'a, Fill> {
+        Pending::ready(Ok(self.inner.fill(key, token, Some(old), put)))
     }
 
     fn release<'a>(&'a self, key: &'a Bytes, token: LeaseToken) -> Pending<'a, ()> {

@@ -323,6 +323,13 @@ impl Shard {
 }
 
 impl Slot {
+    /// Holds as of this; nothing happens to a record that is held against nothing.
+    pub(super) fn set_cut(&mut self, cut: Cut) {
+        if let Some(tagged) = &mut self.tagged {
+            tagged.1 = cut;
+        }
+    }
+
     pub(super) fn set_ends(&mut self, ends: (Option<Timestamp>, Option<Timestamp>)) {
         self.fresh_until = end(ends.0);
         self.expires_at = end(ends.1);

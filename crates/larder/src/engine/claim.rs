@@ -10,8 +10,10 @@ use larder_core::error::Error;
 use larder_core::store::{Lease, LeaseToken, Leases, Store};
 use larder_core::tag::Cut;
 use larder_core::version::Version;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::flight::{Announcer, Landed, Offer};
+use super::many::Turns;
 use super::read::Fetched;
 use super::refresh::Behind;
 use super::{Before, Engine, EngineKey};
@@ -40,6 +42,16 @@ pub(super) enum Proof {
     None,
 }
 
+impl Proof {
+    /// The turn to store the value, among those that are loaded together.
+    pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        match self {
+            Proof::Lease(lease) => lease.turns.next().await,
+            Proof::Local(_) | Proof::Absence | Proof::None => None,
+        }
+    }
+}
+
 /// The version of a record that the store may take for fresh, and this cache does not: for a lease it
 /// counts as absent.
 #[derive(Clone, Copy)]
@@ -60,6 +72,7 @@ impl Old {
 
 /// What the remote tier said before the load.
 pub(super) enum Claim<V> {
+    /// A value, or that the source has none.
     Fresh(Arc<Entry<V>>),
     Load {
         proof: Proof,
@@ -80,6 +93,7 @@ pub(super) struct HeldLease {
     /// The tag clock when the lease was given.
     pub(super) cut: Cut,
     pub(super) held: bool,
+    turns: Turns,
 }
 
 impl HeldLease {
@@ -96,7 +110,14 @@ impl HeldLease {
             token,
             cut,
             held: true,
+            turns: Turns::default(),
         }
+    }
+
+    /// The same, of a flight that takes turns with others.
+    pub(super) fn among<V>(mut self, flight: &Announcer<V>) -> HeldLease {
+        self.turns = flight.turns();
+        self
     }
 }
 
@@ -106,7 +127,9 @@ impl Drop for HeldLease {
             return;
         }
         let (store, key, token) = (self.store.clone(), self.key.clone(), self.token);
+        let turns = self.turns.clone();
         self.runtime.spawn(Box::pin(async move {
+            let _turn = turns.next().await;
             if let Some(leases) = store.describe().leases {
                 // If this fails, the lease ends by itself.
                 let _ = leases.release(&key, token).await;
@@ -135,7 +158,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             };
         };
         let asked = match self.fetch_seated(&**store, key, flight).await {
-            Ok(Fetched::Fresh(entry)) => return Claim::Fresh(entry),
+            Ok(Fetched::Fresh(entry) | Fetched::Negative(entry)) => return Claim::Fresh(entry),
             // The remote tier is the judge of what may still be used: a value that it no longer
             // has was invalidated, whatever a near copy says.
             Ok(Fetched::Stale(entry)) => {
@@ -228,11 +251,14 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let until = now.after(self.lives.lease * patience);
         let give_up = now.after(self.lives.lease);
         let mut pause = RETRY.0;
+        let turns = flight.turns();
         loop {
+            let turn = turns.next().await;
             let before = self.before(key);
             let token = LeaseToken::from_random(self.runtime.random());
             let answer = leases.lease(&stored, token, self.lives.lease, old.version());
             let answer = answer.await;
+            drop(turn);
             match answer.map_err(|error| self.failed(error))? {
                 Lease::Hit(record) => {
                     let found = self.take_leased(&**store, key, &record, before).await?;
@@ -240,7 +266,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     // its cache, void, or of another codec or schema. Its lease is to be had all the
                     // same.
                     old = match found {
-                        Fetched::Fresh(entry) => {
+                        Fetched::Fresh(entry) | Fetched::Negative(entry) => {
                             self.admit(key, before, &entry);
                             return Ok(Claim::Fresh(entry));
                         }
@@ -256,6 +282,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 }
                 Lease::Granted { cut, stale } => {
                     let held = HeldLease::new(store, &self.runtime, stored, (token, cut));
+                    let held = held.among(flight);
                     let stale = self.stale(&held.store, (key, before), stale, old).await?;
                     return Ok(Claim::Load {
                         proof: Proof::Lease(held),
@@ -304,7 +331,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         };
         Ok(match found {
             Fetched::Fresh(entry) | Fetched::Stale(entry) => Some((entry, Source::Remote)),
-            Fetched::Absent(_) => None,
+            Fetched::Negative(_) | Fetched::Absent(_) => None,
         })
     }
 }

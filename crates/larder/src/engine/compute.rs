@@ -200,7 +200,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 cut: record.cut.max(Cut(1)),
                 ..nothing
             },
-            Fetched::Stale(_) | Fetched::Absent(_) => nothing,
+            Fetched::Stale(_) | Fetched::Negative(_) | Fetched::Absent(_) => nothing,
         })
     }
 

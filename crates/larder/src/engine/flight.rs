@@ -21,7 +21,7 @@ use larder_core::runtime::{BoxFuture, Mono};
 use larder_core::version::Version;
 use tokio::sync::watch;
 
-use super::many::Seat;
+use super::many::{Seat, Turns};
 use super::protect::{Patience, Permit};
 use super::{Engine, EngineKey};
 use crate::depend::{self, Reads, Wait};
@@ -151,6 +151,12 @@ impl<V> Announcement<V> {
 
     pub(super) fn seat(&self) -> Option<&Seat> {
         self.seat.as_ref()
+    }
+
+    /// Those of the flights with which it was begun.
+    pub(super) fn turns(&self) -> Turns {
+        let turns = self.seat.as_ref().map(|seat| seat.turns.clone());
+        turns.unwrap_or_default()
     }
 
     /// It has to wait: those with whom it was begun do without it.

@@ -10,13 +10,15 @@ use larder_core::area;
 use larder_core::lane::LEASE;
 use larder_core::mutant::Mutant;
 use larder_core::record::Kind;
+use larder_core::runtime::Mono;
 use larder_core::store::{Batch, Committed, Expect, Fill, Put, Store, Within, Write};
 use larder_core::tag::{Bond, Cut, depended_on};
 use larder_core::version::Version;
 
 use super::claim::{HeldLease, Proof};
 use super::{Before, Engine, EngineKey, Incoming, Kept};
-use crate::near::Entry;
+use crate::near::{Content, Entry};
+use crate::observe::count;
 
 /// How often a fill is tried again after looking at the areas that were invalidated meanwhile.
 const TRIES: usize = 4;
@@ -36,13 +38,17 @@ impl<V: Send + Sync + 'static> Engine<V> {
             Ok((kept, near)) => {
                 // A remote tier that is of this process vouches for no more than is known here.
                 let read = match Mutant::MadeAnew.is_active() {
-                    true => None,
+                    true => Mono::MAX,
                     false => incoming.depends.as_of,
                 };
-                let held_from = read.map_or(before.at, |as_of| before.at.min(as_of));
+                let held_from = before.at.min(read);
+                let is_same = self.remote.is_none() && incoming.same_as.is_some();
                 let entry = self.entry(key, incoming, kept, (held_from, stored_from));
                 match near {
-                    Ok(()) => self.admit(key, before, &entry),
+                    Ok(()) if self.admit(key, before, &entry) && is_same => {
+                        count(&self.counts.confirmed);
+                    }
+                    Ok(()) => {}
                     Err(refusal) => self.refuse(refusal),
                 }
                 entry
@@ -55,7 +61,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
     }
 
-    /// Stores the value in the remote tier. What it was given, and whether a near copy may be
+    /// Stores the value in the remote tier, or leaves it there with another life. What it was given, and whether a near copy may be
     /// kept.
     async fn prove(
         &self,
@@ -65,6 +71,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         incoming: &Incoming<V>,
         cost: Duration,
     ) -> Result<(Kept, Result<(), Refusal>), Refusal> {
+        let _turn = self.holding(&proof, proof.turn()).await;
         match proof {
             Proof::Local(cut) => {
                 let cells = incoming.depends.cells.clone();
@@ -103,7 +110,13 @@ impl<V: Send + Sync + 'static> Engine<V> {
         // The cells are there before the fill looks at the tags: what is invalidated after the fill
         // finds them, and what was before is the fill's to see.
         let held = (!all.is_empty()).then(|| self.tags.hold(all.keys()));
-        let (version, cut) = self.fill(key, &mut lease, &mut put).await?;
+        let old = incoming.same_as.as_deref();
+        let stays = old.filter(|old| match old.tags() {
+            Some(tags) => tags.are(all.keys()),
+            None => all.is_empty(),
+        });
+        let stays = stays.map(Entry::version);
+        let (version, cut) = self.fill(key, &mut lease, (&mut put, stays)).await?;
         let mut kept = Kept {
             version,
             cut,
@@ -153,12 +166,16 @@ impl<V: Send + Sync + 'static> Engine<V> {
         &self,
         key: &EngineKey,
         lease: &mut HeldLease,
-        put: &mut Put,
+        (put, mut stays): (&mut Put, Option<Version>),
     ) -> Result<(Version, Cut), Refusal> {
         for _ in 0..TRIES {
-            let filled = match lease.store.describe().leases {
-                Some(leases) => leases.fill(&lease.key, lease.token, put.clone()).await,
-                None => return Err(Refusal::Unproven),
+            let Some(leases) = lease.store.describe().leases else {
+                return Err(Refusal::Unproven);
+            };
+            let (stored, token, put_now) = (&lease.key, lease.token, put.clone());
+            let filled = match stays {
+                Some(old) => leases.confirm(stored, token, old, put_now).await,
+                None => leases.fill(stored, token, put_now).await,
             };
             let answer = filled.map_err(|error| {
                 self.failed(error);
@@ -167,6 +184,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
             match answer {
                 Fill::Stored { version, cut } => {
                     lease.held = false;
+                    if stays.is_some() {
+                        count(&self.counts.confirmed);
+                    }
                     return Ok((version, cut));
                 }
                 Fill::Revoked | Fill::Lost => {
@@ -177,6 +197,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
                         Refusal::LeaseRevoked
                     });
                 }
+                // Ended or evicted since it was read, or not what the remote tier has.
+                Fill::Gone => stays = None,
                 Fill::Raced(raced) => self.excuse(key, &*lease.store, put, &raced).await?,
             }
         }
@@ -257,7 +279,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
 
     pub(super) fn put(&self, incoming: &Incoming<V>, cost: Duration, cut: Cut) -> Put {
         Put {
-            kind: Kind::Value,
+            kind: match incoming.value {
+                Content::Nothing => Kind::Negative,
+                Content::Own(_) | Content::Of(_) => Kind::Value,
+            },
             life: incoming.life(),
             origin: self.coherence.node.number,
             load_cost_ms: u32::try_from(cost.as_millis()).unwrap_or(u32::MAX),

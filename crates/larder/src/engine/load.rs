@@ -8,17 +8,19 @@ use futures_util::future::{Either, select};
 use larder_core::admit::Refusal;
 use larder_core::error::ErrorKind;
 use larder_core::freshness::Freshness;
-use larder_core::mutant::Mutant;
 use larder_core::runtime::BoxFuture;
 
+use super::answer::Brought;
 use super::claim::{Claim, HeldLease, Proof};
 use super::flight::{Announcer, Landed, Load, Offer, Outcome};
-use super::write::Change;
 use super::{Before, Engine, EngineKey, Incoming};
 use crate::depend;
 use crate::loaded::Source;
-use crate::loader::{Failure, Orders, Start, panic_message};
+use crate::loader::{Failure, Orders, panic_message};
 use crate::near::Entry;
+
+/// A loader that knows what it is to replace.
+type Started<V> = Box<dyn FnOnce() -> BoxFuture<'static, Result<V, Failure>> + Send>;
 
 impl<V: Send + Sync + 'static> Engine<V> {
     pub(super) async fn load(
@@ -29,6 +31,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
     ) -> Outcome<V> {
         // The flight before this one may have landed since the caller looked.
         if let Some((entry, Freshness::Fresh)) = self.near.get(key.near(), self.runtime.now()) {
+            return Ok(Landed::fresh(entry, Source::Near));
+        }
+        if let Some(entry) = self.near_absent(key) {
             return Ok(Landed::fresh(entry, Source::Near));
         }
         let is_inside = load.orders.reads().is_inside();
@@ -50,7 +55,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
 
     /// Loads, unless the remote tier said that there is no need to.
     pub(super) async fn load_claimed(
-        self: &Arc<Self>,
+        &self,
         key: &EngineKey,
         load: Load<V>,
         claim: Claim<V>,
@@ -66,13 +71,14 @@ impl<V: Send + Sync + 'static> Engine<V> {
 
     /// Runs the loader and stores its value as far as `proof` allows.
     pub(super) async fn load_with(
-        self: &Arc<Self>,
+        &self,
         key: &EngineKey,
         load: Load<V>,
         (proof, stale): (Proof, Option<Offer<V>>),
         flight: &Announcer<V>,
     ) -> Outcome<V> {
         let reads = load.orders.reads();
+        let claimed = self.before(key);
         flight.has_at_hand(stale.clone());
         let admission = match flight.seat() {
             // All that are loaded by one call of the loader are one load to the limit.
@@ -89,31 +95,22 @@ impl<V: Send + Sync + 'static> Engine<V> {
         };
         let before = self.before(key);
         reads.begin(self.id(), key, &self.touched);
-        let result = self.run(load.start, &proof, &load.orders).await;
+        let previous = self.previous(key, stale.as_ref(), claimed);
+        let old = previous.as_ref().map(|previous| previous.entry().clone());
+        let start = Box::new(move || (load.start)(previous));
+        let returned = self.run(start, &proof, &load.orders).await;
         drop(admitted);
-        match result {
-            Ok(value) => {
+        match Brought::of(returned, &load.orders, old.clone()) {
+            Ok(brought) => {
                 self.succeeded(key);
                 let entry = self
-                    .store_loaded(key, before, proof, value, &load.orders)
+                    .store_loaded(key, before, proof, (brought, old), &load.orders)
                     .await;
                 Ok(Landed::fresh(entry, Source::Loaded))
             }
-            Err(Failure::Absent) => Err(self.absent(key, stale).await),
             Err(Failure::Abandoned) => Err(Failure::Abandoned),
             Err(failure) => self.fail_safe(key, stale, failure, flight),
         }
-    }
-
-    /// The source has nothing: nothing is stored, and what was there before is removed, so that
-    /// fail-safe does not bring it back.
-    async fn absent(self: &Arc<Self>, key: &EngineKey, stale: Option<Offer<V>>) -> Failure {
-        self.protection.answered(key);
-        if stale.is_some() && !Mutant::AbsentStays.is_active() {
-            // An error is counted, and what was there ends with its life.
-            let _ = self.change(vec![(key.clone(), Change::Invalidate)]).await;
-        }
-        Failure::Absent
     }
 
     /// Loads beside the flight of the key, for somebody that flight waits for.
@@ -126,26 +123,34 @@ impl<V: Send + Sync + 'static> Engine<V> {
         if let Some(seat) = &load.seat {
             seat.begins(false);
         }
-        let value = self.run(load.start, &Proof::None, &load.orders).await?;
+        let start = Box::new(move || (load.start)(None));
+        let returned = self.run(start, &Proof::None, &load.orders).await;
+        let brought = Brought::of(returned, &load.orders, None)?;
         self.succeeded(key);
+        let brought = (brought, None);
         let entry = self
-            .store_loaded(key, self.before(key), Proof::None, value, &load.orders)
+            .store_loaded(key, self.before(key), Proof::None, brought, &load.orders)
             .await;
         Ok(Landed::fresh(entry, Source::Loaded))
     }
 
-    /// Stores a loaded value, as far as its loader wants that and it can be proven.
+    /// Stores what a load has brought in place of the old value, as far as its loader wants that and it
+    /// can be proven.
     async fn store_loaded(
         &self,
         key: &EngineKey,
         before: Before,
         proof: Proof,
-        value: V,
+        (brought, old): (Brought<V>, Option<Arc<Entry<V>>>),
         orders: &Orders,
     ) -> Arc<Entry<V>> {
         let order = orders.get();
         let cost = self.runtime.now().since(before.at);
-        let incoming = match self.incoming(key, value, order.ttl, order.stale_for) {
+        let inherits = match &brought {
+            Brought::Same(old) => Some(old.clone()),
+            Brought::Value(_) | Brought::Nothing => None,
+        };
+        let incoming = match self.incoming_of(key, brought, &order, old.as_ref()) {
             Ok(incoming) if order.skip => return self.unstored(key, incoming, Refusal::Skipped),
             Ok(incoming) => incoming,
             Err((value, error)) => {
@@ -162,6 +167,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
         };
         match orders.reads().take(self.place()) {
             Ok(depends) => {
+                let (tags, depends) = match inherits {
+                    Some(old) => self.inherit(&old, tags, depends),
+                    None => (tags, depends),
+                };
                 let incoming = Incoming {
                     tags,
                     depends,
@@ -173,17 +182,23 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
     }
 
-    /// Runs the loader, renewing the lease while it does. A panic becomes a failure.
-    async fn run(&self, start: Start<V>, proof: &Proof, orders: &Orders) -> Result<V, Failure> {
+    /// Runs the loader up to its end or its answer, renewing the lease while it does. A panic becomes a
+    /// failure.
+    async fn run(&self, start: Started<V>, proof: &Proof, orders: &Orders) -> Result<V, Failure> {
         // The call that makes the future is user code as well, so it is inside the guard.
         let loading = depend::scope(orders.reads(), async move { start().await });
         let loading = AssertUnwindSafe(loading).catch_unwind();
-        let result = self.holding(proof, loading).await;
-        let result = result.unwrap_or_else(|panic| Err(Failure::Panicked(panic_message(&*panic))));
-        match orders.failure() {
-            Some(message) => Err(Failure::Said(message)),
-            None => result,
-        }
+        let ended = async {
+            match select(Box::pin(loading), Box::pin(orders.answered())).await {
+                Either::Left((returned, _)) => returned,
+                Either::Right(((), unfinished)) => {
+                    drop(unfinished);
+                    Ok(Err(Failure::Abandoned))
+                }
+            }
+        };
+        let returned = self.holding(proof, ended).await;
+        returned.unwrap_or_else(|panic| Err(Failure::Panicked(panic_message(&*panic))))
     }
 
     /// Does some work, renewing the lease meanwhile.

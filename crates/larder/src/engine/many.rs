@@ -10,14 +10,19 @@ use std::sync::Arc;
 
 use ::bytes::Bytes;
 use larder_core::error::Result;
+use larder_core::mutant::Mutant;
 use larder_core::store::Store;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::areas::Sight;
 use super::flight::Announcer;
 use super::read::Fetched;
 use super::{Before, Engine, EngineKey};
 use crate::sync::Mutex;
+
+/// Leases and fills of one group that are under way at once. The last of thousands would wait in line
+/// for all the others, over a slow link for so long that the remote tier were taken for slow.
+const UNDER_WAY: usize = 64;
 
 /// Those who are going to do something together.
 pub(crate) struct Gathering<T> {
@@ -92,10 +97,27 @@ impl<T> Drop for Expected<T> {
 /// A key whose flight is about to look at the remote tier, and where it hears what is there.
 pub(crate) type Looker = (EngineKey, oneshot::Sender<Result<(Before, Sight)>>);
 
+/// The turns that those who load together take at the remote tier.
+#[derive(Clone, Default)]
+pub(crate) struct Turns(Option<Arc<Semaphore>>);
+
+impl Turns {
+    pub(crate) fn new() -> Turns {
+        Turns(Some(Arc::new(Semaphore::new(UNDER_WAY))))
+    }
+
+    /// Waits for a turn, which ends when this is dropped. Who loads alone needs none.
+    pub(super) async fn next(&self) -> Option<OwnedSemaphorePermit> {
+        let turns = self.0.clone().filter(|_| !Mutant::AllAtOnce.is_active())?;
+        turns.acquire_owned().await.ok()
+    }
+}
+
 /// What is open to a flight that was begun together with others.
 pub(crate) struct Seat {
     look: Mutex<Option<Expected<Looker>>>,
     load: Arc<dyn Boarded>,
+    pub(super) turns: Turns,
 }
 
 /// What a flight says to those with whom it loads.
@@ -108,10 +130,15 @@ pub(crate) trait Boarded: Send + Sync {
 }
 
 impl Seat {
-    pub(crate) fn new(look: Option<Expected<Looker>>, load: Arc<dyn Boarded>) -> Seat {
+    pub(crate) fn new(
+        look: Option<Expected<Looker>>,
+        load: Arc<dyn Boarded>,
+        turns: &Turns,
+    ) -> Seat {
         Seat {
             look: Mutex::new(look),
             load,
+            turns: turns.clone(),
         }
     }
 

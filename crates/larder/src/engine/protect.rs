@@ -17,7 +17,7 @@ use super::{Engine, EngineKey, Incoming, Kept};
 use crate::limit::{Admitted, LoadLimit, Refused};
 use crate::loaded::{Source, StaleReason};
 use crate::loader::Failure;
-use crate::near::Entry;
+use crate::near::{Content, Entry};
 use crate::observe::count;
 use crate::options::{LoadOptions, TimeoutPolicy};
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -95,11 +95,6 @@ impl Protection {
     pub(super) fn permit(&self, now: Mono) -> Option<(Permit, Mono)> {
         let permit = Permit::of(&self.behind, self.timeouts.behind)?;
         Some((permit, now.after(self.timeouts.behind_for)))
-    }
-
-    /// The source has answered for this key.
-    pub(super) fn answered(&self, key: &EngineKey) {
-        self.failures.allow(key.hash());
     }
 
     /// Whether a key may be loaded that has a stale value.
@@ -189,7 +184,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             Failure::Cache(_) => StaleReason::Overloaded,
             _ => StaleReason::Failed,
         };
-        let nothing = Incoming::unkept(value);
+        let nothing = Incoming::unkept(Content::Own(value));
         let now = self.runtime.now();
         let entry = self.entry(key, nothing, Kept::unproven(Version::ZERO), (now, now));
         Landed::stale(entry, Source::Default, reason, Some(failure))
@@ -232,7 +227,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
     /// A load of this key has succeeded.
     pub(super) fn succeeded(&self, key: &EngineKey) {
         count(&self.counts.loaded);
-        self.protection.answered(key);
+        self.protection.failures.allow(key.hash());
     }
 
     /// Waits for the right to ask the source, renewing the lease meanwhile. A load inside of another

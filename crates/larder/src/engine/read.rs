@@ -18,13 +18,15 @@ use super::tagging::Tagged;
 use super::{Before, Engine, EngineKey};
 use crate::depend;
 use crate::loaded::{Loaded, Source};
-use crate::near::{Entry, EntryMeta, Near, NearKey};
+use crate::near::{Content, Entry, EntryMeta, Near, NearKey};
 use crate::observe::{Read, count};
 
 /// What the remote tier has for a key.
 pub(crate) enum Fetched<V> {
     Fresh(Arc<Entry<V>>),
     Stale(Arc<Entry<V>>),
+    /// That the source has no record.
+    Negative(Arc<Entry<V>>),
     /// Nothing, or the version of a record that must not be used.
     Absent(Version),
 }
@@ -50,9 +52,17 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 Some((entry, now))
             }
             _ => {
-                self.counts.read(Read::NearMiss);
+                self.near_missed(NearKey { hash, id }, now);
                 None
             }
+        }
+    }
+
+    /// What is known to be absent is a hit of its own.
+    #[cold]
+    fn near_missed(&self, key: NearKey<'_>, now: Mono) {
+        if self.near.absent(key, now).is_none() {
+            self.counts.read(Read::NearMiss);
         }
     }
 
@@ -122,10 +132,13 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 }
             }
         }
+        let value = |entry: Arc<Entry<V>>| (!entry.is_nothing()).then_some(entry);
         let loaded = |entry| self.fresh(entry, Source::Remote);
-        Ok(found.into_iter().map(|entry| entry.map(loaded)).collect())
+        let found = found.into_iter().map(|entry| entry.and_then(value));
+        Ok(found.map(|entry| entry.map(loaded)).collect())
     }
 
+    /// What the remote tier has fresh for these keys, negative entries included.
     pub(crate) async fn fetch_many(
         &self,
         store: &dyn Store,
@@ -137,7 +150,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let mut found = Vec::with_capacity(keys.len());
         for ((key, before), sight) in keys.iter().zip(before).zip(seen) {
             found.push(match self.accept(store, key, before, sight).await? {
-                Fetched::Fresh(entry) => Some(entry),
+                Fetched::Fresh(entry) | Fetched::Negative(entry) => Some(entry),
                 Fetched::Stale(_) | Fetched::Absent(_) => None,
             });
         }
@@ -160,11 +173,11 @@ impl<V: Send + Sync + 'static> Engine<V> {
             }
             Sight::Found(record) => self.take_record(store, key, &record, before).await?,
         };
-        if let Fetched::Fresh(entry) | Fetched::Stale(entry) = &fetched {
+        if let Fetched::Fresh(entry) | Fetched::Stale(entry) | Fetched::Negative(entry) = &fetched {
             self.near.date(entry, before.near);
         }
         match &fetched {
-            Fetched::Fresh(entry) => {
+            Fetched::Fresh(entry) | Fetched::Negative(entry) => {
                 self.counts.read(Read::RemoteHit);
                 self.admit(key, before, entry);
             }
@@ -192,26 +205,22 @@ impl<V: Send + Sync + 'static> Engine<V> {
             freshness => freshness,
         };
         let is_gone = freshness == Freshness::Expired || covered == Covered::Void;
-        if is_gone || record.kind != Kind::Value {
+        if is_gone {
             return void;
         }
-        if !self.takes(record) {
-            self.damaged("other_codec_or_schema");
-            return void;
-        }
-        let Ok(value) = self.codec.decode(&record.value) else {
-            self.damaged("undecodable");
+        let Some(content) = self.content(record, freshness) else {
             return void;
         };
+        let is_negative = content.is_nothing();
         let tags = match self.check_tags(store, record).await? {
             Tagged::Valid(tags) => tags,
             Tagged::Void => return void,
         };
         let now = self.runtime.now();
-        let size = self
-            .weigher
-            .as_ref()
-            .map_or(record.value.len(), |weigher| weigher(&value));
+        let size = match (&self.weigher, &content) {
+            (Some(weigher), Content::Own(value)) => weigher(value),
+            _ => record.value.len(),
+        };
         let created = Mono(
             now.0
                 .saturating_sub(store_now.since(record.created).as_nanos() as u64),
@@ -231,7 +240,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
             tags,
             weight: Near::<V>::weight(key.id_bytes(), size),
         };
-        let entry = Arc::new(Entry::new(key.near().id, value, meta));
+        let entry = Arc::new(Entry::new(key.near().id, content, meta));
+        if is_negative {
+            return Ok(Fetched::Negative(entry));
+        }
         if is_expired {
             entry.mark_stale();
         }
@@ -261,6 +273,22 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 self.take_record(store, key, &record, before).await
             }
         }
+    }
+
+    /// What a record holds, if it can be used here.
+    fn content(&self, record: &Record, freshness: Freshness) -> Option<Content<V>> {
+        if record.kind == Kind::Negative {
+            // To a client of a node absence is absence, whoever says so.
+            let is_used = freshness == Freshness::Fresh && self.reach == Reach::Cache;
+            return is_used.then_some(Content::Nothing);
+        }
+        if !self.takes(record) {
+            self.damaged("other_codec_or_schema");
+            return None;
+        }
+        let value = self.codec.decode(&record.value);
+        let value = value.map_err(|_| self.damaged("undecodable"));
+        value.map(Content::Own).ok()
     }
 
     /// Whether the bytes of a record mean something to this engine.

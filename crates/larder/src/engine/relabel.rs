@@ -107,7 +107,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 self.announce(&**store, key, version).await?;
                 Ok(Try::Done(true))
             }
-            Fill::Revoked | Fill::Lost | Fill::Raced(_) => Ok(Try::Again),
+            Fill::Revoked | Fill::Lost | Fill::Raced(_) | Fill::Gone => Ok(Try::Again),
         }
     }
 

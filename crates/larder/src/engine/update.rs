@@ -59,7 +59,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let taken = AssertUnwindSafe(self.take_record(store, &key, record, before)).catch_unwind();
         match taken.now_or_never()? {
             Ok(Ok(Fetched::Fresh(entry))) => Some((key, entry)),
-            Ok(Ok(Fetched::Stale(_) | Fetched::Absent(_)) | Err(_)) | Err(_) => None,
+            Ok(Ok(_) | Err(_)) | Err(_) => None,
         }
     }
 

@@ -81,6 +81,20 @@ impl Leases for MeshStore {
         }
     }
 
+    fn confirm<'a>(
+        &'a self,
+        key: &'a Bytes,
+        token: LeaseToken,
+        old: Version,
+        put: Put,
+    ) -> Pending<'a, Fill> {
+        let confirm = || self.inner.store.confirm(key, token, old, put);
+        match &self.inner.values {
+            Some(values) => values.fill(confirm),
+            None => confirm(),
+        }
+    }
+
     fn release<'a>(&'a self, key: &'a Bytes, token: LeaseToken) -> Pending<'a, ()> {
         self.inner.store.release(key, token)
     }

@@ -1,5 +1,6 @@
 //! A value in the near cache, with what decides about its use.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::freshness::{Freshness, NearLife};
@@ -12,8 +13,30 @@ use super::key::EntryKey;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::tags::EntryTags;
 
-/// In place of an instant: somebody has ended the fresh life.
+/// In place of an instant: somebody has ended the fresh life, or there never was one.
 const ENDED: u64 = 0;
+
+/// What an entry holds.
+pub(crate) enum Content<V> {
+    /// A value.
+    Own(V),
+    /// The value of an entry before it, which its load has confirmed.
+    Of(Arc<Entry<V>>),
+    /// That the source has no record. For all but [`Near::absent`](super::Near::absent) such an entry is at
+    /// its end: nobody asks it for a value.
+    Nothing,
+}
+
+impl<V> Content<V> {
+    /// The same value once more. Keeps the entry that owns it, and none in between.
+    pub(crate) fn of(entry: &Arc<Entry<V>>) -> Content<V> {
+        Content::Of(Entry::owner(entry).clone())
+    }
+
+    pub(crate) fn is_nothing(&self) -> bool {
+        matches!(self, Content::Nothing)
+    }
+}
 
 /// A value that was read or written, shared by the near cache and everyone who holds it.
 ///
@@ -28,7 +51,7 @@ pub(crate) struct Entry<V> {
     /// The epoch of the near cache in which it was last known to hold.
     epoch: AtomicU64,
     key: EntryKey,
-    value: V,
+    content: Content<V>,
     /// The end of its fresh life, if nobody ends it before.
     fresh_until: Mono,
     usable_until: Mono,
@@ -63,8 +86,12 @@ pub(crate) struct EntryMeta {
 }
 
 impl<V> Entry<V> {
-    pub(crate) fn new(id: Id<'_>, value: V, meta: EntryMeta) -> Entry<V> {
-        let quiet_until = meta.life.fresh_until.min(meta.refresh_from);
+    pub(crate) fn new(id: Id<'_>, content: Content<V>, meta: EntryMeta) -> Entry<V> {
+        let quiet_until = match content {
+            // Whoever looks for a value goes on to where it shows that there is none.
+            Content::Nothing => ENDED,
+            _ => meta.life.fresh_until.min(meta.refresh_from).0.max(1),
+        };
         Entry {
             key: EntryKey::new(id),
             version: meta.version,
@@ -72,14 +99,14 @@ impl<V> Entry<V> {
             is_proven: meta.is_proven,
             created: meta.created,
             load_cost_ms: u16::try_from(meta.load_cost.as_millis()).unwrap_or(u16::MAX),
-            quiet_until: AtomicU64::new(quiet_until.0.max(1)),
+            quiet_until: AtomicU64::new(quiet_until),
             fresh_until: meta.life.fresh_until,
             usable_until: meta.life.usable_until,
             proven_until: meta.proven_until,
             epoch: AtomicU64::new(0),
             tags: meta.tags,
             weight: u32::try_from(meta.weight).unwrap_or(u32::MAX),
-            value,
+            content,
         }
     }
 
@@ -139,11 +166,45 @@ impl<V> Entry<V> {
 
     #[inline]
     pub(crate) fn value(&self) -> &V {
-        &self.value
+        self.held().expect("what holds nothing is given to nobody")
     }
 
-    pub(crate) fn into_value(self) -> V {
-        self.value
+    /// The value, if it holds one.
+    #[inline]
+    pub(crate) fn held(&self) -> Option<&V> {
+        match &self.content {
+            Content::Own(value) => Some(value),
+            Content::Of(owner) => owner.held(),
+            Content::Nothing => None,
+        }
+    }
+
+    pub(crate) fn into_value(self) -> V
+    where
+        V: Clone,
+    {
+        match self.content {
+            Content::Own(value) => value,
+            _ => self.value().clone(),
+        }
+    }
+
+    /// The entry that has its value: itself, or the one that it was confirmed from.
+    pub(crate) fn owner(entry: &Arc<Entry<V>>) -> &Arc<Entry<V>> {
+        match &entry.content {
+            Content::Of(owner) => owner,
+            Content::Own(_) | Content::Nothing => entry,
+        }
+    }
+
+    /// Whether it holds that the source has no record.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.content.is_nothing()
+    }
+
+    /// The same, as something that may be said now.
+    pub(crate) fn says_nothing(&self, now: Mono) -> bool {
+        self.is_nothing() && now < self.fresh_until
     }
 
     #[inline]
@@ -157,6 +218,9 @@ impl<V> Entry<V> {
 
     #[cold]
     fn later_freshness(&self, now: Mono) -> Freshness {
+        if self.is_nothing() {
+            return Freshness::Expired;
+        }
         let fresh_until = if self.is_marked_stale() {
             Mono(0)
         } else {

@@ -63,12 +63,12 @@ impl<V> Reporter<V> {
 
     pub(super) fn report(&self, entry: Arc<Entry<V>>, cause: Cause) {
         self.counts[cause as usize].fetch_add(1, Ordering::Relaxed);
-        let Some(listener) = &self.listener else {
+        let (Some(listener), Some(value)) = (&self.listener, entry.held()) else {
             return;
         };
         // A listener that panics must not take down the request that happened to evict.
         let told = catch_unwind(AssertUnwindSafe(|| {
-            listener(&entry.id().spelled(), entry.value(), cause)
+            listener(&entry.id().spelled(), value, cause)
         }));
         if told.is_err() {
             tracing::error!(cause = cause.as_str(), "the eviction listener panicked");

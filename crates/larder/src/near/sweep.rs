@@ -47,6 +47,7 @@ async fn walk<V: Send + Sync + 'static>(near: &Near<V>, clock: &dyn Runtime) {
             };
             let cause = match entry.freshness(now) {
                 _ if near.is_void(&entry) => Cause::Explicit,
+                _ if entry.says_nothing(now) => continue,
                 Freshness::Expired => Cause::Expired,
                 Freshness::Fresh | Freshness::Stale => continue,
             };

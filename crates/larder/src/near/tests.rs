@@ -60,7 +60,7 @@ fn tagged_entry(
         tags,
         weight,
     };
-    Arc::new(Entry::new(Id::of(b"k"), value, meta))
+    Arc::new(Entry::new(Id::of(b"k"), Content::Own(value), meta))
 }
 
 fn value(near: &Near<u32>) -> Option<u32> {
@@ -196,7 +196,7 @@ fn what_does_not_fit_is_evicted_and_reported_and_a_resize_evicts_too() {
             weight: 1 << 10,
         };
         let hash = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let entry = Arc::new(Entry::new(Id::of(&key), n as u32, meta));
+        let entry = Arc::new(Entry::new(Id::of(&key), Content::Own(n as u32), meta));
         near.admit(hash, near.snapshot(hash), &entry, NOW).unwrap();
     }
     let (held, weight) = near.size();

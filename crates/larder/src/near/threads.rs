@@ -120,7 +120,7 @@ fn tagged_entry(value: u64, tags: Option<Box<EntryTags>>) -> Arc<Entry<u64>> {
         tags,
         weight: 100,
     };
-    Arc::new(Entry::new(KEY.id, value, meta))
+    Arc::new(Entry::new(KEY.id, Content::Own(value), meta))
 }
 
 /// The same source, whose row bears a tag that every change invalidates.

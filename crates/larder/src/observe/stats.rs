@@ -72,7 +72,7 @@ pub struct RemoteStats {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LoadStats {
-    /// Loaders that gave a value.
+    /// Loaders that gave a value, or said that it is the same, or that there is none.
     pub succeeded: u64,
     /// Loaders that gave an error or panicked.
     pub failed: u64,
@@ -84,6 +84,10 @@ pub struct LoadStats {
     pub shared: u64,
     /// Stale values returned because a load failed.
     pub stale_served: u64,
+    /// Values that a load has found to be the same, and given another life where they are.
+    pub confirmed: u64,
+    /// Loaders that said that there is no record.
+    pub absent: u64,
 }
 
 /// Counts of what protects the source, and those who wait for it.
@@ -157,6 +161,8 @@ pub(crate) struct Counts {
     pub(crate) load_batches: AtomicU64,
     pub(crate) load_shared: AtomicU64,
     pub(crate) stale_served: AtomicU64,
+    pub(crate) confirmed: AtomicU64,
+    pub(crate) absent: AtomicU64,
     pub(crate) refreshes: RefreshCounts,
     pub(crate) protection: ProtectionCounts,
     pub(crate) bus: BusCounts,
@@ -289,6 +295,8 @@ impl Counts {
                 abandoned: get(&self.load_abandoned),
                 shared: get(&self.load_shared),
                 stale_served: get(&self.stale_served),
+                confirmed: get(&self.confirmed),
+                absent: get(&self.absent),
             },
             refused: refused.collect(),
             errors: errors.collect(),

@@ -84,7 +84,7 @@ async fn worlds() -> Vec<World> {
     worlds
 }
 
-fn plain(value: u64) -> impl FnOnce(larder::Cx<u64>) -> Ready + Send + 'static {
+fn plain(value: u64) -> impl FnOnce(larder::Cx<u64, u64>) -> Ready + Send + 'static {
     move |_| std::future::ready(Ok::<_, Oops>(value))
 }
 
@@ -180,7 +180,7 @@ async fn dependents_that_are_being_loaded_are_not_stored() {
             let (read, is_read) = tokio::sync::oneshot::channel();
             let (go, may_go) = tokio::sync::oneshot::channel::<()>();
             let (inner, outer) = (world.inner.clone(), world.outer.clone());
-            let load = move |cx: larder::Cx<u64>| async move {
+            let load = move |cx: larder::Cx<u64, _>| async move {
                 cx.tag("t");
                 let inner = inner.get(&1).await.unwrap().unwrap();
                 read.send(()).unwrap();
@@ -208,7 +208,7 @@ async fn tags_of_the_inner_value_void_the_outer_one() {
     for world in worlds().await {
         let inner = world.inner.clone();
         let load = move |_| async move {
-            let tagged = |cx: larder::Cx<u64>| async move {
+            let tagged = |cx: larder::Cx<u64, _>| async move {
                 cx.tag("tenant:7");
                 Ok::<_, Oops>(7)
             };
@@ -455,7 +455,7 @@ async fn tags_and_dependencies_can_be_named_after_the_load() {
             world.until_void("the clear before").await;
             // It has a tag and a dependency from its load already.
             let inner = world.inner.clone();
-            let load = move |cx: larder::Cx<u64>| async move {
+            let load = move |cx: larder::Cx<u64, _>| async move {
                 cx.tag("early");
                 Ok::<_, Oops>(*inner.get_or_load(&1, plain(7)).await.unwrap() * 10)
             };

@@ -5,6 +5,7 @@
 mod support;
 
 mod acknowledged;
+mod answers;
 mod api;
 mod areas;
 mod bus;

@@ -1,5 +1,6 @@
 //! Many keys loaded by one call, in virtual time.
 
+mod answers;
 mod batcher;
 mod limits;
 mod together;
@@ -45,7 +46,7 @@ async fn with_tags(world: &World) -> Vec<Users> {
 /// Loads, which must be over soon.
 async fn many<F, Fut>(cache: &Users, keys: &[u64], loader: F) -> Given
 where
-    F: Fn(ManyCx<u64>) -> Fut + Send + Sync + 'static,
+    F: Fn(ManyCx<u64, u64>) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Rows> + Send + 'static,
 {
     in_time(cache.get_or_load_many(keys, loader)).await
@@ -130,7 +131,7 @@ async fn a_load_costs_three_round_trips_and_only_the_rest_is_asked_for() {
 }
 
 /// At once, uncounted.
-fn tenfold_loader() -> impl Fn(ManyCx<u64>) -> std::future::Ready<Rows> {
+fn tenfold_loader() -> impl Fn(ManyCx<u64, u64>) -> std::future::Ready<Rows> {
     |cx| std::future::ready(tenfold(cx.keys()))
 }
 
@@ -138,7 +139,7 @@ fn tenfold_loader() -> impl Fn(ManyCx<u64>) -> std::future::Ready<Rows> {
 async fn each_key_has_an_outcome_of_its_own() {
     let world = World::new();
     for cache in each(&world).await {
-        let loader = |cx: ManyCx<u64>| async move {
+        let loader = |cx: ManyCx<u64, _>| async move {
             cx.of(&4).fail("no sense");
             // Not asked for: nobody hears of it.
             cx.of(&99).fail("nobody's");
@@ -175,7 +176,7 @@ async fn each_key_has_an_outcome_of_its_own() {
 async fn plain_values_and_any_collection_will_do_as_an_answer() {
     let world = World::new();
     let cache = world.both().build().await.unwrap();
-    let map = |cx: ManyCx<u64>| async move {
+    let map = |cx: ManyCx<u64, _>| async move {
         let rows = cx.keys().iter().map(|key| (*key, key + 1));
         Ok::<_, Oops>(rows.collect::<std::collections::BTreeMap<u64, u64>>())
     };
@@ -188,7 +189,7 @@ async fn plain_values_and_any_collection_will_do_as_an_answer() {
         .build()
         .await
         .unwrap();
-    let lengths = |cx: ManyCx<String>| async move {
+    let lengths = |cx: ManyCx<String, _>| async move {
         let rows = cx.keys().iter().map(|key| (key.clone(), key.len() as u64));
         Ok::<_, Oops>(rows.collect::<Vec<_>>())
     };
@@ -200,7 +201,7 @@ async fn plain_values_and_any_collection_will_do_as_an_answer() {
 async fn each_value_has_its_own_life_and_its_own_tags() {
     let world = World::new();
     for cache in with_tags(&world).await {
-        let loader = |cx: ManyCx<u64>| async move {
+        let loader = |cx: ManyCx<u64, _>| async move {
             cx.of(&1).ttl(Duration::from_secs(10));
             cx.of(&2).tag("even");
             cx.of(&3).skip();
@@ -228,7 +229,7 @@ async fn large_calls_are_divided_and_a_part_fails_alone() {
     for cache in each(&world).await {
         let asked = Asked::default();
         let noting = asked.clone();
-        let loader = move |cx: ManyCx<u64>| {
+        let loader = move |cx: ManyCx<u64, _>| {
             noting.note(&cx);
             async move {
                 match cx.keys().contains(&5) {
@@ -290,7 +291,7 @@ async fn near_values_that_are_due_are_refreshed_by_one_call() {
         world.clock.advance(Duration::from_secs(70)).await;
         let _ = cache.insert(&3, 30).await.unwrap();
         asked.take();
-        let newer = |cx: ManyCx<u64>| async move {
+        let newer = |cx: ManyCx<u64, _>| async move {
             Ok(cx.keys().iter().map(|key| (*key, Ok(key * 11))).collect())
         };
         let given = many(&cache, &[1, 2, 3], newer).await;
@@ -314,10 +315,10 @@ async fn what_the_source_has_no_more_is_removed_and_fail_safe_does_not_bring_it_
             let _ = cache.insert(&key, key * 10).await.unwrap();
         }
         world.clock.advance(Duration::from_secs(3_600)).await;
-        let only = |cx: ManyCx<u64>| async move { tenfold(&cx.keys()[..1]) };
+        let only = |cx: ManyCx<u64, _>| async move { tenfold(&cx.keys()[..1]) };
         let given = many(&cache, &[1, 2], only).await;
         assert_eq!(bare(&given), [Ok(Some(10)), Ok(None)]);
-        let down = |_: ManyCx<u64>| async { Err(Oops("down")) };
+        let down = |_: ManyCx<u64, _>| async { Err(Oops("down")) };
         world.clock.advance(Duration::from_secs(3_600)).await;
         let given = many(&cache, &[1, 2], down).await;
         let oops = Err("the loader failed: down".to_owned());
@@ -338,7 +339,7 @@ async fn a_wrong_key_and_a_closed_cache_are_errors_of_their_keys() {
         .await
         .unwrap();
     let (long, short) = ("x".repeat(100_000), "x".to_owned());
-    let loader = |cx: ManyCx<String>| async move {
+    let loader = |cx: ManyCx<String, _>| async move {
         let rows = cx.keys().iter().map(|key| (key.clone(), key.len() as u64));
         Ok::<_, Oops>(rows.collect::<Vec<_>>())
     };

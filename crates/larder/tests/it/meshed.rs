@@ -41,7 +41,7 @@ impl Truth {
         tag: Option<&'static str>,
     ) -> u64 {
         let truth = self.clone();
-        let loader = move |cx: Cx<u64>| async move {
+        let loader = move |cx: Cx<u64, _>| async move {
             if let Some(tag) = tag {
                 cx.tag(tag);
             }

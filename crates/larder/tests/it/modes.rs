@@ -223,7 +223,7 @@ fn a_cache_that_follows_nobody_still_asks_which_tags_are_void() {
         let alone = builder.coherence(Mode::None).build().await.unwrap();
         let one = network.node().await;
         let load = async |value| {
-            let loader = move |cx: larder::Cx<u64>| async move {
+            let loader = move |cx: larder::Cx<u64, _>| async move {
                 cx.tag("a");
                 Ok::<_, Oops>(value)
             };

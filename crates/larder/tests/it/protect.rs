@@ -45,7 +45,7 @@ async fn age(world: &World, cache: &Users) {
 /// What a loader gives that counts its runs: 100 for the first.
 fn counted(
     runs: &Arc<AtomicU64>,
-) -> impl FnOnce(Cx<u64>) -> std::future::Ready<Result<u64, Oops>> + Send + use<> {
+) -> impl FnOnce(Cx<u64, u64>) -> std::future::Ready<Result<u64, Oops>> + Send + use<> {
     let runs = runs.clone();
     move |_| std::future::ready(Ok(runs.fetch_add(1, Ordering::Relaxed) + 100))
 }

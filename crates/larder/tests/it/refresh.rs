@@ -43,7 +43,7 @@ async fn peek(cache: &Users) -> Option<u64> {
 /// A loader that counts its runs.
 fn counted(
     runs: &Arc<AtomicU64>,
-) -> impl FnOnce(larder::Cx<u64>) -> std::future::Ready<Result<u64, Oops>> + Send + use<> {
+) -> impl FnOnce(larder::Cx<u64, u64>) -> std::future::Ready<Result<u64, Oops>> + Send + use<> {
     let runs = runs.clone();
     move |_| std::future::ready(Ok(runs.fetch_add(1, Ordering::Relaxed) + 100))
 }

@@ -5,6 +5,7 @@
 //! `LARDER_MUTANT=StripeCount` takes that rule out of everything that happens in them: then those
 //! that it is for must fail.
 
+mod answers;
 mod backlog;
 mod bus;
 mod loads;
@@ -134,7 +135,7 @@ pub(super) async fn load_tagged(
     tags: &'static [&'static str],
     value: u64,
 ) -> u64 {
-    let loader = move |cx: Cx<u64>| async move {
+    let loader = move |cx: Cx<u64, _>| async move {
         tags.iter().for_each(|tag| cx.tag(*tag));
         Ok::<_, Oops>(value)
     };

@@ -37,7 +37,7 @@ async fn write(cache: &Users, key: u64, row: &Row, how: u64) {
 async fn read(cache: &Users, key: u64, rows: &Rows) {
     let least = rows[key as usize].acknowledged.load(Ordering::SeqCst);
     let source = rows.clone();
-    let load = move |cx: larder::Cx<u64>| async move {
+    let load = move |cx: larder::Cx<u64, _>| async move {
         let value = source[*cx.key() as usize].value.load(Ordering::SeqCst);
         // The gap in which a naive cache is overtaken.
         tokio::task::yield_now().await;

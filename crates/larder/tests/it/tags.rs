@@ -33,7 +33,7 @@ async fn near_only() -> Users {
 
 /// Loads `value` under a tag.
 async fn load(users: &Users, key: u64, tag: &'static str, value: u64) -> u64 {
-    let loader = move |cx: Cx<u64>| async move {
+    let loader = move |cx: Cx<u64, _>| async move {
         cx.tag(tag);
         Ok::<_, std::fmt::Error>(value)
     };
@@ -70,7 +70,7 @@ async fn a_load_that_began_before_is_given_to_its_caller_and_not_kept() {
         let (begun, has_begun) = oneshot::channel::<()>();
         let slow = users.clone();
         let loading = tokio::spawn(async move {
-            let loader = move |cx: Cx<u64>| async move {
+            let loader = move |cx: Cx<u64, _>| async move {
                 begun.send(()).unwrap();
                 wait.await.unwrap();
                 cx.tag("red");
@@ -133,7 +133,7 @@ async fn tags_that_are_none_are_refused_and_cost_no_value() {
         users.invalidate_tag("").await.unwrap_err().kind(),
         ErrorKind::Invalid
     );
-    let loader = |cx: Cx<u64>| async move {
+    let loader = |cx: Cx<u64, _>| async move {
         (0..33).for_each(|n| cx.tag(format!("tag {n}")));
         Ok::<_, std::fmt::Error>(10)
     };

@@ -128,7 +128,7 @@ impl Shop {
     /// A shelf, made of its products.
     pub(super) async fn shelf(&self, id: u32) -> Result<Loaded<Shelf>, Trouble> {
         let (products, catalogue) = (self.products.clone(), self.catalogue.clone());
-        let load = move |cx: Cx<u32>| async move {
+        let load = move |cx: Cx<u32, _>| async move {
             let mut shelf = Shelf {
                 versions: Vec::new(),
                 worth: 0,
@@ -177,7 +177,7 @@ async fn product(
     id: u32,
 ) -> Result<Loaded<Row>, Trouble> {
     let catalogue = catalogue.clone();
-    let load = move |cx: Cx<u32>| async move {
+    let load = move |cx: Cx<u32, _>| async move {
         let row = catalogue.row(*cx.key()).await;
         let row = row.map_err(|error| error.to_string())?;
         if let Some(product) = &row.product {

@@ -2,7 +2,7 @@
 
 use super::ScriptMutant;
 
-pub(super) const RECORDS: [ScriptMutant; 32] = [
+pub(super) const RECORDS: [ScriptMutant; 34] = [
     ScriptMutant {
         name: "KeepHighWater",
         what: "The highest version is not kept for the next script.",
@@ -124,6 +124,22 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         noticed: "dependencies::a_value_made_from_another_is_stored",
     },
     ScriptMutant {
+        name: "ConfirmSame",
+        what: "A fill that leaves the payload does not look at whether it is still that one.",
+        file: "fill.lua",
+        piece: "if stays ~= 0 and not (is_live(r) and r.version == stays) then",
+        instead: "if false then",
+        noticed: "confirms::only_the_record_of_that_version_is_confirmed",
+    },
+    ScriptMutant {
+        name: "ConfirmLife",
+        what: "A record that is given another life ends when it would have ended.",
+        file: "common.lua",
+        piece: "  else redis.call('PEXPIREAT', key, decimal(r.expires)) end\n",
+        instead: "  end\n",
+        noticed: "server_ends::a_confirmed_record_ends_on_the_server_too",
+    },
+    ScriptMutant {
         name: "LeaseStale",
         what: "Who asks for a lease is given a stale value as if it were fresh.",
         file: "lease.lua",
@@ -231,8 +247,8 @@ pub(super) const RECORDS: [ScriptMutant; 32] = [
         name: "TouchRevokes",
         what: "Another life leaves the lease of its key.",
         file: "commit.lua",
-        piece: "  revoke(r)\n  rewrite(key, r)\n  if r.expires",
-        instead: "  rewrite(key, r)\n  if r.expires",
+        piece: "  revoke(r)\n  return prolong(key, r)\n",
+        instead: "  return prolong(key, r)\n",
         noticed: "leases::touch_revokes_the_lease_of_a_value_only",
     },
     ScriptMutant {

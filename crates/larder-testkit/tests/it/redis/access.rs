@@ -104,7 +104,7 @@ async fn every_invalidation(redis: Redis) {
         .unwrap();
     let load = async |key: u64| {
         let inner = cache.clone();
-        let outer = cache.get_or_load(&key, move |cx: larder::Cx<u64>| async move {
+        let outer = cache.get_or_load(&key, move |cx: larder::Cx<u64, _>| async move {
             cx.tag("t");
             inner
                 .get(&0)

@@ -55,7 +55,7 @@ impl Scene {
     /// A load of the row by somebody who has been told of `told`.
     fn load(self: &Arc<Self>, told: u64, ends: fn()) -> Option<Load<u64>> {
         let scene = self.clone();
-        let start = Box::new(move || -> BoxFuture<'static, _> {
+        let start = Box::new(move |_| -> BoxFuture<'static, _> {
             Box::pin(async move {
                 scene.loads.fetch_add(1, Ordering::SeqCst);
                 let is_last = told == LAST;

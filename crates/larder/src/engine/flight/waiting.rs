@@ -80,7 +80,6 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let heard = waiting.wait_for(|told| {
             outcome = match &told.outcome {
                 Some(Ok(landed)) if !landed.is_stale() => Some(Ok(landed.clone())),
-                Some(Err(Failure::Absent)) => Some(Err(Failure::Absent)),
                 // What is offered may be better than that, while it may be used.
                 other => {
                     let offer = told.offer.as_ref();

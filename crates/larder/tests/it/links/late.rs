@@ -76,7 +76,7 @@ fn inner(key: u64) -> u64 {
 }
 
 /// What every loader does before it waits.
-async fn read(kind: Kind, cache: &Users, cx: &Cx<u64>) {
+async fn read(kind: Kind, cache: &Users, cx: &Cx<u64, u64>) {
     cx.tag(tag(*cx.key()));
     if matches!(kind, Kind::Dependency | Kind::Dependents) {
         cache.get(&inner(*cx.key())).await.unwrap();
@@ -164,7 +164,7 @@ impl Processes {
     /// Loads values that the next reader will refresh.
     async fn hold_old(&self, keys: &[u64]) {
         for key in keys {
-            let load = |cx: Cx<u64>| async move {
+            let load = |cx: Cx<u64, _>| async move {
                 cx.tag(tag(*cx.key()));
                 Ok::<_, Oops>(OLD)
             };
@@ -220,7 +220,7 @@ async fn round(processes: &Processes, kind: Kind, key: u64) {
     }
     let _ = processes.changing.insert(&inner(key), NEW).await.unwrap();
     let cache = processes.loading.clone();
-    let call = spawn_load(&processes.loading, key, move |cx: Cx<u64>| async move {
+    let call = spawn_load(&processes.loading, key, move |cx: Cx<u64, _>| async move {
         read(kind, &cache, &cx).await;
         let _ = begin.send(());
         let _ = wait.await;
@@ -306,7 +306,7 @@ async fn wave(processes: &Processes, kind: Kind, keys: Range<u64>, runtime: &Arc
         let (go_on, wait) = oneshot::channel::<()>();
         let runtime = runtime.clone();
         let cache = processes.loading.clone();
-        let load = move |cx: Cx<u64>| async move {
+        let load = move |cx: Cx<u64, _>| async move {
             read(kind, &cache, &cx).await;
             let _ = begin.send(());
             runtime.sleep(Duration::from_secs(2)).await;

@@ -97,7 +97,7 @@ impl Ledger {
     pub(super) async fn read(self: &Arc<Ledger>, cache: &Users, key: u64) -> (Tally, Option<u64>) {
         let began = Instant::now();
         let ledger = self.clone();
-        let loader = move |cx: Cx<u64>| async move {
+        let loader = move |cx: Cx<u64, _>| async move {
             let key = *cx.key();
             if let Some(tag) = Ledger::tag(key) {
                 cx.tag(tag);

@@ -140,7 +140,7 @@ async fn each_key_of_a_batch_has_its_own_outcome_and_its_own_patience() {
     let world = World::new();
     let hard = |it: larder::Builder<u64, u64>| it.timeouts(Timeouts::new().hard("1s"));
     for cache in kinds(&world, hard).await {
-        let users = cache.batcher(WINDOW, 2, |cx: ManyCx<u64>| async move {
+        let users = cache.batcher(WINDOW, 2, |cx: ManyCx<u64, _>| async move {
             let mut rows = tenfold(&cx.keys()[..1])?;
             rows.push((2, Err(Oops("locked"))));
             Ok(rows)
@@ -177,7 +177,7 @@ async fn a_loader_may_ask_its_own_batcher_for_more() {
     for cache in each(&world).await {
         let inner: std::sync::Arc<std::sync::OnceLock<Users>> = Default::default();
         let own = inner.clone();
-        let loader = move |cx: ManyCx<u64>| {
+        let loader = move |cx: ManyCx<u64, _>| {
             let own = own.clone();
             async move {
                 if cx.keys().contains(&1) {
@@ -207,7 +207,7 @@ async fn a_window_of_nothing_is_an_error_that_says_what_to_do() {
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains("batcher window"), "{error}");
     };
-    let loader = |cx: ManyCx<u64>| std::future::ready(tenfold(cx.keys()));
+    let loader = |cx: ManyCx<u64, _>| std::future::ready(tenfold(cx.keys()));
     refused(cache.batcher("0s", 10, loader));
     refused(cache.batcher("2ms", 0, loader));
     refused(cache.batcher("soon", 10, loader));

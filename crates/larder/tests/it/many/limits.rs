@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use larder::core::mutant::Mutant;
 use larder::{LoadLimit, ManyCx, ManyOptions, Refresh, StaleReason, Timeouts};
 
 use super::{Given, clear, kinds, many, stored};
 use crate::support::many::{Asked, all, bare, cued, spawn_many, tenfold};
-use crate::support::{Oops, Users, World, in_time, paused_load, settle};
+use crate::support::{Oops, Users, World, in_time, needs_alone, paused_load, settle};
 
 const TTL: Duration = Duration::from_secs(100);
 
@@ -122,11 +123,13 @@ async fn a_loader_that_asks_for_many_goes_with_its_own_load() {
     let limit = LoadLimit::new(1).queue(0);
     for cache in kinds(&world, |it| it.load_limit(limit.clone())).await {
         let users = cache.clone();
-        let page = in_time(cache.get_or_load(&100, move |_| async move {
-            let users = users
-                .get_or_load_many(&[1, 2], |cx: ManyCx<u64>| async move { tenfold(cx.keys()) });
-            Ok::<_, Oops>(all(&Box::pin(users).await).iter().sum())
-        }));
+        let page =
+            in_time(cache.get_or_load(&100, move |_| async move {
+                let users = users.get_or_load_many(&[1, 2], |cx: ManyCx<u64, _>| async move {
+                    tenfold(cx.keys())
+                });
+                Ok::<_, Oops>(all(&Box::pin(users).await).iter().sum())
+            }));
         assert_eq!(*page.await.unwrap(), 30);
         clear(&cache).await;
     }
@@ -158,4 +161,46 @@ async fn refreshes_of_many_do_not_queue() {
         assert_eq!(stored(&cache, &[1, 2]).await, [Some(10), Some(20)]);
         clear(&cache).await;
     }
+}
+
+/// The server does one thing after the other, and each takes it 10 ms.
+async fn many_keys_over_a_slow_link() {
+    const EACH: Duration = Duration::from_millis(10);
+    let keys: Vec<u64> = (0..150).collect();
+    let world = World::new();
+    let builder = world.both().refresh(Refresh::after(TTL).limit(keys.len()));
+    let cache = builder.build().await.unwrap();
+    world.store.slow_down(EACH).await;
+    let asked = Asked::default();
+    let call = spawn_many(&cache, &keys, asked.loader());
+    // A look, and a lease and a fill for each.
+    for _ in 0..2 * keys.len() + 10 {
+        world.clock.advance(EACH).await;
+    }
+    assert_eq!(all(&in_time(call).await.unwrap()).len(), keys.len());
+    assert_eq!(
+        stored(&cache, &keys).await.iter().flatten().count(),
+        keys.len()
+    );
+    let in_vain = |cache: &Users| cache.stats().refused.iter().map(|(_, it)| it).sum::<u64>();
+    assert_eq!(in_vain(&cache), 0);
+    // So do refreshes.
+    world.clock.advance(TTL).await;
+    many(&cache, &keys, asked.loader()).await;
+    for _ in 0..2 * keys.len() + 10 {
+        world.clock.advance(EACH).await;
+    }
+    assert_eq!(cache.stats().refreshes.loaded, 150);
+    assert_eq!(
+        asked.take().iter().map(Vec::len).collect::<Vec<_>>(),
+        [150, 150]
+    );
+    assert_eq!(in_vain(&cache), 0);
+    let longest = world.store.longest();
+    assert!(longest < Duration::from_secs(1), "{longest:?} is slow");
+}
+
+#[test]
+fn each_of_many_keys_is_answered_in_time_over_a_slow_link() {
+    needs_alone(Mutant::AllAtOnce, many_keys_over_a_slow_link);
 }

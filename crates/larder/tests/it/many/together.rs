@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use larder::core::mutant::Mutant;
-use larder::{ManyCx, Source, untracked};
+use larder::{ManyCx, Source};
 
 use super::{clear, each, many, stored, with_tags};
-use crate::support::many::{Asked, Rows, all, bare, cued, spawn_many, tenfold};
-use crate::support::{Oops, World, in_time, needs_alone, paused, paused_load, settle, spawn_load};
+use crate::support::many::{Asked, all, cued, spawn_many, tenfold};
+use crate::support::{Oops, World, in_time, needs_alone, paused_load, settle, spawn_load};
 
 /// More than the time for which keys that come late wait for others that do.
 const LATE: Duration = Duration::from_millis(60);
@@ -37,24 +37,6 @@ async fn who_asks_for_a_key_that_is_being_loaded_joins_that_load() {
         assert_eq!(*in_time(alone).await.unwrap().unwrap(), 20);
         assert_eq!(*in_time(single).await.unwrap().unwrap(), 11);
         assert!(calls.now().await.is_none());
-        clear(&cache).await;
-    }
-}
-
-#[tokio::test]
-async fn a_load_of_one_key_tries_for_itself_what_another_one_has_found_absent() {
-    let world = World::new();
-    for cache in each(&world).await {
-        let (loader, mut calls) = cued();
-        let first = spawn_many(&cache, &[1], loader.clone());
-        let call = calls.next().await;
-        let second = spawn_many(&cache, &[1], loader);
-        let single = spawn_load(&cache, 1, |_| async { Ok(10) });
-        settle().await;
-        call.answer(Ok(vec![]));
-        assert_eq!(bare(&in_time(first).await.unwrap()), [Ok(None)]);
-        assert_eq!(bare(&in_time(second).await.unwrap()), [Ok(None)]);
-        assert_eq!(*in_time(single).await.unwrap().unwrap(), 10);
         clear(&cache).await;
     }
 }
@@ -150,7 +132,7 @@ async fn what_the_loader_reads() {
     for cache in with_tags(&world).await {
         let _ = cache.insert(&9, 1).await.unwrap();
         let rates = cache.clone();
-        let loader = move |cx: ManyCx<u64>| {
+        let loader = move |cx: ManyCx<u64, _>| {
             let rates = rates.clone();
             async move {
                 let rate = rates.get(&9).await.unwrap().map_or(0, |rate| *rate);
@@ -177,7 +159,7 @@ async fn what_it_has_read_changes() {
         let _ = cache.insert(&9, 1).await.unwrap();
         let (cue, mut calls) = cued();
         let rates = cache.clone();
-        let loader = move |cx: ManyCx<u64>| {
+        let loader = move |cx: ManyCx<u64, _>| {
             let (rates, cue) = (rates.clone(), cue.clone());
             async move {
                 let rate = rates.get(&9).await.unwrap().map_or(0, |rate| *rate);
@@ -214,7 +196,7 @@ async fn a_loader_that_asks_for_a_key_of_its_own_is_told_so_and_others_do_not_ha
     let world = World::new();
     for cache in with_tags(&world).await {
         let inner = cache.clone();
-        let loader = move |cx: ManyCx<u64>| {
+        let loader = move |cx: ManyCx<u64, _>| {
             let inner = inner.clone();
             async move {
                 let own = inner.get_or_load(&2, |_| async { Ok::<_, Oops>(99) }).await;
@@ -222,8 +204,9 @@ async fn a_loader_that_asks_for_a_key_of_its_own_is_told_so_and_others_do_not_ha
                 // Another key is none of its own.
                 let other = inner.get_or_load(&7, |_| async { Ok::<_, Oops>(70) }).await;
                 assert_eq!(*other.unwrap(), 70);
-                let many = inner
-                    .get_or_load_many(&[1, 8], |cx: ManyCx<u64>| async move { tenfold(cx.keys()) });
+                let many = inner.get_or_load_many(&[1, 8], |cx: ManyCx<u64, _>| async move {
+                    tenfold(cx.keys())
+                });
                 let many = Box::pin(many).await;
                 assert!(many[0].is_err());
                 assert_eq!(**many[1].as_ref().unwrap().as_ref().unwrap(), 80);
@@ -242,7 +225,7 @@ async fn loads_that_wait_for_each_other_in_a_circle_end() {
         // The loader of 1 and 2 asks for 3, the loader of 3 asks for 2.
         let (begun_one, begun_two) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
         let (inner, begun, other) = (cache.clone(), begun_one.clone(), begun_two.clone());
-        let loader = move |cx: ManyCx<u64>| {
+        let loader = move |cx: ManyCx<u64, _>| {
             let (inner, begun, other) = (inner.clone(), begun.clone(), other.clone());
             async move {
                 begun.fetch_add(1, Ordering::SeqCst);
@@ -296,33 +279,6 @@ async fn a_value_made_of_many_depends_on_each_of_them_and_on_their_absence() {
             assert_eq!(stored(&cache, &[100]).await, [None], "{part}");
             let _ = cache.invalidate(&part).await.unwrap();
         }
-        clear(&cache).await;
-    }
-}
-
-#[tokio::test]
-async fn absence_that_another_load_has_found_is_nothing_to_store_upon() {
-    let world = World::new();
-    for cache in with_tags(&world).await {
-        let (loader, mut calls) = cued();
-        let asking = spawn_many(&cache, &[3], loader);
-        let call = calls.next().await;
-        let parts = cache.clone();
-        let (cue, mut cued_load) = paused::<u64, u64>();
-        let sum = spawn_load(&cache, 100, move |cx| async move {
-            let begun = untracked(cue(cx)).await?;
-            let none = |_: ManyCx<u64>| async { Ok::<_, Oops>(Vec::<(u64, u64)>::new()) };
-            let found = Box::pin(parts.get_or_load_many(&[3], none)).await;
-            Ok(begun + found.iter().flatten().flatten().count() as u64)
-        });
-        cued_load.begun().await;
-        cued_load.answer(Ok(5));
-        settle().await;
-        let nothing: Rows = Ok(vec![]);
-        call.answer(nothing);
-        in_time(asking).await.unwrap();
-        assert_eq!(*in_time(sum).await.unwrap().unwrap(), 5);
-        assert_eq!(stored(&cache, &[100]).await, [None]);
         clear(&cache).await;
     }
 }

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use larder::core::mutant::Mutant;
 use larder::{ManyCx, StaleReason};
 
 use super::{clear, each, many, stored};
 use crate::support::many::{Asked, Rows, all, bare, cued, spawn_many, tenfold};
-use crate::support::{Oops, Op, World, in_time, needs_alone, settle, spawn_load};
+use crate::support::{Oops, Op, World, in_time, settle, spawn_load};
 
 #[tokio::test]
 async fn an_error_of_the_call_is_that_of_each_key_and_who_has_a_stale_value_gets_that() {
@@ -15,7 +14,7 @@ async fn an_error_of_the_call_is_that_of_each_key_and_who_has_a_stale_value_gets
     for cache in each(&world).await {
         let _ = cache.insert(&1, 1).await.unwrap();
         world.clock.advance(Duration::from_secs(3_600)).await;
-        let down = |_: ManyCx<u64>| async { Err(Oops("down")) };
+        let down = |_: ManyCx<u64, _>| async { Err(Oops("down")) };
         let given = many(&cache, &[1, 2], down).await;
         let oops = "the loader failed: down".to_owned();
         assert_eq!(bare(&given), [Ok(Some(1)), Err(oops.clone())]);
@@ -23,7 +22,7 @@ async fn an_error_of_the_call_is_that_of_each_key_and_who_has_a_stale_value_gets
         assert_eq!(stale.stale_reason(), Some(StaleReason::Failed));
         assert_eq!(stale.error::<Oops>().unwrap().to_string(), oops);
         // One error for that key alone.
-        let one = |cx: ManyCx<u64>| async move {
+        let one = |cx: ManyCx<u64, _>| async move {
             let rows = tenfold(cx.keys())?.into_iter();
             Ok(rows
                 .map(|(key, row)| (key, row.and(Err(Oops("locked")))))
@@ -58,15 +57,15 @@ async fn a_panic_wherever_it_comes_from_is_that_of_each_key_and_all_are_free() {
             let expected = Err(format!("the loader panicked: {what}"));
             assert_eq!(bare(given), [expected.clone(), expected]);
         };
-        let early = |_: ManyCx<u64>| -> std::future::Ready<Rows> { panic!("early") };
+        let early = |_: ManyCx<u64, _>| -> std::future::Ready<Rows> { panic!("early") };
         told(&many(&cache, &[1, 2], early).await, "early");
-        let late = |_: ManyCx<u64>| async {
+        let late = |_: ManyCx<u64, _>| async {
             settle().await;
             let rows: Rows = Err(Oops("never"));
             rows.inspect_err(|_| panic!("late"))
         };
         told(&many(&cache, &[1, 2], late).await, "late");
-        let bomb = |_: ManyCx<u64>| async { Ok::<_, Oops>(Bomb) };
+        let bomb = |_: ManyCx<u64, _>| async { Ok::<_, Oops>(Bomb) };
         let given = in_time(cache.get_or_load_many(&[1, 2], bomb)).await;
         told(&given, "no rows");
         assert_eq!(stored(&cache, &[1, 2]).await, [None, None]);
@@ -142,20 +141,16 @@ async fn who_goes_away_before_the_look_has_ended_holds_nobody_up() {
     assert_eq!(*in_time(staying).await.unwrap().unwrap(), 20);
 }
 
-async fn an_absent_key_with_a_stale_value() {
+#[tokio::test]
+async fn what_the_source_has_no_more_is_not_there_when_it_fails_afterwards() {
     let world = World::new();
     for cache in each(&world).await {
         let _ = cache.insert(&1, 10).await.unwrap();
         let _ = cache.expire(&1).await.unwrap();
-        let none = |_: ManyCx<u64>| async { Ok(vec![]) };
+        let none = |_: ManyCx<u64, _>| async { Ok(vec![]) };
         assert_eq!(bare(&many(&cache, &[1], none).await), [Ok(None)]);
         let down = cache.get_or_load(&1, |_| async { Err(Oops("down")) });
         assert!(in_time(down).await.is_err(), "it is gone for good");
         clear(&cache).await;
     }
-}
-
-#[test]
-fn what_the_source_has_no_more_is_not_there_when_it_fails_afterwards() {
-    needs_alone(Mutant::AbsentStays, an_absent_key_with_a_stale_value);
 }

@@ -54,7 +54,7 @@ fn ms(ms: u64) -> Duration {
 /// Reads a value that is made from another one.
 async fn derived(cache: &Numbers, truth: &Truth) -> u64 {
     let (inner, truth) = (cache.clone(), truth.clone());
-    let load = move |_: Cx<u64>| async move {
+    let load = move |_: Cx<u64, _>| async move {
         Ok::<_, std::convert::Infallible>(truth.read(&inner, BASE).await)
     };
     *cache.get_or_load(&DERIVED, load).await.unwrap()
@@ -144,7 +144,7 @@ async fn joined_after_the_lease(runtime: SimRuntime) -> u64 {
     // Its own poll is not answered.
     let second = short().await;
     let clock = runtime.clone();
-    let fails = move |_: Cx<u64>| async move {
+    let fails = move |_: Cx<u64, _>| async move {
         clock.sleep(ms(600)).await;
         Err::<u64, _>(std::io::Error::other("the source is down"))
     };

@@ -99,7 +99,7 @@ impl Reader {
         let rows = self.rows.clone();
         let slow = Duration::from_millis(30 * u64::from(self.runtime.random() % 10 < 1));
         let clock = TokioRuntime::current();
-        let loader = move |cx: Cx<u64>| async move {
+        let loader = move |cx: Cx<u64, _>| async move {
             cx.tag(tag(key));
             let value = row(&rows, key);
             clock.sleep(slow).await;

@@ -164,7 +164,7 @@ async fn a_default_is_given_when_time_or_room_is_over_and_not_for_what_cannot_be
 async fn a_loader_that_says_that_it_failed_has_failed_whatever_it_returns() {
     let world = World::new();
     for cache in stale(&world, |it| it).await {
-        let refuse = |cx: larder::Cx<u64>| async move {
+        let refuse = |cx: larder::Cx<u64, _>| async move {
             cx.fail("the answer made no sense");
             Ok::<_, Oops>(66)
         };

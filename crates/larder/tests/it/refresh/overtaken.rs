@@ -61,10 +61,10 @@ async fn load(
     wait: Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>,
 ) -> u64 {
     let reading = cache.clone();
-    let loader = move |cx: Cx<u64>| async move {
+    let loader = move |cx: Cx<u64, _>| async move {
         cx.tag("t");
         // Not to be refreshed itself.
-        let inner = |cx: Cx<u64>| async move {
+        let inner = |cx: Cx<u64, _>| async move {
             cx.ttl(TTL * 100);
             Ok::<_, Oops>(0)
         };
@@ -255,7 +255,7 @@ async fn the_tags_of_a_refreshed_value_take_the_place_of_the_old_ones() {
     for (cache, _) in pairs(&world).await {
         let _ = cache.clear().await.unwrap();
         let tagged = |tag: &'static str| {
-            move |cx: Cx<u64>| async move {
+            move |cx: Cx<u64, _>| async move {
                 cx.tag(tag);
                 Ok::<_, Oops>(7)
             }

@@ -21,7 +21,7 @@ async fn m01_a_load_of_many_that_fails_leaves_what_is_there_and_tells_the_error(
         let keys: Vec<u64> = (0..10).collect();
         let asked = Asked::default();
         let noting = asked.clone();
-        let down = move |cx: ManyCx<u64>| {
+        let down = move |cx: ManyCx<u64, _>| {
             noting.note(&cx);
             async { Rows::Err(Oops("down")) }
         };
@@ -39,7 +39,7 @@ async fn m01_a_load_of_many_that_fails_leaves_what_is_there_and_tells_the_error(
         );
         assert_eq!(asked.take(), [[6, 7, 8, 9]], "{}", scene.name);
         // Half of them by themselves.
-        let half = |cx: ManyCx<u64>| async move {
+        let half = |cx: ManyCx<u64, _>| async move {
             let row = |key: &u64| {
                 (
                     *key,
@@ -75,7 +75,7 @@ async fn m02_loads_of_many_that_overlap_load_each_key_once_on_all_nodes() {
             let (node, loads) = (nodes[(at % NODES) as usize].clone(), loads.clone());
             calls.spawn(async move {
                 let keys: Vec<u64> = (0..20).map(|next| (at * 7 + next * 3) % 100).collect();
-                let loader = move |cx: ManyCx<u64>| {
+                let loader = move |cx: ManyCx<u64, _>| {
                     let loads = loads.clone();
                     async move {
                         for key in cx.keys() {
@@ -199,7 +199,7 @@ async fn m05_what_the_source_has_no_more_is_removed_everywhere() {
         for node in [&here, &there] {
             until(async || read(node, 1).await.is_none() && read(node, 2).await.is_none()).await;
         }
-        let only = |cx: ManyCx<u64>| async move { tenfold(&cx.keys()[..1]) };
+        let only = |cx: ManyCx<u64, _>| async move { tenfold(&cx.keys()[..1]) };
         let given = in_time(here.get_or_load_many(&[1, 2, 3], only)).await;
         assert_eq!(
             bare(&given),

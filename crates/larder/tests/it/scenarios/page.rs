@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 const PAGE: &str = include_str!("../../../../../docs/scenarios.md");
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
+    include_str!("answers.rs"),
     include_str!("backlog.rs"),
     include_str!("bus.rs"),
     include_str!("loads.rs"),

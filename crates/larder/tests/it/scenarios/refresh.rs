@@ -125,7 +125,7 @@ async fn g10_a_refresh_overtaken_by_its_tag_is_not_kept() {
         for invalidating in [0, 1] {
             let (nodes, looking): ([Users; 2], _) = scene.refreshing(&Refresh::after(SOON)).await;
             let tagged = |value, wait: Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>| {
-                move |cx: Cx<u64>| async move {
+                move |cx: Cx<u64, _>| async move {
                     if let Some((begin, end)) = wait {
                         let _ = begin.send(());
                         let _ = end.await;
@@ -232,7 +232,7 @@ async fn f16_tags_of_the_refreshed_value_take_the_place_of_the_old_ones() {
     for scene in scenes() {
         let ([a, b], _) = scene.refreshing(&Refresh::after(SOON)).await;
         let tagged = |tag: &'static str, value| {
-            move |cx: Cx<u64>| async move {
+            move |cx: Cx<u64, _>| async move {
                 cx.tag(tag);
                 Ok::<_, Oops>(value)
             }

@@ -260,7 +260,7 @@ async fn g10_a_load_overtaken_by_its_tag_is_given_to_its_caller_and_not_kept() {
             let (begin, begun) = oneshot::channel();
             let (go_on, wait) = oneshot::channel::<()>();
             let key = invalidating as u64;
-            let call = spawn_load(&nodes[0], key, move |cx: Cx<u64>| async move {
+            let call = spawn_load(&nodes[0], key, move |cx: Cx<u64, _>| async move {
                 let _ = begin.send(());
                 let _ = wait.await;
                 // Named only now: what counts is when the load began.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use larder::codec::Json;
-use larder::{Cache, Cx, ErrorKind, InsertOptions, Layout, Near, Source};
+use larder::{Cache, Cx, ErrorKind, InsertOptions, Layout, LoadError, Near, Source};
 
 use super::{Place, scenes, until};
 use crate::support::{Oops, World, address, redis_at};
@@ -66,7 +66,7 @@ async fn t03_a_life_of_nothing_stores_nothing_and_one_without_end_has_none() {
         let nothing = InsertOptions::new().ttl(Duration::ZERO);
         let refused = cache.insert_with(&1, 10, nothing).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Invalid, "{}", scene.name);
-        let loader = |cx: Cx<u64>| async move {
+        let loader = |cx: Cx<u64, _>| async move {
             cx.ttl(Duration::ZERO);
             cx.stale_for(Duration::ZERO);
             Ok::<_, Oops>(10)
@@ -124,11 +124,11 @@ async fn t06_a_stale_value_of_the_remote_tier_serves_nodes_that_never_had_it() {
 #[tokio::test]
 async fn t11_a_stored_nothing_is_a_value_and_absence_is_not() {
     for scene in scenes() {
-        let builder = || scene.named::<Option<u64>>("app:maybe");
+        let builder = || scene.named::<Option<u64>>("app:maybe").negative_ttl("1h");
         let one = builder().near(Near::bytes("1MiB")).build().await.unwrap();
         let two = builder().build().await.unwrap();
         assert!(one.get(&1).await.unwrap().is_none(), "{}", scene.name);
-        let loader = |cx: Cx<u64>| async move {
+        let loader = |cx: Cx<u64, _>| async move {
             // What is not there may be asked for again sooner.
             cx.ttl(Duration::from_secs(60));
             Ok::<_, Oops>(None)
@@ -141,6 +141,27 @@ async fn t11_a_stored_nothing_is_a_value_and_absence_is_not() {
             let unused = |_| async { Err::<Option<u64>, _>(Oops("not needed")) };
             assert_eq!(*cache.get_or_load(&1, unused).await.unwrap(), None);
         }
+        // The source has no record at all, and that is remembered as such.
+        let deny = |cx: Cx<u64, Option<u64>>| async move { cx.absent::<Result<_, Oops>>().await };
+        assert!(matches!(
+            one.get_or_load(&2, deny).await,
+            Err(LoadError::Absent)
+        ));
+        for cache in [&one, &two] {
+            assert!(cache.get(&2).await.unwrap().is_none(), "{}", scene.name);
+            assert!(!cache.contains_key(&2).await.unwrap());
+            let unused = |_| async { Err::<Option<u64>, _>(Oops("not needed")) };
+            let known = cache.get_or_load(&2, unused).await;
+            assert!(matches!(known, Err(LoadError::Absent)), "{}", scene.name);
+        }
+        let _ = two.insert(&2, None).await.unwrap();
+        until(async || {
+            one.get(&2)
+                .await
+                .unwrap()
+                .is_some_and(|found| found.is_none())
+        })
+        .await;
         let _ = two.insert(&1, Some(10)).await.unwrap();
         until(async || {
             one.get(&1)

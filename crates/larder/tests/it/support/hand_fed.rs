@@ -100,6 +100,16 @@ impl Leases for HandFed {
         self.inner.fill(key, token, put)
     }
 
+    fn confirm<'a>(
+        &'a self,
+        key: &'a Bytes,
+        token: LeaseToken,
+        old: Version,
+        put: Put,
+    ) -> Pending<'a, Fill> {
+        self.inner.confirm(key, token, old, put)
+    }
+
     fn release<'a>(&'a self, key: &'a Bytes, token: LeaseToken) -> Pending<'a, ()> {
         self.inner.release(key, token)
     }

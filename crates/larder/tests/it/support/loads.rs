@@ -52,17 +52,17 @@ impl<V> Paused<V> {
     }
 }
 
-type Loader<K, V> = Box<dyn FnOnce(Cx<K>) -> BoxFuture<'static, Result<V, Oops>> + Send>;
+type Loader<K, V> = Box<dyn FnOnce(Cx<K, V>) -> BoxFuture<'static, Result<V, Oops>> + Send>;
 
 /// A loader that waits for its cue.
 pub(crate) fn paused<K, V>() -> (Loader<K, V>, Paused<V>)
 where
     K: Send + 'static,
-    V: Send + 'static,
+    V: Send + Sync + 'static,
 {
     let (begin, begun) = oneshot::channel();
     let (answer, answered) = oneshot::channel();
-    let loader = move |cx: Cx<K>| -> BoxFuture<'static, Result<V, Oops>> {
+    let loader = move |cx: Cx<K, V>| -> BoxFuture<'static, Result<V, Oops>> {
         Box::pin(async move {
             let _cx = cx;
             let _ = begin.send(());
@@ -80,7 +80,7 @@ pub(crate) fn spawn_load<K, V, F, Fut>(cache: &Cache<K, V>, key: K, loader: F) -
 where
     K: Key + Clone + Send + Sync + 'static,
     V: Send + Sync + 'static,
-    F: FnOnce(Cx<K>) -> Fut + Send + 'static,
+    F: FnOnce(Cx<K, V>) -> Fut + Send + 'static,
     Fut: Future<Output = Result<V, Oops>> + Send + 'static,
 {
     let cache = cache.clone();

@@ -46,12 +46,12 @@ impl Asked {
         std::mem::take(&mut *self.0.lock())
     }
 
-    pub(crate) fn note(&self, cx: &ManyCx<u64>) {
+    pub(crate) fn note(&self, cx: &ManyCx<u64, u64>) {
         self.0.lock().push(cx.keys().to_vec());
     }
 
     /// A loader that gives ten times each key at once.
-    pub(crate) fn loader(&self) -> impl Fn(ManyCx<u64>) -> std::future::Ready<Rows> + use<> {
+    pub(crate) fn loader(&self) -> impl Fn(ManyCx<u64, u64>) -> std::future::Ready<Rows> + use<> {
         let asked = self.clone();
         move |cx| {
             asked.note(&cx);
@@ -62,7 +62,7 @@ impl Asked {
 
 /// A call of a loader that waits for its cue.
 pub(crate) struct Call {
-    pub(crate) cx: ManyCx<u64>,
+    pub(crate) cx: ManyCx<u64, u64>,
     answer: oneshot::Sender<Rows>,
 }
 
@@ -101,11 +101,11 @@ impl Calls {
 
 /// A loader whose calls wait for their cues.
 pub(crate) fn cued() -> (
-    impl Fn(ManyCx<u64>) -> BoxFuture<'static, Rows> + Clone + Send + Sync + 'static,
+    impl Fn(ManyCx<u64, u64>) -> BoxFuture<'static, Rows> + Clone + Send + Sync + 'static,
     Calls,
 ) {
     let (send, calls) = mpsc::unbounded_channel();
-    let loader = move |cx: ManyCx<u64>| -> BoxFuture<'static, Rows> {
+    let loader = move |cx: ManyCx<u64, _>| -> BoxFuture<'static, Rows> {
         let (answer, answered) = oneshot::channel();
         let _ = send.send(Call { cx, answer });
         Box::pin(async move { answered.await.unwrap_or(Err(Oops("no cue"))) })
@@ -116,7 +116,7 @@ pub(crate) fn cued() -> (
 /// Calls `get_or_load_many` in a task of its own.
 pub(crate) fn spawn_many<F, Fut>(cache: &Users, keys: &[u64], loader: F) -> JoinHandle<Given>
 where
-    F: Fn(ManyCx<u64>) -> Fut + Send + Sync + 'static,
+    F: Fn(ManyCx<u64, u64>) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Rows> + Send + 'static,
 {
     let (cache, keys) = (cache.clone(), keys.to_vec());
