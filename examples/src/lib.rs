@@ -33,3 +33,8 @@ struct Answers;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/fail-safe.md")]
 struct FailSafe;
+
+/// The programs of the page on storms.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/storms.md")]
+struct Storms;

@@ -18,8 +18,8 @@ pub(crate) mod reader;
 use larder::Cache;
 use larder_testkit::servers::{RedisOptions, RedisServer, free_port};
 use redis::aio::MultiplexedConnection;
-use rustix::time::{ClockId, clock_gettime};
 
+use crate::measure::{instant, runtime};
 use load::Load;
 use reader::Reader;
 
@@ -37,12 +37,6 @@ pub(crate) fn run() {
     // In a task, as callers are: another thread would have to be woken for each step.
     let measured = runtime().block_on(async { tokio::spawn(measure(url)).await });
     measured.expect("nothing goes wrong");
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let runtime = builder.worker_threads(2).enable_all().build();
-    runtime.expect("a runtime can be built")
 }
 
 async fn measure(url: String) {
@@ -69,12 +63,6 @@ async fn measure(url: String) {
 async fn cache(place: &str) -> Rows {
     let cache = place::builder(place).await.build().await;
     cache.expect("the settings are valid")
-}
-
-/// `CLOCK_MONOTONIC`, in nanoseconds.
-fn instant() -> i64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    now.tv_sec * 1_000_000_000 + now.tv_nsec
 }
 
 /// A cache here and one in another process, and two bare connections beside them.

@@ -127,6 +127,9 @@ pub enum Pushed {
     Record(BusRecord),
     /// Somebody waits for all readers to say how far they are: poll now.
     Nudge,
+    /// The lease of this stored key is free, filled or given back, and somebody was refused it
+    /// ([`crate::store::Lease::Taken`]) since it was given: ask again now.
+    Free(Bytes),
 }
 
 /// What is pushed by the shard: quick, and without any promise.

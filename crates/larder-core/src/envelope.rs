@@ -10,7 +10,7 @@
 //! | 0 | 2 | magic `C1` |
 //! | 2 | 1 | format, [`FORMAT`] |
 //! | 3 | 1 | kind: 0 value, 1 tombstone, 2 lease, 3 negative |
-//! | 4 | 2 | flags: bit 0 marked stale; the others are reserved for sealed payloads |
+//! | 4 | 2 | flags: bit 0 marked stale, bit 1 somebody waits for its lease; the others are reserved for sealed payloads |
 //! | 6 | 2 | key id of the encryption key, 0 for none |
 //! | 8 | 8 | version |
 //! | 16 | 4 | origin node |
@@ -54,6 +54,9 @@ pub const FORMAT: u8 = 1;
 
 /// The flag of a value that is kept only for fail-safe.
 pub const FLAG_STALE: u16 = 1;
+
+/// Somebody was refused the lease, and waits to be told of its end. Says nothing about the value.
+pub const FLAG_AWAITED: u16 = 2;
 
 /// Why bytes are not a sound record. The metric label of damaged reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -187,7 +190,7 @@ pub fn open(key: &[u8], bytes: &Bytes) -> Result<Option<Record>, Damage> {
     if matches!(header.kind, Kind::Tombstone | Kind::Lease) {
         return Ok(None);
     }
-    if header.key_id != 0 || header.flags & !FLAG_STALE != 0 {
+    if header.key_id != 0 || header.flags & !(FLAG_STALE | FLAG_AWAITED) != 0 {
         return Err(Damage::Sealed);
     }
     let payload = payload::open_payload(key, bytes.slice(HEADER_LEN..))?;

@@ -25,6 +25,7 @@ pub mod bus;
 pub mod bus_batches;
 pub mod bus_carried;
 pub mod bus_feed;
+pub mod bus_leases;
 pub mod bus_positions;
 pub mod bus_readers;
 pub mod bus_replay;

@@ -336,6 +336,7 @@ impl<K, V, C> Builder<K, V, C> {
             when_fenced: self.when_fenced,
             max_value: usize::try_from(max_value).unwrap_or(usize::MAX),
             flights: Flights::default(),
+            waiters: Arc::default(),
             refreshes: Refreshes::new(refresh, ended),
             protection,
             turns: Default::default(),

@@ -26,6 +26,7 @@ pub(crate) mod tagging;
 mod tell;
 mod ticketed;
 mod update;
+pub(crate) mod waiters;
 mod write;
 
 use std::sync::{Arc, OnceLock};
@@ -64,6 +65,7 @@ pub(crate) use protect::{Patience, Protection};
 use refresh::Refreshes;
 pub(crate) use ticketed::Standing;
 pub(crate) use update::Updates;
+use waiters::Waiters;
 pub(crate) use write::Change;
 
 /// Weighs a value, in bytes.
@@ -84,6 +86,7 @@ pub(crate) struct Engine<V> {
     pub(crate) when_fenced: WhenFenced,
     pub(crate) max_value: usize,
     pub(crate) flights: Flights<V>,
+    pub(crate) waiters: Arc<Waiters>,
     pub(crate) refreshes: Refreshes,
     pub(crate) protection: Protection,
     pub(crate) turns: Turns,

@@ -22,6 +22,7 @@ use larder_core::store::Store;
 use tokio::sync::Notify;
 
 use crate::engine::areas::Reach;
+use crate::engine::waiters::Waiters;
 use crate::engine::{Engine, EngineKey, Updates};
 use crate::events::Event;
 use crate::observe::count;
@@ -54,6 +55,7 @@ struct Link<V> {
     store: Arc<dyn Store>,
     /// What the shard is told of this cache, but for how far it has read.
     reader: Reader,
+    waiters: Arc<Waiters>,
     /// Somebody asked for a poll.
     nudged: Notify,
     /// The lane's generation when it was last looked at.
@@ -82,6 +84,7 @@ impl<V: Send + Sync + 'static> Link<V> {
                 applied: None,
                 leaves: false,
             },
+            waiters: engine.waiters.clone(),
             nudged: Notify::new(),
             generation: AtomicU32::new(0),
             fence: Mutex::default(),
@@ -147,6 +150,16 @@ impl<V: Send + Sync + 'static> Link<V> {
             replayed = way == Way::Replayed,
             "bus: received"
         );
+    }
+
+    /// Wakes those who wait for the lease of a key, if it is of this cache.
+    fn free(&self, key: &Bytes) {
+        if let Some(engine) = self.engine.upgrade()
+            && key.starts_with(&engine.prefix)
+        {
+            let key = engine.wire_key(WireKey::from_slice(key));
+            engine.waiters.wake(key.hash());
+        }
     }
 
     /// Takes the answer to a poll, and tells which records are missing.
@@ -267,6 +280,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
             self.show(&key, &change.key, || {
                 self.apply_one(&key, change.kind, change.version, now);
             });
+            // A change revokes the lease of its key.
+            self.waiters.wake(key.hash());
         }
         if let Some(updates) = updates {
             self.admit_all(updates);
@@ -313,6 +328,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
             self.areas.forget();
             self.near.void(Area::ALL);
             self.flights.detach_all();
+            self.cleared();
         }
         view.set_lease(lane.lease_until());
         self.coherence.set_applied(lane.position());

@@ -47,6 +47,9 @@ pub enum StaleReason {
     Overloaded,
     /// A [refresh](crate::Refresh) of it runs behind, or has failed a moment ago.
     Refreshing,
+    /// The remote tier is away, and the source is spared
+    /// ([`WhenFenced::SpareSource`](crate::WhenFenced::SpareSource)).
+    Fenced,
 }
 
 impl StaleReason {
@@ -58,6 +61,7 @@ impl StaleReason {
             StaleReason::TimedOut => "timeout",
             StaleReason::Overloaded => "overload",
             StaleReason::Refreshing => "refresh",
+            StaleReason::Fenced => "fenced",
         }
     }
 }

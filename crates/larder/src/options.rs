@@ -88,6 +88,11 @@ pub enum WhenFenced {
     /// marked as stale. It may have been invalidated elsewhere in the meantime: nothing for
     /// permissions, prices or other values that must vanish when they are told to.
     ServeStale,
+    /// While the remote tier is away, a copy is used for as long as it was stored for, marked as
+    /// stale ([`StaleReason::Fenced`](crate::StaleReason::Fenced)), and the loader is not asked: each process asks for a key once in a ttl,
+    /// and not once in a second. What is loaded meanwhile is such a copy a second after its load
+    /// began, to the end of its ttl, without a `stale_for`. The warning above holds here as well.
+    SpareSource,
 }
 
 /// How one value is inserted, where it differs from the cache's settings.

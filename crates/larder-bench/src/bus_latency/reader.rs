@@ -17,7 +17,8 @@ use larder::{Cause, Source};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use super::{CHANNEL, Rows, instant, load, place, runtime};
+use super::{CHANNEL, Rows, load, place};
+use crate::measure::{instant, runtime};
 
 /// Nothing takes this long unless something is broken.
 const PATIENCE: Duration = Duration::from_secs(10);

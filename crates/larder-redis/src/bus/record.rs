@@ -13,6 +13,9 @@ const FORMAT: u8 = 1;
 /// The message that asks all readers to poll: no format of a record begins with 0.
 pub(super) const NUDGE: &[u8] = &[0];
 
+/// What a message begins with that tells of a lease which is free; its stored key comes behind.
+const FREE: &[u8] = &[0, 1];
+
 /// A change of this kind is a replacement, and the new record comes behind the key.
 const CARRIED: u8 = 7;
 
@@ -20,6 +23,9 @@ const CARRIED: u8 = 7;
 pub(super) fn pushed(bytes: &Bytes) -> Option<Pushed> {
     if bytes == NUDGE {
         return Some(Pushed::Nudge);
+    }
+    if bytes.starts_with(FREE) {
+        return Some(Pushed::Free(bytes.slice(FREE.len()..)));
     }
     decode(bytes).map(Pushed::Record)
 }
@@ -190,6 +196,12 @@ mod tests {
         assert_eq!(carried(damaged.into()), None, "damaged");
         let whole = carrying(7);
         assert_eq!(decode(&whole.slice(..whole.len() - 1)), None, "cut short");
+    }
+
+    #[test]
+    fn a_free_lease_is_no_record() {
+        let free = pushed(&Bytes::from_static(b"\0\x01user:1"));
+        assert_eq!(free, Some(Pushed::Free(Bytes::from_static(b"user:1"))));
     }
 
     #[test]

@@ -42,9 +42,26 @@ local function mark_stale(r)
   if r.flags % 2 == 0 then r.flags = r.flags + 1 end
 end
 
+-- Whether somebody was refused the lease of `r`, and waits to hear that it is free.
+local AWAITED = 2
+
+local function is_awaited(r)
+  return math.floor(r.flags / AWAITED) % 2 == 1
+end
+
+local function forget_waiters(r)
+  if is_awaited(r) then r.flags = r.flags - AWAITED end
+end
+
 local function revoke(r)
   r.token = 0
   r.lease = 0
+  forget_waiters(r)
+end
+
+-- Tells those who wait that the lease of a key is free. They ask again by themselves, only later.
+local function free(channel, key, prefix)
+  redis.pcall('PUBLISH', channel, '\0\1' .. string.sub(key, prefix + 1))
 end
 
 -- Whether somebody holds a lease now. (Token 0 with time left is a hold: nobody may have one.)

@@ -1,7 +1,7 @@
 -- Stores a loaded record if the lease taken before its load stands, and all that it depends on.
 -- KEYS: key, shard, then what it depends on: tags, dependencies, areas
 -- ARGV: token kind mode at stale_for origin cost cut payload, length of the key prefix, version of the
---       record whose kind and payload stay (0: those given here take their place), then for
+--       record whose kind and payload stay (0: those given here take their place), channel, then for
 --       each of what it depends on: cut, version of the record that was read (0 if it is no dependency)
 -- Answer: ms, 'S' version cut (stored) | 'R' (revoked) | 'L' (lost)
 --         | 'T' indexes (these do not hold; the lease stands)
@@ -22,7 +22,7 @@ end
 
 local answer = {ms, 'T'}
 for i = 3, #KEYS do
-  local at = 12 + 2 * (i - 3)
+  local at = 13 + 2 * (i - 3)
   if not holds(KEYS[2], KEYS[i], prefix, tonumber(ARGV[at]), tonumber(ARGV[at + 1])) then
     answer[#answer + 1] = i - 3
   end
@@ -46,4 +46,5 @@ else
   prolong(key, new)
 end
 keep_clocks()
+if is_awaited(r) and incarnation then free(ARGV[12], key, prefix) end
 return {ms, 'S', version, cut}

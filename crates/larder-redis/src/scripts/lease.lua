@@ -1,7 +1,7 @@
 -- Asks for the right to load a key.
 -- KEYS: key, shard | ARGV: token, ttl in ms, version of a record that the caller may not use (0: none)
 -- Answer: ms, 'H' bytes (fresh) | 'G' cut, bytes or nil (granted)
---         | 'T' remaining bytes or nil (taken)
+--         | 'T' remaining bytes or nil (taken; its holder will have everybody told of its end)
 local key, token, ttl = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
 local r = read(key)
 local live = is_live(r) and r.version ~= tonumber(ARGV[3])
@@ -10,9 +10,15 @@ if live and not is_stale(r) then
 end
 local stale = live and redis.call('GET', key) or false
 if is_leased(r) and r.token ~= token then
+  if not is_awaited(r) then
+    r.flags = r.flags + AWAITED
+    -- A full server may refuse this; then nobody is told.
+    redis.pcall('SETRANGE', key, 0, pack(r))
+  end
   return {ms, 'T', r.lease - ms, stale}
 end
 if r then
+  forget_waiters(r)
   r.token, r.lease = token, ms + ttl
   rewrite(key, r)
   outlive(key, ttl)

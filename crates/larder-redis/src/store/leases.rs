@@ -78,7 +78,8 @@ impl RedisStore {
             None => encode::put(&mut call, key, &put)?,
         }
         call.arg(keys.prefix_len());
-        call.arg(stays.unwrap_or_default().0);
+        call.arg(stays.unwrap_or_default().0)
+            .arg(&self.tier.channel[..]);
         for bond in &bonds {
             call.arg(bond.cut.0).arg(bond.version.0);
         }
@@ -107,6 +108,8 @@ impl RedisStore {
     async fn ask_release(&self, key: &Bytes, token: LeaseToken) -> Result<()> {
         let mut call = RELEASE.call(1);
         call.arg(&self.tier.keys.wire(key)[..]).arg(token.get());
+        call.arg(&self.tier.channel[..]);
+        call.arg(self.tier.keys.prefix_len());
         self.tier.run(&RELEASE, &call).await.map(drop)
     }
 }

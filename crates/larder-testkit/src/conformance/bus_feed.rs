@@ -28,6 +28,7 @@ pub(super) async fn next(subscription: &mut dyn Subscription) -> Option<BusRecor
     match message(subscription).await? {
         Pushed::Record(record) => Some(record),
         Pushed::Nudge => panic!("nobody has asked for a poll"),
+        Pushed::Free(_) => panic!("nobody waits for a lease"),
     }
 }
 

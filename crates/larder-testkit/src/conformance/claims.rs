@@ -295,6 +295,11 @@ macro_rules! conformance_bus_claims {
                 a_nudge_reaches_every_subscriber,
                 a_nudge_without_a_log_does_nothing,
                 silent_readers_stay_on_the_list_for_longer_than_they_are_waited_for;
+            bus_leases:
+                a_fill_that_is_waited_for_is_told,
+                a_lease_given_back_that_is_waited_for_is_told,
+                nobody_is_told_where_nobody_waits,
+                a_value_whose_lease_is_waited_for_reads_as_ever;
             bus_carried:
                 what_travels_is_what_is_stored,
                 nothing_travels_unasked,
@@ -520,6 +525,7 @@ mod tests {
             ("bus_tags", include_str!("bus_tags.rs")),
             ("bus_positions", include_str!("bus_positions.rs")),
             ("bus_readers", include_str!("bus_readers.rs")),
+            ("bus_leases", include_str!("bus_leases.rs")),
             ("bus_carried", include_str!("bus_carried.rs")),
             ("locks", include_str!("locks.rs")),
             ("fences", include_str!("fences.rs")),

@@ -164,6 +164,7 @@ impl ByteCache {
             when_fenced: parts.when_fenced,
             max_value: usize::MAX,
             flights: Flights::default(),
+            waiters: Arc::default(),
             refreshes: Refreshes::none(),
             protection: Protection::none(),
             turns: Default::default(),

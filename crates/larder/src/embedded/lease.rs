@@ -22,10 +22,10 @@ impl Shard {
         self.end_lease(key);
     }
 
-    fn end_lease(&mut self, key: &[u8]) {
-        if let Some(at) = self.leases.iter().position(|lease| *lease.key == *key) {
-            self.leases.swap_remove(at);
-        }
+    /// Tells whether somebody waits for that.
+    fn end_lease(&mut self, key: &[u8]) -> bool {
+        let at = self.leases.iter().position(|lease| *lease.key == *key);
+        at.is_some_and(|at| self.leases.swap_remove(at).is_awaited)
     }
 
     /// Ends every lease of which `gone` holds.
@@ -67,6 +67,7 @@ impl Inner {
                 .lease_of(key, now)
                 .filter(|lease| lease.token != token.get());
             if let Some(other) = other {
+                other.is_awaited = true;
                 return Lease::Taken {
                     remaining: other.until.since(now),
                     stale,
@@ -77,6 +78,7 @@ impl Inner {
                 key: key.into(),
                 token: token.get(),
                 until: now.after(ttl),
+                is_awaited: false,
             };
             shard.leases.push(lease);
             Lease::Granted {
@@ -109,7 +111,7 @@ impl Inner {
                 Ok(cut) => cut,
                 Err(raced) => return Fill::Raced(raced),
             };
-            shard.end_lease(key);
+            let waits = shard.end_lease(key);
             let version = shard.next_version(now, live.unwrap_or_default());
             let stamp = Stamp {
                 version,
@@ -121,6 +123,9 @@ impl Inner {
             match stays {
                 Some(_) => shard.confirm(hash, key, &put, stamp),
                 None => shard.store(hash, key, &put, stamp),
+            }
+            if waits {
+                self.log.free(key);
             }
             Fill::Stored { version, cut }
         })
@@ -175,8 +180,9 @@ impl Leases for Embedded {
             if shard
                 .lease_of(key, now)
                 .is_some_and(|lease| lease.token == token.get())
+                && shard.end_lease(key)
             {
-                shard.end_lease(key);
+                self.inner.log.free(key);
             }
         });
         Pending::ready(Ok(()))

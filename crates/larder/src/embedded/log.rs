@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use larder_core::bus::{
     Bus, BusChange, BusRecord, LOG_LENGTH, Pushed, Reader, Readers, Replay, Subscription,
 };
@@ -51,6 +52,7 @@ struct Kept {
 enum Message {
     Record(Arc<BusRecord>),
     Nudge,
+    Free(Bytes),
 }
 
 /// What a record says beside its changes.
@@ -94,6 +96,16 @@ impl Log {
             });
         }
         position
+    }
+
+    /// Tells those who read it that the lease of a key is free.
+    pub(super) fn free(&self, key: &[u8]) {
+        if let Some(kept) = &*self.kept.lock() {
+            // An error only says that nobody listens.
+            let _ = kept
+                .subscribers
+                .send(Message::Free(Bytes::copy_from_slice(key)));
+        }
     }
 
     fn with<R>(&self, incarnation: impl FnOnce() -> u64, act: impl FnOnce(&mut Kept) -> R) -> R {
@@ -175,6 +187,7 @@ impl Subscription for Messages {
             Some(match self.0.recv().await.ok()? {
                 Message::Record(record) => Pushed::Record(BusRecord::clone(&record)),
                 Message::Nudge => Pushed::Nudge,
+                Message::Free(key) => Pushed::Free(key),
             })
         })
     }

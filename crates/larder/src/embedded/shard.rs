@@ -46,6 +46,8 @@ pub(super) struct LeaseSlot {
     pub(super) key: Box<[u8]>,
     pub(super) token: u64,
     pub(super) until: Timestamp,
+    /// Somebody was refused it.
+    pub(super) is_awaited: bool,
 }
 
 pub(super) struct Slot {

@@ -1,28 +1,36 @@
 //! The right to load: a fresh value from the remote tier instead, or its lease, or what remains
 //! without.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::bytes::Bytes;
+use futures_util::future::select;
 use larder_core::area::Covered;
 use larder_core::error::Error;
+use larder_core::freshness::Freshness;
 use larder_core::store::{Lease, LeaseToken, Leases, Store};
 use larder_core::tag::Cut;
 use larder_core::version::Version;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::futures::Notified;
 
 use super::flight::{Announcer, Landed, Offer};
 use super::many::Turns;
 use super::read::Fetched;
 use super::refresh::Behind;
 use super::{Before, Engine, EngineKey};
-use crate::loaded::Source;
+use crate::loaded::{Source, StaleReason};
 use crate::near::Entry;
+use crate::observe::count;
 use crate::options::WhenFenced;
 
-/// First and longest pause before a process asks again for a lease that another one holds.
+/// First and longest pause before a process asks again for a lease that another one holds, where
+/// nobody tells when it is free.
 const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(200));
+/// The same where the bus tells, whose message may get lost.
+const HEARD_RETRY: Duration = Duration::from_millis(500);
 /// A holder that keeps renewing its lease is waited for this many lease lives; then the value is
 /// loaded unshared, and not stored.
 const PATIENCE: u32 = 10;
@@ -175,6 +183,10 @@ impl<V: Send + Sync + 'static> Engine<V> {
         if let Some(landed) = self.will_do(key, (is_inside, flight), at_hand.as_ref()) {
             return Claim::Enough(landed);
         }
+        let is_away = asked.is_err();
+        if let Some(landed) = self.spared((is_inside, flight), at_hand.as_ref(), is_away) {
+            return Claim::Enough(landed);
+        }
         let leased = match (asked, store.describe().leases) {
             (Ok((stale, _)), None) => {
                 return Claim::Load {
@@ -231,9 +243,36 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let now = self.runtime.now();
         let found = match self.when_fenced {
             WhenFenced::Bypass => self.near.get(key.near(), now),
-            WhenFenced::ServeStale => self.near.get_fenced(key.near(), now),
+            WhenFenced::ServeStale | WhenFenced::SpareSource => {
+                self.near.get_fenced(key.near(), now)
+            }
         };
         found.map(|(entry, _)| entry)
+    }
+
+    /// A copy that is used instead of a load, to spare the source while the remote tier is away: one
+    /// within the life that it was stored for, as far as anybody here knows.
+    fn spared(
+        &self,
+        (is_inside, flight): (bool, &Announcer<V>),
+        at_hand: Option<&Offer<V>>,
+        is_away: bool,
+    ) -> Option<Landed<V>> {
+        if !is_away || is_inside || self.when_fenced != WhenFenced::SpareSource {
+            return None;
+        }
+        let (entry, source) = at_hand?;
+        // What was loaded meanwhile is fresh for a second, and a spare copy behind that.
+        let is_within_life = !entry.is_marked_stale()
+            && (!entry.is_proven() || entry.freshness(self.runtime.now()) == Freshness::Fresh);
+        if !is_within_life {
+            return None;
+        }
+        if !flight.is_refresh() {
+            count(&self.counts.stale_served);
+        }
+        let reason = StaleReason::Fenced;
+        Some(Landed::stale(entry.clone(), *source, reason, None))
     }
 
     /// Takes the lease of a key, waiting while another process loads it.
@@ -252,8 +291,11 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let give_up = now.after(self.lives.lease);
         let mut pause = RETRY.0;
         let turns = flight.turns();
+        let waiting = self.waiters.enter(key.hash());
         loop {
             let turn = turns.next().await;
+            // Before the question: a lease that is free once it was refused wakes whoever asked.
+            let free = waiting.free.notified();
             let before = self.before(key);
             let token = LeaseToken::from_random(self.runtime.random());
             let answer = leases.lease(&stored, token, self.lives.lease, old.version());
@@ -302,12 +344,22 @@ impl<V: Send + Sync + 'static> Engine<V> {
                             stale,
                         });
                     }
-                    let jitter = Duration::from_millis(self.runtime.random() % 20);
-                    self.runtime.sleep(pause.min(remaining) + jitter).await;
+                    self.until_free(free, pause.min(remaining), remaining).await;
                     pause = (pause * 2).min(RETRY.1);
                 }
             }
         }
+    }
+
+    /// Waits until somebody says that a lease is free, or it is time to ask: after `pause` if nobody
+    /// would say it, after `remaining` in any case.
+    async fn until_free(&self, free: Notified<'_>, pause: Duration, remaining: Duration) {
+        let time = match self.waiters.hears() {
+            true => HEARD_RETRY.min(remaining),
+            false => pause,
+        };
+        let jitter = Duration::from_millis(self.runtime.random() % 20);
+        select(pin!(free), self.runtime.sleep(time + jitter)).await;
     }
 
     async fn stale(

@@ -19,6 +19,7 @@ use super::claim::{HeldLease, Proof};
 use super::{Before, Engine, EngineKey, Incoming, Kept};
 use crate::near::{Content, Entry};
 use crate::observe::count;
+use crate::options::WhenFenced;
 
 /// How often a fill is tried again after looking at the areas that were invalidated meanwhile.
 const TRIES: usize = 4;
@@ -136,7 +137,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
 
     /// Keeps a value that could not be proven, in this process and for as long as a near copy may
     /// be behind in any case, so that a remote tier that is down does not send every read to the
-    /// source.
+    /// source. Where the source is to be spared, the rest of its life is that of a stale value.
     fn keep_briefly(
         &self,
         key: &EngineKey,
@@ -144,9 +145,14 @@ impl<V: Send + Sync + 'static> Engine<V> {
         incoming: Incoming<V>,
     ) -> Arc<Entry<V>> {
         self.refuse(Refusal::Unproven);
+        let life = incoming.ttl.unwrap_or(self.lives.near_ttl);
+        let stale_for = match self.when_fenced {
+            WhenFenced::SpareSource => life.saturating_sub(LEASE),
+            WhenFenced::Bypass | WhenFenced::ServeStale => Duration::ZERO,
+        };
         let brief = Incoming {
-            ttl: Some(incoming.ttl.map_or(LEASE, |ttl| ttl.min(LEASE))),
-            stale_for: Duration::ZERO,
+            ttl: Some(life.min(LEASE)),
+            stale_for,
             ..incoming
         };
         // Nobody gave it a version. That of a copy which is fresh no more lets it take that copy's

@@ -294,7 +294,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         Failure::Cache(Error::new(ErrorKind::Overloaded, message))
     }
 
-    /// All of this cache was cleared: what is asked for from now on must be loaded.
+    /// All of this cache was cleared, or lost with its remote tier: what is asked for from now on must be loaded.
     pub(crate) fn cleared(&self) {
         if let Some(limit) = &self.protection.limit {
             limit.begin_ramp(self.runtime.now());

@@ -38,6 +38,7 @@ async fn listen<V: Send + Sync + 'static>(
         return Ok(());
     };
     let mut subscription = bus.subscribe().await?;
+    let _hearing = link.waiters.hear();
     let mut look = runtime.sleep(LOOK);
     while !link.is_over() {
         match select(subscription.next(), look).await {
@@ -50,6 +51,10 @@ async fn listen<V: Send + Sync + 'static>(
             Either::Left((Some(Pushed::Nudge), unfinished)) => {
                 look = unfinished;
                 link.nudged.notify_one();
+            }
+            Either::Left((Some(Pushed::Free(key)), unfinished)) => {
+                look = unfinished;
+                link.free(&key);
             }
             Either::Left((None, _)) => break,
             Either::Right(((), _)) => look = runtime.sleep(LOOK),

@@ -31,6 +31,7 @@ mod restarts;
 mod room;
 mod rules;
 mod scenarios;
+mod spared;
 mod stale;
 mod stress;
 mod tags;

@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
+use larder::core::Runtime;
+use larder::core::runtime::Mono;
 use larder::{Near, Source};
+use larder_testkit::sim::Cut;
 
-use crate::support::{Oops, Op, World, in_time, paused, paused_load, settle, spawn_load};
+use crate::support::{
+    Network, Oops, Op, World, in_time, on_a_network, paused, paused_load, settle, spawn_load,
+};
 
 /// Longer than the pause between two questions for a lease.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -26,6 +31,89 @@ async fn two_nodes_load_once() {
     let second = second.await.unwrap().unwrap();
     assert_eq!((*second, second.source()), (10, Source::Remote));
     assert_eq!(two.stats().loads.succeeded, 0);
+}
+
+/// How long after the end of the first node's load, which takes 300 ms, the second one had its value,
+/// with this way of messages. It asked a few milliseconds after the first one.
+async fn heard_after(mut network: Network, pushes: Cut) -> Duration {
+    let (one, two) = network.two().await;
+    network.cut(1, pushes);
+    let clock = network.runtime.clone();
+    let holding = one.get_or_load(&2, move |_| async move {
+        clock.sleep(Duration::from_millis(300)).await;
+        Ok::<_, Oops>(clock.now().0)
+    });
+    let waiting = async {
+        network.pass(Duration::from_millis(5)).await;
+        let got = two.get_or_load(&2, |_| async { Ok::<_, Oops>(0) }).await;
+        (got.unwrap(), network.runtime.now())
+    };
+    let (loaded, (got, at)) = tokio::join!(holding, waiting);
+    assert_eq!((*got, got.source()), (*loaded.unwrap(), Source::Remote));
+    at.since(Mono(*got))
+}
+
+#[test]
+fn who_waits_for_the_load_of_another_node_is_told_of_its_end() {
+    on_a_network(|network| async move {
+        // The fill, the message, the answer: each way takes a millisecond at most.
+        let after = heard_after(network, Cut::Nothing).await;
+        assert!(after < Duration::from_millis(10), "{after:?}");
+    });
+}
+
+#[test]
+fn who_is_not_told_asks_again() {
+    on_a_network(|network| async move {
+        let after = heard_after(network, Cut::Pushes).await;
+        assert!(
+            after > Duration::from_millis(10),
+            "nobody told it: {after:?}"
+        );
+        assert!(after < Duration::from_secs(1), "{after:?}");
+    });
+}
+
+#[test]
+fn who_waits_is_told_of_a_load_that_has_failed_and_of_a_change() {
+    on_a_network(|mut network| async move {
+        let (one, two) = network.two().await;
+        let (clock, ended) = (network.runtime.clone(), Duration::from_millis(300));
+        let failing = one.get_or_load(&2, move |_| async move {
+            clock.sleep(ended).await;
+            Err::<u64, _>(Oops("down"))
+        });
+        let waiting = async {
+            network.pass(Duration::from_millis(5)).await;
+            two.get_or_load(&2, |_| async { Ok::<_, Oops>(20) }).await
+        };
+        let both = async { tokio::join!(failing, waiting) };
+        let ((failed, loaded), took) = network.time(both).await;
+        assert!(failed.is_err() && *loaded.unwrap() == 20);
+        assert!(took < ended + Duration::from_millis(15), "{took:?}");
+
+        let (clock, writer) = (network.runtime.clone(), one.clone());
+        let held = one.get_or_load(&3, move |_| async move {
+            clock.sleep(ended).await;
+            Ok::<_, Oops>(30)
+        });
+        let waiting = async {
+            network.pass(Duration::from_millis(5)).await;
+            two.get_or_load(&3, |_| async { Ok::<_, Oops>(31) }).await
+        };
+        let writing = async {
+            network.pass(Duration::from_millis(50)).await;
+            writer.invalidate(&3).await.unwrap();
+            network.runtime.now()
+        };
+        let told = async {
+            let loaded = waiting.await;
+            (loaded, network.runtime.now())
+        };
+        let (_, (loaded, at), written) = tokio::join!(held, told, writing);
+        assert_eq!(*loaded.unwrap(), 31);
+        assert!(at.since(written) < Duration::from_millis(10));
+    });
 }
 
 #[tokio::test]

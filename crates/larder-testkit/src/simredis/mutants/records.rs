@@ -2,7 +2,7 @@
 
 use super::ScriptMutant;
 
-pub(super) const RECORDS: [ScriptMutant; 34] = [
+pub(super) const RECORDS: [ScriptMutant; 39] = [
     ScriptMutant {
         name: "KeepHighWater",
         what: "The highest version is not kept for the next script.",
@@ -162,6 +162,46 @@ pub(super) const RECORDS: [ScriptMutant; 34] = [
         piece: "if is_leased(r) and r.token ~= token then",
         instead: "if false then",
         noticed: "leases::one_at_a_time_gets_the_lease",
+    },
+    ScriptMutant {
+        name: "LeaseAwaited",
+        what: "Who is refused a lease leaves no mark.",
+        file: "lease.lua",
+        piece: "  if not is_awaited(r) then",
+        instead: "  if false then",
+        noticed: "bus_leases::a_fill_that_is_waited_for_is_told",
+    },
+    ScriptMutant {
+        name: "FillTells",
+        what: "A fill tells nobody.",
+        file: "fill.lua",
+        piece: "if is_awaited(r) and incarnation then",
+        instead: "if false then",
+        noticed: "bus_leases::a_fill_that_is_waited_for_is_told",
+    },
+    ScriptMutant {
+        name: "FillTellsAll",
+        what: "A fill tells everybody, whether somebody waits or not.",
+        file: "fill.lua",
+        piece: "if is_awaited(r) and incarnation then",
+        instead: "if true then",
+        noticed: "bus_leases::nobody_is_told_where_nobody_waits",
+    },
+    ScriptMutant {
+        name: "ReleaseTells",
+        what: "A lease is given back without a word.",
+        file: "release.lua",
+        piece: "  if waits then",
+        instead: "  if false then",
+        noticed: "bus_leases::a_lease_given_back_that_is_waited_for_is_told",
+    },
+    ScriptMutant {
+        name: "ForgetWaiters",
+        what: "Those who waited for a lease that was revoked are told of the next one.",
+        file: "common.lua",
+        piece: "  if is_awaited(r) then r.flags = r.flags - AWAITED end\n",
+        instead: "",
+        noticed: "bus_leases::nobody_is_told_where_nobody_waits",
     },
     ScriptMutant {
         name: "ReleaseOwn",

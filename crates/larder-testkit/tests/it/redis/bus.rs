@@ -54,6 +54,7 @@ async fn next(subscription: &mut dyn Subscription) -> Option<BusRecord> {
     match next.await.expect("a message, or the end")? {
         Pushed::Record(record) => Some(record),
         Pushed::Nudge => panic!("nobody has asked for a poll"),
+        Pushed::Free(_) => panic!("nobody waits for a lease"),
     }
 }
 

@@ -160,7 +160,7 @@ impl Collected {
         loop {
             match self.0.next().await {
                 Some(Pushed::Record(record)) => return record,
-                Some(Pushed::Nudge) => {}
+                Some(Pushed::Nudge | Pushed::Free(_)) => {}
                 None => panic!("the subscription has ended"),
             }
         }
