@@ -115,12 +115,13 @@ pub(super) async fn following(builder: Builder<u64, u64>) -> Users {
 
 /// Looks again and again, on this thread, until something holds.
 pub(super) async fn until(mut holds: impl AsyncFnMut() -> bool) {
-    in_time(async {
+    let looking = async {
         while !holds().await {
             tokio::task::yield_now().await;
         }
-    })
-    .await;
+    };
+    let held = tokio::time::timeout(PATIENT, looking).await;
+    held.expect("it holds within 20 s");
 }
 
 /// Reads or loads `value`.
