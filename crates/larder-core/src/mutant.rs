@@ -67,6 +67,12 @@ pub enum Mutant {
     Forget,
     /// A computed value takes the place of whatever its key has by then.
     Exchange,
+    /// Keys that are loaded together wait for one that another process loads.
+    WaitForTaken,
+    /// What a loader of many keys reads from caches is written down for none of them.
+    ReadApart,
+    /// The leases and fills of all keys that are loaded together are asked for at once.
+    AllAtOnce,
     /// A load counts as young as it began, however old what it has read may be.
     OldRead,
     /// A record that comes with the answer to a lease is held against the areas that are known, though
@@ -176,7 +182,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every mutant that the simulation hunts.
-    pub const ALL: [Mutant; 32] = [
+    pub const ALL: [Mutant; 33] = [
         Mutant::StripeCount,
         Mutant::DetachFlight,
         Mutant::OldFlight,
@@ -208,12 +214,15 @@ impl Mutant {
         Mutant::CellForgets,
         Mutant::StaleRemoved,
         Mutant::DoneAnyway,
+        Mutant::ReadApart,
         Mutant::ConfirmUnfenced,
     ];
 
     /// Every mutant that an order of events of its own shows: no promise of the simulation tells of it,
     /// or chance brings about what it takes once in a hundred thousand runs. The tests say `needs`.
-    pub const SCENARIOS: [Mutant; 18] = [
+    pub const SCENARIOS: [Mutant; 20] = [
+        Mutant::WaitForTaken,
+        Mutant::AllAtOnce,
         Mutant::Forget,
         Mutant::Exchange,
         Mutant::VersionFloor,

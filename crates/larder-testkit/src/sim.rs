@@ -13,6 +13,7 @@ mod history;
 mod journal;
 mod ladder;
 mod link;
+mod many;
 mod net;
 mod nodes;
 mod outbox;

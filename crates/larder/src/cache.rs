@@ -5,6 +5,7 @@ mod guarded;
 mod hit;
 mod invalidate;
 mod load;
+mod many;
 mod refresh;
 mod session;
 mod watch;

@@ -7,8 +7,8 @@
 
 mod touched;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
 
 use ::bytes::Bytes;
 use larder_core::admit::Refusal;
@@ -17,6 +17,7 @@ use larder_core::runtime::Mono;
 use larder_core::store::Store;
 use larder_core::tag::{Bond, Cut, dependency_key};
 use larder_core::version::Version;
+use smallvec::{SmallVec, smallvec};
 
 use crate::engine::{Engine, EngineKey};
 use crate::near::Entry;
@@ -46,14 +47,17 @@ pub(crate) struct Reads {
     /// time: 0 while nothing was read.
     as_of: AtomicU64,
     waits_for: Mutex<Vec<Arc<Reads>>>,
+    /// The list of the loader that loads this key together with others: what that reads counts for each
+    /// of them.
+    together: OnceLock<Arc<Reads>>,
 }
 
 #[derive(Default)]
 struct Of {
-    /// The cache and the key that are loaded.
-    key: Option<(usize, Bytes)>,
-    /// The load in whose scope that was asked for.
-    outer: Option<Arc<Reads>>,
+    /// The caches and the keys that are loaded: one, unless this is the list of a loader of many.
+    keys: SmallVec<[(usize, Bytes); 1]>,
+    /// The loads in whose scope they were asked for.
+    outers: SmallVec<[Arc<Reads>; 1]>,
     /// Where the cache of this load hears of changes.
     home: Option<Arc<Touched>>,
 }
@@ -68,7 +72,7 @@ shuttle::lazy_static! {
     static ref WAITS: Mutex<()> = Mutex::new(());
 }
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct List {
     bonds: Vec<Bond>,
     cells: EntryTags,
@@ -122,8 +126,10 @@ impl Reads {
         if Mutant::Capture.is_active() {
             return Ok(Depends::default());
         }
-        let mut list = self.list.lock();
-        let list = std::mem::take(&mut *list);
+        let list = match self.together.get() {
+            Some(together) => together.list.lock().clone(),
+            None => std::mem::take(&mut *self.list.lock()),
+        };
         // A store without tags promises nothing about dependencies: docs/consistency.md.
         let Some(place) = place else {
             return Ok(Depends::default());
@@ -143,14 +149,39 @@ impl Reads {
 
     /// Whether the load was asked for inside of another one.
     pub(crate) fn is_inside(&self) -> bool {
-        self.of.lock().outer.is_some()
+        !self.of.lock().outers.is_empty()
     }
 
     /// Says what is loaded, and where changes are heard of.
     pub(crate) fn begin(&self, cache: usize, key: &EngineKey, home: &Arc<Touched>) {
         let mut of = self.of.lock();
-        of.key = Some((cache, Bytes::copy_from_slice(key.id_bytes())));
+        of.keys = smallvec![(cache, Bytes::copy_from_slice(key.id_bytes()))];
         of.home = Some(home.clone());
+    }
+
+    /// The list of a loader that loads all these keys at once.
+    pub(crate) fn together(all: &[Arc<Reads>]) -> Arc<Reads> {
+        let together = Arc::new(Reads::default());
+        let mut of = together.of.lock();
+        for reads in all {
+            let each = reads.of.lock();
+            of.keys.extend(each.keys.iter().cloned());
+            of.home = each.home.clone();
+            for outer in &each.outers {
+                if !of.outers.iter().any(|other| Arc::ptr_eq(other, outer)) {
+                    of.outers.push(outer.clone());
+                }
+            }
+        }
+        drop(of);
+        for reads in all {
+            // It waits for nobody yet: no circle closes here.
+            reads.waits_for.lock().push(together.clone());
+            if !Mutant::ReadApart.is_active() {
+                let _ = reads.together.set(together.clone());
+            }
+        }
+        together
     }
 
     /// Notes that this load is about to look at a key, of a cache that hears of changes `there`.
@@ -172,7 +203,9 @@ impl Reads {
 
     /// As of when everything that was read holds.
     pub(crate) fn as_of(&self) -> Mono {
-        Mono(u64::MAX - self.as_of.load(Ordering::SeqCst))
+        let own = Mono(u64::MAX - self.as_of.load(Ordering::SeqCst));
+        let together = self.together.get().map(|together| together.as_of());
+        together.map_or(own, |together| own.min(together))
     }
 
     fn void(&self) {
@@ -181,7 +214,8 @@ impl Reads {
 
     /// Whether something that it has looked at was changed since.
     pub(crate) fn is_void(&self) -> bool {
-        self.is_void.load(Ordering::SeqCst)
+        let together = self.together.get();
+        self.is_void.load(Ordering::SeqCst) || together.is_some_and(|together| together.is_void())
     }
 
     fn trouble(&self, refusal: Refusal) {
@@ -259,19 +293,23 @@ pub(crate) fn lead(outer: &Arc<Reads>, inner: &Arc<Reads>) -> Option<Wait> {
 
 /// Says in whose scope a load was asked for.
 pub(crate) fn enter(outer: &Arc<Reads>, inner: &Arc<Reads>) {
-    inner.of.lock().outer = Some(outer.clone());
+    inner.of.lock().outers = smallvec![outer.clone()];
 }
 
 /// Whether the load in scope, or one in whose scope that was asked for, is of this key.
 pub(crate) fn is_inside(outer: &Arc<Reads>, cache: usize, key: &EngineKey) -> bool {
-    let mut reads = Some(outer.clone());
-    while let Some(inner) = reads {
+    let (mut next, mut seen) = (vec![outer.clone()], Vec::new());
+    while let Some(inner) = next.pop() {
+        if seen.contains(&Arc::as_ptr(&inner)) {
+            continue;
+        }
+        seen.push(Arc::as_ptr(&inner));
         let of = inner.of.lock();
         let is_same = |(of, loads): &(usize, Bytes)| *of == cache && loads == key.id_bytes();
-        if of.key.as_ref().is_some_and(is_same) {
+        if of.keys.iter().any(is_same) {
             return true;
         }
-        reads = of.outer.clone();
+        next.extend(of.outers.iter().cloned());
     }
     false
 }

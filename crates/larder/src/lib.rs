@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod backlog;
+mod batcher;
 mod builder;
 mod cache;
 mod counters;
@@ -12,6 +13,7 @@ mod limit;
 mod loaded;
 mod loader;
 mod locks;
+mod many;
 mod mode;
 mod options;
 mod rates;
@@ -41,6 +43,7 @@ mod tags;
 mod threads;
 
 pub use backlog::{Backlog, BacklogStats};
+pub use batcher::Batcher;
 pub use builder::{Builder, DefaultCodec};
 pub use cache::{Cache, Session};
 pub use counters::Counters;
@@ -52,14 +55,15 @@ pub use limit::{LimitStats, LoadLimit, Ramp};
 pub use loaded::{Loaded, Source, StaleReason};
 pub use loader::{Cx, LoadError};
 pub use locks::{LockGuard, LockRequest, LockStats, Locks};
+pub use many::{Answer, ManyCx, OneCx};
 pub use mode::Mode;
 pub use near::Cause;
 pub use observe::{
     BusStats, Delay, LoadStats, NearStats, ProtectionStats, RefreshStats, RemoteStats, Stats,
 };
 pub use options::{
-    InsertOptions, IntoBytes, IntoDuration, IntoPoint, LoadOptions, Near, Policy, Refresh,
-    RefreshPolicy, TimeoutPolicy, Timeouts, WhenFenced,
+    InsertOptions, IntoBytes, IntoDuration, IntoPoint, LoadOptions, ManyOptions, Near, Policy,
+    Refresh, RefreshPolicy, TimeoutPolicy, Timeouts, WhenFenced,
 };
 pub use rates::RateLimits;
 pub use receipt::{Acknowledged, Receipt};
@@ -81,6 +85,11 @@ pub use larder_redis as redis;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/memory.md")]
 mod page {}
+
+/// The page on many keys at once: its examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/bulk.md")]
+mod bulk_page {}
 
 /// The page on the backlog: its example compiles.
 #[cfg(doctest)]

@@ -96,6 +96,13 @@ impl<K, V> Cx<K, V> {
     }
 }
 
+impl<K, V> Cx<K, V> {
+    /// Answers without ending the load.
+    pub(crate) fn say(&self, answer: Answer) {
+        self.orders.say(Some(answer));
+    }
+}
+
 /// What a loader asked for beside its result, and what it read from caches.
 #[derive(Default)]
 pub(crate) struct Orders {
@@ -131,9 +138,14 @@ impl Orders {
     }
 
     fn answer<T>(&self, answer: Answer) -> Pending<T> {
-        self.order.lock().answer = Some(answer);
+        self.say(Some(answer));
         self.answered.notify_one();
         pending()
+    }
+
+    /// The answer in place of a value, for the end of the loader.
+    pub(crate) fn say(&self, answer: Option<Answer>) {
+        self.order.lock().answer = answer;
     }
 
     /// Returns once the loader has answered without a value, in whatever task that was.
@@ -163,6 +175,18 @@ pub enum LoadError<E> {
     /// [`ErrorKind::Timeout`](crate::ErrorKind) for one of time,
     /// [`ErrorKind::Overloaded`](crate::ErrorKind) for one of loads.
     Cache(Error),
+}
+
+impl<E> Clone for LoadError<E> {
+    fn clone(&self) -> LoadError<E> {
+        match self {
+            LoadError::Loader(error) => LoadError::Loader(error.clone()),
+            LoadError::Panicked(message) => LoadError::Panicked(message.clone()),
+            LoadError::Failed(message) => LoadError::Failed(message.clone()),
+            LoadError::Absent => LoadError::Absent,
+            LoadError::Cache(error) => LoadError::Cache(error.clone()),
+        }
+    }
 }
 
 impl<E> LoadError<E> {

@@ -1,6 +1,7 @@
 //! The settings of a cache, as builders take them.
 
 mod loads;
+mod many;
 mod refresh;
 
 use std::time::Duration;
@@ -10,6 +11,7 @@ use larder_core::units::{parse_bytes, parse_duration};
 use crate::mode::Mode;
 
 pub use loads::{LoadOptions, TimeoutPolicy, Timeouts};
+pub use many::ManyOptions;
 pub use refresh::{IntoPoint, Refresh, RefreshPolicy};
 
 /// A duration in code or as text (`"90s"`, `"1h"`).

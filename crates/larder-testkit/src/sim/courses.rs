@@ -37,6 +37,7 @@ const CALM: Setup = Setup {
     looks: 3,
     rest: Duration::from_millis(3),
     slow_loads: 0,
+    many: 0,
     faults: Faults {
         lost_request: 0,
         late_request: 0,
@@ -99,6 +100,13 @@ const REFRESHING: Setup = Setup {
     ..CHAOTIC
 };
 
+/// Many keys are loaded at once, and single ones meanwhile.
+const TOGETHER: Setup = Setup {
+    many: 300,
+    refresh: Some(Duration::from_secs(3)),
+    ..CHAOTIC
+};
+
 /// Five nodes, of which two may be away.
 const WIDE: Setup = Setup {
     nodes: 5,
@@ -107,13 +115,14 @@ const WIDE: Setup = Setup {
 };
 
 /// All courses, from the quickest to the roughest.
-pub const COURSES: [Course; 7] = [
+pub const COURSES: [Course; 8] = [
     Course::new("races", Kind::Races),
     Course::new("calm", Kind::Workload(CALM)),
     Course::new("stormy", Kind::Workload(STORMY)),
     Course::new("chaotic", Kind::Workload(CHAOTIC)),
     Course::new("deaths", Kind::Workload(DEATHS)),
     Course::new("refreshing", Kind::Workload(REFRESHING)),
+    Course::new("together", Kind::Workload(TOGETHER)),
     Course::new("wide", Kind::Workload(WIDE)),
 ];
 

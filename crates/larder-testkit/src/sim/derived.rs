@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use larder::{Cx, LoadError};
-use larder_core::runtime::Runtime;
+use larder_core::runtime::{BoxFuture, Runtime};
 
 use super::history::Change;
 use super::workload::{Loading, SourceDown, World, tag_of};
@@ -20,23 +20,12 @@ impl World {
     /// what comes.
     pub(super) async fn read_derived(&self, node: usize, key: u64, pause: Duration) -> bool {
         let begun = self.begin(node, key);
-        let (cache, source) = (self.node(node), self.source.clone());
         let runtime = self.runtime.on_node(node);
+        let base = self.base_of(node, pause);
         let load = move |_: Cx<u64, _>| async move {
-            let inner = runtime.clone();
-            let base = move |cx: Cx<u64, _>| async move {
-                let value = source.read(*cx.key());
-                cx.tag(tag_of(*cx.key()));
-                inner.sleep(pause).await;
-                Ok::<_, SourceDown>(value)
-            };
-            let value = cache.get_or_load(&key, base).await;
+            let value = base(key).await;
             runtime.sleep(pause).await;
-            match value {
-                // What would be made from a stale value would not say so.
-                Ok(value) if !value.is_stale() => Ok(*value),
-                Ok(_) | Err(_) => Err(SourceDown),
-            }
+            value
         };
         let what = ("read derived", node, key);
         match self.node(node).get_or_load(&(DERIVED + key), load).await {
@@ -48,6 +37,33 @@ impl World {
             }
         }
         true
+    }
+
+    /// What a loader of a derived key reads: its base key, through the cache.
+    pub(super) fn base_of(
+        &self,
+        node: usize,
+        pause: Duration,
+    ) -> impl Fn(u64) -> BoxFuture<'static, Result<u64, SourceDown>> + Clone + Send + Sync + use<>
+    {
+        let (cache, source) = (self.node(node), self.source.clone());
+        let runtime = self.runtime.on_node(node);
+        move |key| {
+            let (cache, source, runtime) = (cache.clone(), source.clone(), runtime.clone());
+            let base = move |cx: Cx<u64, _>| async move {
+                let value = source.read(*cx.key());
+                cx.tag(tag_of(*cx.key()));
+                runtime.sleep(pause).await;
+                Ok::<_, SourceDown>(value)
+            };
+            Box::pin(async move {
+                match cache.get_or_load(&key, base).await {
+                    // What would be made from a stale value would not say so.
+                    Ok(value) if !value.is_stale() => Ok(*value),
+                    Ok(_) | Err(_) => Err(SourceDown),
+                }
+            })
+        }
     }
 
     /// Looks at a derived key without a loader, and checks what comes. As for

@@ -204,6 +204,7 @@ impl Weather {
             looks: 0,
             rest: Duration::from_nanos(REST),
             slow_loads: 0,
+            many: 0,
             faults: self.faults,
             chaos: false,
             writers_die: self.writers_die,

@@ -48,6 +48,8 @@ pub struct Report {
     pub refreshed: u64,
     /// Stale values that were served while they were refreshed.
     pub stale_served: u64,
+    /// Calls of loaders of many keys.
+    pub together: u64,
     /// Requests of the nodes that were not answered in time.
     pub unanswered: u64,
 }
@@ -87,6 +89,7 @@ impl Report {
         self.updates += stats.bus.updates;
         self.refreshed += stats.refreshes.loaded + stats.refreshes.adopted;
         self.stale_served += stats.refreshes.stale_served;
+        self.together += stats.loads.batches;
         for (sum, refusal) in self.refused.iter_mut().zip(Refusal::ALL) {
             let counts = stats.refused.iter();
             *sum += counts
@@ -169,6 +172,7 @@ impl Report {
                 named("stale values served meanwhile"),
                 &mut self.stale_served,
             ),
+            (named("calls of loaders of many keys"), &mut self.together),
             (named("changes heard of by all nodes"), &mut self.heard),
             (named("not in the time given"), &mut self.unheard),
         ]);

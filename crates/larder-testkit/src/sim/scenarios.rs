@@ -196,6 +196,7 @@ impl Scenario {
                 looks: 0,
                 rest: Duration::ZERO,
                 slow_loads: 0,
+                many: 0,
                 faults,
                 chaos: false,
                 writers_die: 0,

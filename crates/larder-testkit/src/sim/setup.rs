@@ -21,6 +21,8 @@ pub struct Setup {
     pub rest: Duration,
     /// Loaders that take up to two seconds instead of milliseconds, in cases of a thousand.
     pub slow_loads: u64,
+    /// Operations that load many keys at once, in cases of a thousand.
+    pub many: u64,
     /// What goes wrong between nodes and store.
     pub faults: Faults,
     /// Whether links are cut, nodes paused, the store robbed or restarted, and logs trimmed.

@@ -33,6 +33,9 @@ impl World {
             1
         };
         let pause = Duration::from_micros(random.below(3_000 * scale));
+        if setup.many > 0 && random.per_mille(setup.many) {
+            return self.read_many(node, pause, setup, random).await;
+        }
         let seen = match random.below(1_000) {
             0..500 => (
                 self.read(node, key, pause, Loading::draw(random)).await,

@@ -160,6 +160,14 @@ fn on_redis_with_refreshes_nothing_is_read_behind_what_was_promised() {
     refreshes(Shared::Redis);
 }
 
+#[test]
+fn keys_that_are_loaded_together_are_never_behind_what_was_promised() {
+    for store in Shared::ALL {
+        let report = passed("together", store);
+        assert!(report.together > report.runs * 10, "too few were together");
+    }
+}
+
 /// Nodes of a mesh have no gaps in the logs of their own stores, and values stay where they are.
 fn a_mesh_proves_something(name: &str, store: Shared) -> Report {
     let report = passed(name, store);
@@ -297,6 +305,7 @@ const NOTICED: [(Mutant, &str); Mutant::ALL.len()] = [
     (Mutant::CellForgets, "calm"),
     (Mutant::StaleRemoved, "races"),
     (Mutant::DoneAnyway, "deaths"),
+    (Mutant::ReadApart, "together"),
     (Mutant::ConfirmUnfenced, "refreshing"),
 ];
 

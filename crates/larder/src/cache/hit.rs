@@ -67,6 +67,12 @@ where
         Some(near(entry, now))
     }
 
+    /// A fresh value of the near cache, whether it is due for a refresh or not.
+    pub(crate) fn near<Q: Key + ?Sized>(&self, key: &Q) -> Option<Loaded<V>> {
+        let (entry, now) = self.engine.near_hit(key)?;
+        Some(near(entry, now))
+    }
+
     /// What was found in the near cache; where it is due, this loader refreshes it.
     #[inline]
     pub(super) fn hit_or_refresh<Q, E, F, Fut>(

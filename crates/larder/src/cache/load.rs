@@ -42,23 +42,18 @@ where
                     }
                     return Ok(engine.loaded(landed));
                 }
-                Err(Failure::Reentrant) => return Err(LoadError::Cache(reentrant())),
                 Err(failure) => failure,
             };
-            let is_over = match failure.clone().told::<E>() {
-                Ok(error) => Err(error),
-                // Another caller's loader failed with an error of another type, or ended without an
-                // outcome: ours has not been tried.
-                Err(_) if load.is_some() => continue,
-                Err(_) => Err(LoadError::Cache(unfinished())),
+            let Some(error) = told(failure.clone(), load.is_some()) else {
+                continue;
             };
             return match options.default {
-                Some(value) => {
+                Some(value) if !matches!(failure, Failure::Reentrant) => {
                     let landed = engine.default_of(&wire, value, failure);
                     engine.read_in_load(&wire, &landed.entry, true);
                     Ok(engine.loaded(landed))
                 }
-                None => is_over,
+                _ => Err(error),
             };
         }
     }
@@ -94,6 +89,22 @@ where
     }
 }
 
+/// What a caller is told of a failure; `None` if it is to try its own load, which has not been.
+pub(super) fn told<E: Send + Sync + 'static>(
+    failure: Failure,
+    has_load: bool,
+) -> Option<LoadError<E>> {
+    if matches!(failure, Failure::Reentrant) {
+        return Some(LoadError::Cache(reentrant()));
+    }
+    match failure.told() {
+        Ok(error) => Some(error),
+        // Another caller's loader failed with an error of another type, or ended without an outcome.
+        Err(_) if has_load => None,
+        Err(_) => Some(LoadError::Cache(unfinished())),
+    }
+}
+
 /// A load that has not begun.
 pub(super) fn load_of<K, V, E, F, Fut>(key: K, loader: F) -> Load<V>
 where
@@ -112,7 +123,11 @@ where
                 .map_err(|error: E| Failure::Loader(Arc::new(error)))
         })
     });
-    Load { start, orders }
+    Load {
+        start,
+        orders,
+        seat: None,
+    }
 }
 
 fn reentrant() -> Error {

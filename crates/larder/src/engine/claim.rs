@@ -13,9 +13,11 @@ use larder_core::freshness::Freshness;
 use larder_core::store::{Lease, LeaseToken, Leases, Store};
 use larder_core::tag::Cut;
 use larder_core::version::Version;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::futures::Notified;
 
 use super::flight::{Announcer, Landed, Offer};
+use super::many::Turns;
 use super::read::Fetched;
 use super::refresh::Behind;
 use super::{Before, Engine, EngineKey};
@@ -46,6 +48,16 @@ pub(super) enum Proof {
     Absence,
     /// The remote tier could not be asked.
     None,
+}
+
+impl Proof {
+    /// The turn to store the value, among those that are loaded together.
+    pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        match self {
+            Proof::Lease(lease) => lease.turns.next().await,
+            Proof::Local(_) | Proof::Absence | Proof::None => None,
+        }
+    }
 }
 
 /// The version of a record that the store may take for fresh, and this cache does not: for a lease it
@@ -80,6 +92,14 @@ pub(super) enum Claim<V> {
     GiveUp,
 }
 
+impl<V> Claim<V> {
+    /// The value is loaded, and not stored.
+    fn unproven(stale: Option<Offer<V>>) -> Claim<V> {
+        let proof = Proof::None;
+        Claim::Load { proof, stale }
+    }
+}
+
 /// A lease that is given back when it is dropped before it was used.
 pub(super) struct HeldLease {
     pub(super) store: Arc<dyn Store>,
@@ -89,6 +109,7 @@ pub(super) struct HeldLease {
     /// The tag clock when the lease was given.
     pub(super) cut: Cut,
     pub(super) held: bool,
+    turns: Turns,
 }
 
 impl HeldLease {
@@ -105,7 +126,14 @@ impl HeldLease {
             token,
             cut,
             held: true,
+            turns: Turns::default(),
         }
+    }
+
+    /// The same, of a flight that takes turns with others.
+    pub(super) fn among<V>(mut self, flight: &Announcer<V>) -> HeldLease {
+        self.turns = flight.turns();
+        self
     }
 }
 
@@ -115,7 +143,9 @@ impl Drop for HeldLease {
             return;
         }
         let (store, key, token) = (self.store.clone(), self.key.clone(), self.token);
+        let turns = self.turns.clone();
         self.runtime.spawn(Box::pin(async move {
+            let _turn = turns.next().await;
             if let Some(leases) = store.describe().leases {
                 // If this fails, the lease ends by itself.
                 let _ = leases.release(&key, token).await;
@@ -143,7 +173,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 stale,
             };
         };
-        let asked = match self.fetch(&**store, key).await {
+        let asked = match self.fetch_seated(&**store, key, flight).await {
             Ok(Fetched::Fresh(entry) | Fetched::Negative(entry)) => return Claim::Fresh(entry),
             // The remote tier is the judge of what may still be used: a value that it no longer
             // has was invalidated, whatever a near copy says.
@@ -181,10 +211,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         leased.unwrap_or_else(|error| {
             tracing::debug!(cache = self.name.as_str(), %error, "loading without a proof");
             // If it has said what it has, then only its leases are not to be had.
-            Claim::Load {
-                proof: Proof::None,
-                stale: at_hand,
-            }
+            Claim::unproven(at_hand)
         })
     }
 
@@ -269,14 +296,17 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let until = now.after(self.lives.lease * patience);
         let give_up = now.after(self.lives.lease);
         let mut pause = RETRY.0;
+        let turns = flight.turns();
         let waiting = self.waiters.enter(key.hash());
         loop {
+            let turn = turns.next().await;
             // Before the question: a lease that is free once it was refused wakes whoever asked.
             let free = waiting.free.notified();
             let before = self.before(key);
             let token = LeaseToken::from_random(self.runtime.random());
             let answer = leases.lease(&stored, token, self.lives.lease, old.version());
             let answer = answer.await;
+            drop(turn);
             match answer.map_err(|error| self.failed(error))? {
                 Lease::Hit(record) => {
                     let found = self.take_leased(&**store, key, &record, before).await?;
@@ -292,14 +322,12 @@ impl<V: Send + Sync + 'static> Engine<V> {
                         Fetched::Absent(_) => Old::Void(record.version),
                     };
                     if self.runtime.now() >= until {
-                        return Ok(Claim::Load {
-                            proof: Proof::None,
-                            stale: None,
-                        });
+                        return Ok(Claim::unproven(None));
                     }
                 }
                 Lease::Granted { cut, stale } => {
                     let held = HeldLease::new(store, &self.runtime, stored, (token, cut));
+                    let held = held.among(flight);
                     let stale = self.stale(&held.store, (key, before), stale, old).await?;
                     return Ok(Claim::Load {
                         proof: Proof::Lease(held),
@@ -307,16 +335,14 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     });
                 }
                 Lease::Taken { remaining, stale } => {
+                    flight.steps_aside();
                     let now = self.runtime.now();
                     if now >= give_up && flight.is_background() && !flight.is_awaited() {
                         return Ok(Claim::GiveUp);
                     }
                     if now >= until {
                         let stale = self.stale(store, (key, before), stale, old).await?;
-                        return Ok(Claim::Load {
-                            proof: Proof::None,
-                            stale,
-                        });
+                        return Ok(Claim::unproven(stale));
                     }
                     self.until_free(free, pause.min(remaining), remaining).await;
                     pause = (pause * 2).min(RETRY.1);

@@ -21,6 +21,7 @@ use larder_core::runtime::{BoxFuture, Mono};
 use larder_core::version::Version;
 use tokio::sync::watch;
 
+use super::many::{Seat, Turns};
 use super::protect::{Patience, Permit};
 use super::{Engine, EngineKey};
 use crate::depend::{self, Reads, Wait};
@@ -122,6 +123,8 @@ impl Background {
 pub(super) struct Announcement<V> {
     told: watch::Sender<Told<V>>,
     background: Mutex<Option<Background>>,
+    /// Of a flight that was begun together with others.
+    seat: Option<Seat>,
 }
 
 pub(super) type Announcer<V> = Arc<Announcement<V>>;
@@ -129,7 +132,11 @@ type Listener<V> = watch::Receiver<Told<V>>;
 type Shard<V> = Mutex<HashMap<Box<[u8]>, Flight<V>>>;
 
 impl<V> Announcement<V> {
-    fn new(background: Option<Background>, offer: Option<Offer<V>>) -> Announcement<V> {
+    fn new(
+        background: Option<Background>,
+        offer: Option<Offer<V>>,
+        seat: Option<Seat>,
+    ) -> Announcement<V> {
         let told = Told {
             offer,
             at_hand: None,
@@ -138,6 +145,26 @@ impl<V> Announcement<V> {
         Announcement {
             told: watch::Sender::new(told),
             background: Mutex::new(background),
+            seat,
+        }
+    }
+
+    pub(super) fn seat(&self) -> Option<&Seat> {
+        self.seat.as_ref()
+    }
+
+    /// Those of the flights with which it was begun.
+    pub(super) fn turns(&self) -> Turns {
+        let turns = self.seat.as_ref().map(|seat| seat.turns.clone());
+        turns.unwrap_or_default()
+    }
+
+    /// It has to wait: those with whom it was begun do without it.
+    pub(super) fn steps_aside(&self) {
+        if let Some(seat) = &self.seat
+            && !Mutant::WaitForTaken.is_active()
+        {
+            seat.aside();
         }
     }
 
@@ -309,6 +336,8 @@ impl<V> Flights<V> {
 pub(crate) struct Load<V> {
     pub(crate) start: Start<V>,
     pub(crate) orders: Arc<Orders>,
+    /// If it was begun together with others.
+    pub(crate) seat: Option<Seat>,
 }
 
 impl<V: Send + Sync + 'static> Engine<V> {
@@ -389,7 +418,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 wait => wait.flatten(),
             };
             count(&self.counts.load_shared);
-            return Boarding::Aboard(Aboard {
+            let aboard = Aboard {
                 waiting: flight.announcer.told.subscribe(),
                 _wait: wait,
                 reads: flight.reads.clone(),
@@ -397,14 +426,19 @@ impl<V: Send + Sync + 'static> Engine<V> {
                 flight: Arc::downgrade(&flight.announcer),
                 is_follower: true,
                 alone_since: (!is_leased).then_some(now),
-            });
+            };
+            drop(shard);
+            if let Some(seat) = load.as_ref().and_then(|load| load.seat.as_ref()) {
+                seat.aside();
+            }
+            return Boarding::Aboard(aboard);
         }
-        let Some(load) = load.take() else {
+        let Some(mut load) = load.take() else {
             return Boarding::Nothing;
         };
         let reads = load.orders.reads();
         let wait = outer.and_then(|outer| depend::lead(&outer, &reads));
-        let flight = Arc::new(Announcement::new(None, None));
+        let flight = Arc::new(Announcement::new(None, None, load.seat.take()));
         let aboard = Aboard {
             waiting: flight.told.subscribe(),
             _wait: wait,
@@ -430,7 +464,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
     pub(super) fn depart(
         self: &Arc<Self>,
         key: EngineKey,
-        load: Load<V>,
+        mut load: Load<V>,
         background: Background,
         old: Offer<V>,
     ) {
@@ -440,7 +474,8 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
         // It is nobody's load: what it reads is not read by the load in whose scope this may run.
         let offer = Some(old.clone());
-        let flight = Arc::new(Announcement::new(Some(background), offer));
+        let seat = load.seat.take();
+        let flight = Arc::new(Announcement::new(Some(background), offer, seat));
         let aboard = Flight {
             announcer: flight.clone(),
             began: self.runtime.now(),

@@ -72,6 +72,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         incoming: &Incoming<V>,
         cost: Duration,
     ) -> Result<(Kept, Result<(), Refusal>), Refusal> {
+        let _turn = self.holding(&proof, proof.turn()).await;
         match proof {
             Proof::Local(cut) => {
                 let cells = incoming.depends.cells.clone();

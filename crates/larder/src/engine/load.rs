@@ -80,7 +80,15 @@ impl<V: Send + Sync + 'static> Engine<V> {
         let reads = load.orders.reads();
         let claimed = self.before(key);
         flight.has_at_hand(stale.clone());
-        let admitted = match self.admission(&proof, reads.is_inside(), flight).await {
+        let admission = match flight.seat() {
+            // All that are loaded by one call of the loader are one load to the limit.
+            Some(seat) => {
+                seat.begins(flight.is_refresh());
+                Ok(None)
+            }
+            None => self.admission(&proof, reads.is_inside(), flight).await,
+        };
+        let admitted = match admission {
             Ok(admitted) => admitted,
             Err(Failure::Abandoned) => return Err(Failure::Abandoned),
             Err(refused) => return self.fail_safe(key, stale, refused, flight),
@@ -100,6 +108,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
                     .await;
                 Ok(Landed::fresh(entry, Source::Loaded))
             }
+            Err(Failure::Abandoned) => Err(Failure::Abandoned),
             Err(failure) => self.fail_safe(key, stale, failure, flight),
         }
     }
@@ -111,6 +120,9 @@ impl<V: Send + Sync + 'static> Engine<V> {
             depend::enter(&outer, &reads);
         }
         reads.begin(self.id(), key, &self.touched);
+        if let Some(seat) = &load.seat {
+            seat.begins(false);
+        }
         let start = Box::new(move || (load.start)(None));
         let returned = self.run(start, &Proof::None, &load.orders).await;
         let brought = Brought::of(returned, &load.orders, None)?;

@@ -14,7 +14,7 @@ use super::claim::Proof;
 use super::flight::{Announcer, Landed, Offer, Outcome};
 use super::retries::Retries;
 use super::{Engine, EngineKey, Incoming, Kept};
-use crate::limit::{Admitted, LoadLimit};
+use crate::limit::{Admitted, LoadLimit, Refused};
 use crate::loaded::{Source, StaleReason};
 use crate::loader::Failure;
 use crate::near::{Content, Entry};
@@ -257,14 +257,41 @@ impl<V: Send + Sync + 'static> Engine<V> {
             }
             Either::Right((admitted, _)) => admitted,
         };
-        admitted.map(Some).map_err(|refused| {
-            count(&self.counts.protection.overloaded);
-            let message = format!(
-                "a load of {} was refused: {refused}; repeat later",
-                self.name
-            );
-            Failure::Cache(Error::new(ErrorKind::Overloaded, message))
-        })
+        admitted
+            .map(Some)
+            .map_err(|refused| self.overloaded(&refused))
+    }
+
+    /// The same for a call of a loader of many keys, whose leases are renewed meanwhile. As a refresh,
+    /// of all of them, it does not wait.
+    pub(crate) async fn admission_together(
+        &self,
+        is_inside: bool,
+        is_refresh: bool,
+    ) -> Result<Option<Admitted>, Failure> {
+        let Some(limit) = self.protection.limit.as_ref().filter(|_| !is_inside) else {
+            return Ok(None);
+        };
+        if let Some(admitted) = limit.try_admit(self.runtime.now()) {
+            return Ok(Some(admitted));
+        }
+        if is_refresh {
+            count(&self.counts.refreshes.limited);
+            return Err(Failure::Abandoned);
+        }
+        let admitted = limit.admit(&*self.runtime).await;
+        admitted
+            .map(Some)
+            .map_err(|refused| self.overloaded(&refused))
+    }
+
+    fn overloaded(&self, refused: &Refused) -> Failure {
+        count(&self.counts.protection.overloaded);
+        let message = format!(
+            "a load of {} was refused: {refused}; repeat later",
+            self.name
+        );
+        Failure::Cache(Error::new(ErrorKind::Overloaded, message))
     }
 
     /// All of this cache was cleared, or lost with its remote tier: what is asked for from now on must be loaded.

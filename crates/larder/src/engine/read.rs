@@ -157,7 +157,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         Ok(found)
     }
 
-    async fn accept(
+    pub(super) async fn accept(
         &self,
         store: &dyn Store,
         key: &EngineKey,

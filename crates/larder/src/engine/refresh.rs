@@ -261,7 +261,7 @@ impl<V: Send + Sync + 'static> Engine<V> {
         }
         let proof = match &self.remote {
             None => Proof::Local(self.local_cut()),
-            Some(store) => match self.lease_again(store, key, old.version()).await {
+            Some(store) => match self.lease_again(store, key, old.version(), flight).await {
                 Some(Again::Granted(held)) => Proof::Lease(held),
                 Some(Again::Newer(entry)) => return Ok(Landed::fresh(entry, Source::Remote)),
                 // Its leader has not gone on with the offer: made void meanwhile. It has no other
@@ -286,12 +286,13 @@ impl<V: Send + Sync + 'static> Engine<V> {
         store: &Arc<dyn Store>,
         key: &EngineKey,
         old: Version,
+        flight: &Announcer<V>,
     ) -> Option<Again<V>> {
         let leases = store.describe().leases?;
         let mut void = old;
         // The second time if what lies there cannot be used here.
         for _ in 0..2 {
-            match self.ask_again(store, leases, key, void).await? {
+            match self.ask_again((store, leases), key, void, flight).await? {
                 Ok(again) => return Some(again),
                 Err(unusable) => void = unusable,
             }
@@ -301,19 +302,21 @@ impl<V: Send + Sync + 'static> Engine<V> {
 
     async fn ask_again(
         &self,
-        store: &Arc<dyn Store>,
-        leases: &dyn Leases,
+        (store, leases): (&Arc<dyn Store>, &dyn Leases),
         key: &EngineKey,
         void: Version,
+        flight: &Announcer<V>,
     ) -> Option<Result<Again<V>, Version>> {
+        let turn = flight.turns().next().await;
         let (stored, before) = (key.stored(), self.before(key));
         let token = LeaseToken::from_random(self.runtime.random());
         let asked = leases.lease(&stored, token, self.lives.lease, void).await;
+        drop(turn);
         let answer = asked.map_err(|error| self.failed(error)).ok()?;
         let record: Record = match answer {
             Lease::Granted { cut, .. } => {
                 let held = HeldLease::new(store, &self.runtime, stored, (token, cut));
-                return Some(Ok(Again::Granted(held)));
+                return Some(Ok(Again::Granted(held.among(flight))));
             }
             Lease::Taken { .. } => return Some(Ok(Again::Taken)),
             Lease::Hit(record) => record,

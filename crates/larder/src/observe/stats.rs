@@ -76,6 +76,8 @@ pub struct LoadStats {
     pub succeeded: u64,
     /// Loaders that gave an error or panicked.
     pub failed: u64,
+    /// Calls of loaders of many keys. Each key that one loads counts among the others as well.
+    pub batches: u64,
     /// Loaders that were dropped because nobody waited for them any more.
     pub abandoned: u64,
     /// Callers that were served by a load which somebody else had begun.
@@ -118,7 +120,7 @@ pub struct ProtectionStats {
 pub struct RefreshStats {
     /// Refreshes begun.
     pub begun: u64,
-    /// Those that stored a newly loaded value.
+    /// Those that stored a newly loaded value, or heard that the source has none any more.
     pub loaded: u64,
     /// Those that found a newer value in a tier, which another process had stored.
     pub adopted: u64,
@@ -156,6 +158,7 @@ pub(crate) struct Counts {
     pub(crate) loaded: AtomicU64,
     pub(crate) load_failed: AtomicU64,
     pub(crate) load_abandoned: AtomicU64,
+    pub(crate) load_batches: AtomicU64,
     pub(crate) load_shared: AtomicU64,
     pub(crate) stale_served: AtomicU64,
     pub(crate) confirmed: AtomicU64,
@@ -288,6 +291,7 @@ impl Counts {
             loads: LoadStats {
                 succeeded: get(&self.loaded),
                 failed: get(&self.load_failed),
+                batches: get(&self.load_batches),
                 abandoned: get(&self.load_abandoned),
                 shared: get(&self.load_shared),
                 stale_served: get(&self.stale_served),

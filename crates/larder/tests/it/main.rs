@@ -17,6 +17,7 @@ mod guards;
 mod links;
 mod loads;
 mod locks;
+mod many;
 mod meshed;
 mod modes;
 mod near;

@@ -10,6 +10,7 @@ mod backlog;
 mod bus;
 mod leases;
 mod loads;
+mod many;
 mod outage;
 mod page;
 mod races;
@@ -29,7 +30,7 @@ use larder::redis::Redis;
 use larder::{Builder, Cache, Cx, Near, Source, TokioRuntime};
 use larder_testkit::servers::RedisServer;
 
-use crate::support::{Oops, Users, address, in_time, redis_at, server};
+use crate::support::{Oops, Users, address, redis_at, server};
 
 pub(super) const PATIENT: Duration = Duration::from_secs(20);
 
@@ -59,7 +60,7 @@ pub(super) fn scenes() -> Vec<Scene> {
 /// Time limits are not the subject: machines are busy.
 pub(super) fn patient(server: &RedisServer) -> Redis {
     let redis = redis_at(address(server)).response_timeout(PATIENT);
-    redis.connect_timeout(PATIENT)
+    redis.connect_timeout(PATIENT).without_breaker()
 }
 
 /// Takes the rule out that the environment names.
@@ -117,12 +118,13 @@ pub(super) async fn following(builder: Builder<u64, u64>) -> Users {
 
 /// Looks again and again, on this thread, until something holds.
 pub(super) async fn until(mut holds: impl AsyncFnMut() -> bool) {
-    in_time(async {
+    let looking = async {
         while !holds().await {
             tokio::task::yield_now().await;
         }
-    })
-    .await;
+    };
+    let held = tokio::time::timeout(PATIENT, looking).await;
+    held.expect("it holds within 20 s");
 }
 
 /// Reads or loads `value`.

@@ -4,6 +4,7 @@
 mod clock;
 mod hand_fed;
 mod loads;
+pub(crate) mod many;
 mod needs;
 mod network;
 mod probe;

@@ -12,7 +12,7 @@ usage: cargo xtask sim [--seeds N] [--from S] [--setup NAME] [--store NAME] [--m
     --seeds N        how many seeds of each setup; 1000 unless told
     --from S         the first of them; 0 unless told
     --setup NAME     races, calm, stormy, chaotic,
-                     deaths, refreshing, or wide (meshes only); all of them
+                     deaths, refreshing, together, or wide (meshes only); all of them
                      unless told
     --store NAME     embedded, redis (the simulated one), mesh, or learned (a mesh
                      whose members nobody has listed); all of them unless told

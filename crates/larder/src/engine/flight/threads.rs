@@ -74,7 +74,12 @@ impl Scene {
             })
         });
         let orders = Arc::new(Orders::default());
-        Some(Load { start, orders })
+        let seat = None;
+        Some(Load {
+            start,
+            orders,
+            seat,
+        })
     }
 
     /// Looks, joins or loads, as the cache does; what comes must not be older than what was told.

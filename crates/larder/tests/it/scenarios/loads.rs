@@ -8,7 +8,7 @@ use larder::{Near, Refusal, Source};
 use larder_testkit::proxy::{Fault, Proxy, Traffic};
 use tokio::sync::Barrier;
 
-use super::{PATIENT, Place, Users, load, read, reads, scenes, take_out, until};
+use super::{PATIENT, Place, Users, load, patient, read, reads, scenes, take_out, until};
 use crate::support::{
     Loader, Oops, address, in_time, node_on, paused, paused_load, redis_at, server, spawn_load,
 };
@@ -155,8 +155,8 @@ async fn s10_the_load_of_a_node_that_is_cut_off_is_taken_over_and_comes_too_late
 async fn s11_a_load_three_times_as_long_as_its_lease_keeps_it() {
     take_out();
     let Some(server) = server() else { return };
-    let lease = Duration::from_millis(600);
-    let node = || node_on(redis_at(address(&server))).lease(lease);
+    let lease = Duration::from_millis(1_500);
+    let node = || node_on(patient(&server)).lease(lease);
     let a = node().build().await.unwrap();
     let b = node().build().await.unwrap();
     let (call, loading) = paused_load(&a, 1).await;

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 const PAGE: &str = include_str!("../../../../../docs/scenarios.md");
 
-const FILES: [&str; 13] = [
+const FILES: [&str; 14] = [
     include_str!("answers.rs"),
     include_str!("backlog.rs"),
     include_str!("bus.rs"),
     include_str!("leases.rs"),
     include_str!("loads.rs"),
+    include_str!("many.rs"),
     include_str!("outage.rs"),
     include_str!("races.rs"),
     include_str!("recovery.rs"),

@@ -93,17 +93,23 @@ pub(crate) struct Probe {
     gate: Mutex<Option<(Op, Arc<Gate>)>>,
     barrier: Mutex<Option<(Op, Arc<Gate>)>>,
     lagging: Mutex<Option<Lookup>>,
+    runtime: Arc<dyn Runtime>,
+    link: tokio::sync::Mutex<Option<Duration>>,
+    longest: Mutex<Duration>,
 }
 
 impl Probe {
     pub(crate) fn new(runtime: Arc<dyn Runtime>) -> Probe {
         Probe {
-            inner: Embedded::new(runtime),
+            inner: Embedded::new(runtime.clone()),
             calls: Mutex::default(),
             trouble: Mutex::default(),
             gate: Mutex::default(),
             barrier: Mutex::default(),
             lagging: Mutex::default(),
+            runtime,
+            link: tokio::sync::Mutex::default(),
+            longest: Mutex::default(),
         }
     }
 
@@ -133,6 +139,27 @@ impl Probe {
     /// Makes the next `get` answer as a replica does that has not heard of the last changes.
     pub(crate) fn lag(&self, answer: Lookup) {
         *self.lagging.lock() = Some(answer);
+    }
+
+    /// From now on one operation comes after the other, and each takes this long.
+    pub(crate) async fn slow_down(&self, each: Duration) {
+        *self.link.lock().await = Some(each);
+    }
+
+    /// How long the slowest operation since then took, with all that it waited for.
+    pub(crate) fn longest(&self) -> Duration {
+        *self.longest.lock()
+    }
+
+    async fn pass_link(&self) {
+        let begun = self.runtime.now();
+        let link = self.link.lock().await;
+        if let Some(each) = *link {
+            self.runtime.sleep(each).await;
+            let took = self.runtime.now().since(begun);
+            let mut longest = self.longest.lock();
+            *longest = took.max(*longest);
+        }
     }
 
     pub(crate) fn heal(&self) {
@@ -165,6 +192,7 @@ impl Probe {
         if let Some((_, gate)) = barrier {
             gate.pass().await;
         }
+        self.pass_link().await;
         let reply = work().await;
         let gate = self.gate.lock().take_if(|(at, _)| *at == op);
         if let Some((_, gate)) = gate {
