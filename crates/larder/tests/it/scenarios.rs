@@ -27,7 +27,7 @@ use larder::redis::Redis;
 use larder::{Builder, Cache, Cx, Near, Source, TokioRuntime};
 use larder_testkit::servers::RedisServer;
 
-use crate::support::{Oops, Users, address, in_time, redis_at, server};
+use crate::support::{Oops, Users, address, redis_at, server};
 
 pub(super) const PATIENT: Duration = Duration::from_secs(20);
 
