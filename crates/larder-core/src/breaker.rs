@@ -190,7 +190,9 @@ impl Breaker {
                     return None;
                 }
                 self.window.push(call, &self.policy);
-                if !self.window.is_bad(&self.policy) {
+                // A call that goes well is no reason, whatever there was before it: the server may be back.
+                let is_reason = call.failed || call.slow;
+                if !is_reason || !self.window.is_bad(&self.policy) {
                     return None;
                 }
                 self.open(now, random());

@@ -55,7 +55,11 @@ fn it_opens_at_half_of_failures_and_never_on_fewer_than_twenty_calls() {
         (vec![(WELL, 1_000), (failed, 49)], Closed),
         (vec![(WELL, 1_000), (failed, 50)], Open),
         (vec![(SLOW, 11), (WELL, 9)], Closed),
-        (vec![(SLOW, 12), (WELL, 8)], Open),
+        (vec![(WELL, 8), (SLOW, 12)], Open),
+        // A call that goes well opens nothing.
+        (vec![(SLOW, 12), (WELL, 8)], Closed),
+        (vec![(failed, 19), (WELL, 1)], Closed),
+        (vec![(failed, 19), (WELL, 1), (failed, 1)], Open),
         (vec![(SLOW, 9), (failed, 2), (WELL, 9)], Closed),
         (vec![(Ended::Unknown, 1_000)], Closed),
         (vec![(WELL, 11), (Ended::Unknown, 50), (failed, 10)], Closed),

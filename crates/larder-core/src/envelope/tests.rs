@@ -114,7 +114,7 @@ fn wrong_bytes_are_named_and_never_a_value() {
         (Bytes::from_static(b"{\"json\":true}"), Damage::Foreign),
         (with(2, 9), Damage::UnknownFormat),
         (with(3, 9), Damage::UnknownFormat),
-        (with(5, 3), Damage::Sealed),
+        (with(5, 5), Damage::Sealed),
         (with(7, 1), Damage::Sealed),
         (good.slice(..HEADER_LEN - 1), Damage::Truncated),
         (good.slice(..HEADER_LEN + PREFIX_LEN - 1), Damage::Truncated),
