@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
+// Not those of `sync`: no promise hangs on who is woken when, and what is let go of at the end of a
+// broken order of threads must not ask its scheduler.
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
-
-use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// By the hash of the key: two keys of one hash wake each other, which is harmless. In order, so that
 /// a simulation wakes them in the same one each time.
