@@ -83,17 +83,19 @@ fn what_is_made_from_a_copy_is_used_no_longer_than_that_where_nobody_vouches_for
     assert_eq!(simulate(1, derived_late), 1, "the rule is not needed");
 }
 
-/// What is read of a value by a cache that has no lease, once the lease of its store has ended.
-async fn after_the_lease(runtime: SimRuntime) -> u64 {
-    let net = Net::new(&runtime, MEMBERS, Faults::default(), Journal::default());
-    let store = member(&runtime, &net, 0).await;
-    let _other = member(&runtime, &net, 1).await;
-    let (first, truth) = (cache(&runtime, &store).await, Truth::default());
+/// Reads a value, cuts the first two members apart, has the value changed elsewhere, and returns a tenth
+/// of a second before the lease of the store ends.
+async fn until_near_the_end(
+    runtime: &SimRuntime,
+    net: &Net,
+    store: &MeshStore,
+    (first, truth): (&Numbers, &Truth),
+) {
     while !store.is_leased() {
         runtime.sleep(ms(10)).await;
     }
     truth.set(1);
-    assert_eq!(truth.read(&first, BASE).await, 1);
+    assert_eq!(truth.read(first, BASE).await, 1);
     runtime.sleep(ms(500)).await;
     net.cut(0, 1);
     net.cut(1, 0);
@@ -101,6 +103,15 @@ async fn after_the_lease(runtime: SimRuntime) -> u64 {
     truth.set(2);
     let end = store.log().lease_until();
     runtime.sleep(end.since(runtime.now()) - ms(100)).await;
+}
+
+/// What is read of a value by a cache that has no lease, once the lease of its store has ended.
+async fn after_the_lease(runtime: SimRuntime) -> u64 {
+    let net = Net::new(&runtime, MEMBERS, Faults::default(), Journal::default());
+    let store = member(&runtime, &net, 0).await;
+    let _other = member(&runtime, &net, 1).await;
+    let (first, truth) = (cache(&runtime, &store).await, Truth::default());
+    until_near_the_end(&runtime, &net, &store, (&first, &truth)).await;
     // Its own poll is not answered.
     let second = cache(&runtime, &store).await;
     assert_eq!(truth.read(&second, BASE).await, 1, "still within Δ");
@@ -115,8 +126,8 @@ fn what_a_store_tells_that_is_a_copy_is_as_old_as_its_lease() {
     assert_eq!(simulate(1, after_the_lease), 1, "the rule is not needed");
 }
 
-/// What somebody gets who joins a load 300 ms after it began, with a source that answers the first of them
-/// never, and a stale value in a store whose lease has ended meanwhile.
+/// What somebody gets who joins a load 300 ms after it began, with a source that fails the first
+/// of them, and a stale value in a store whose lease has ended meanwhile.
 async fn joined_after_the_lease(runtime: SimRuntime) -> u64 {
     let net = Net::new(&runtime, MEMBERS, Faults::default(), Journal::default());
     let store = member(&runtime, &net, 0).await;
@@ -129,18 +140,7 @@ async fn joined_after_the_lease(runtime: SimRuntime) -> u64 {
         built.build().await.unwrap()
     };
     let first: Numbers = short().await;
-    while !store.is_leased() {
-        runtime.sleep(ms(10)).await;
-    }
-    truth.set(1);
-    assert_eq!(truth.read(&first, BASE).await, 1);
-    runtime.sleep(ms(500)).await;
-    net.cut(0, 1);
-    net.cut(1, 0);
-    // Elsewhere, by a majority.
-    truth.set(2);
-    let end = store.log().lease_until();
-    runtime.sleep(end.since(runtime.now()) - ms(100)).await;
+    until_near_the_end(&runtime, &net, &store, (&first, &truth)).await;
     // Its own poll is not answered.
     let second = short().await;
     let clock = runtime.clone();
