@@ -116,9 +116,8 @@ where
         A: IntoIterator<Item = (K, T)>,
         T: Answer<V, E>,
     {
-        let keys = keys.into_iter().collect();
-        let many = self.many(keys, ManyOptions::new(), loader);
-        Box::pin(many).await
+        let options = ManyOptions::new();
+        self.get_or_load_many_with(keys, options, loader).await
     }
 
     /// Loads as [`get_or_load_many`](Cache::get_or_load_many) does, with chunks and limits of its own
